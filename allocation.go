@@ -1,0 +1,135 @@
+package foresail
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"time"
+)
+
+// Allocation is what a service has, or should have. CPU and Memory are per replica; totals are over replicas.
+type Allocation struct {
+	Replicas int                `json:"replicas"`
+	CPU      float64            `json:"cpu"`              // cores per replica
+	Memory   int64              `json:"memory,omitempty"` // bytes per replica; 0 where memory is not managed
+	Settings map[string]float64 `json:"settings,omitempty"`
+}
+
+// Cores is the total CPU over replicas.
+func (a Allocation) Cores() float64 { return float64(a.Replicas) * a.CPU }
+
+// Equal reports whether two allocations ask for the same, CPU to a thousandth of a core.
+func (a Allocation) Equal(b Allocation) bool {
+	if a.Replicas != b.Replicas || math.Abs(a.CPU-b.CPU) >= 0.0005 || a.Memory != b.Memory || len(a.Settings) != len(b.Settings) {
+		return false
+	}
+	for k, v := range a.Settings {
+		if w, ok := b.Settings[k]; !ok || v != w {
+			return false
+		}
+	}
+	return true
+}
+
+// String reads like "3 × 0.50 cores".
+func (a Allocation) String() string { return fmt.Sprintf("%d × %.2f cores", a.Replicas, a.CPU) }
+
+// Bounds are what no plan may leave: both ends belong to the range. A zero Max means that the quantity is fixed at Min.
+type Bounds struct {
+	MinReplicas, MaxReplicas int
+	MinCPU, MaxCPU           float64 // cores per replica
+	MinMemory, MaxMemory     int64   // bytes per replica; both 0 where memory is not managed
+	Settings                 map[string]Range
+}
+
+// Range is a closed interval.
+type Range struct{ Min, Max float64 }
+
+// Clamp moves an allocation into the bounds and names what was binding, empty when nothing was. A CPU that is not a
+// number becomes MinCPU. Settings that the bounds don't know are dropped.
+func (b Bounds) Clamp(a Allocation) (Allocation, string) {
+	var bound []string
+	lim := func(cond bool, name string) bool {
+		if cond {
+			bound = append(bound, name)
+		}
+		return cond
+	}
+	switch {
+	case lim(a.Replicas < b.MinReplicas, "min replicas"):
+		a.Replicas = b.MinReplicas
+	case lim(a.Replicas > max(b.MaxReplicas, b.MinReplicas), "max replicas"):
+		a.Replicas = max(b.MaxReplicas, b.MinReplicas)
+	}
+	switch {
+	case lim(!(a.CPU >= b.MinCPU), "min CPU"): // NaN too
+		a.CPU = b.MinCPU
+	case lim(a.CPU > max(b.MaxCPU, b.MinCPU), "max CPU"):
+		a.CPU = max(b.MaxCPU, b.MinCPU)
+	}
+	switch {
+	case lim(a.Memory < b.MinMemory, "min memory"):
+		a.Memory = b.MinMemory
+	case b.MaxMemory > 0 && lim(a.Memory > b.MaxMemory, "max memory"):
+		a.Memory = b.MaxMemory
+	}
+	if len(a.Settings) > 0 {
+		kept := make(map[string]float64, len(a.Settings))
+		for k, v := range a.Settings {
+			r, ok := b.Settings[k]
+			if !ok {
+				continue
+			}
+			w := math.Min(math.Max(v, r.Min), r.Max)
+			if math.IsNaN(v) {
+				w = r.Min
+			}
+			kept[k] = w
+		}
+		a.Settings = kept
+	}
+	return a, strings.Join(bound, ", ")
+}
+
+// Max is the largest allocation that the bounds allow.
+func (b Bounds) Max() Allocation {
+	return Allocation{Replicas: max(b.MaxReplicas, b.MinReplicas), CPU: max(b.MaxCPU, b.MinCPU), Memory: max(b.MaxMemory, b.MinMemory)}
+}
+
+// Plan is what should be: an allocation for each service that is to change, with its reason. A service left out keeps
+// what it has.
+type Plan struct {
+	At      time.Time `json:"at"`      // the end of the last snapshot it was decided on
+	Manager string    `json:"manager"` // who decided, wrappers included, for example "guard(hpa)"
+	Changes []Change  `json:"changes"` // ordered by service, at most one each
+	Note    string    `json:"note,omitempty"`
+	// Fallback says why another manager than the one asked decided; empty in the normal case.
+	Fallback string `json:"fallback,omitempty"`
+}
+
+// Change is the allocation that one service should have.
+type Change struct {
+	Service ServiceID  `json:"service"`
+	To      Allocation `json:"to"`
+	Reason  Reason     `json:"reason"`
+}
+
+// Reason tells a person why: what was seen or predicted, which bound was binding, what else was considered.
+type Reason struct {
+	Rule       string   `json:"rule"`                 // stable and short: "hpa/utilisation", "guard/step-limit"
+	Text       string   `json:"text"`                 // one sentence with figures and units
+	Bound      string   `json:"bound,omitempty"`      // what was binding, for example "max replicas"
+	Considered []string `json:"considered,omitempty"` // what else was weighed, and why not
+}
+
+// Change finds the change for a service.
+func (p *Plan) Change(id ServiceID) (Change, bool) {
+	if p != nil {
+		for _, c := range p.Changes {
+			if c.Service == id {
+				return c, true
+			}
+		}
+	}
+	return Change{}, false
+}

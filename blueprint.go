@@ -1,0 +1,100 @@
+package foresail
+
+import "time"
+
+// Blueprint is how an application behaves inside: what a simulator or a testbed needs to run it. It comes from an
+// application file and never reaches a manager or a model.
+//
+// Invariants, checked by whoever builds one: Services is indexed by ServiceID; every Target names an operation that is
+// there; probabilities lie in 0..1; operations that call each other synchronously form no cycle unless Cycles names it.
+type Blueprint struct {
+	App      *App
+	Services []ServiceBlueprint
+	Entries  []Target   // by EndpointID: the operation that the endpoint calls
+	Timeouts []Patience // by EndpointID: how long users wait and how often they try again
+	// Cycles are declared cycles among synchronous calls, each the services in calling order.
+	Cycles [][]ServiceID
+}
+
+// Patience is what a caller bears.
+type Patience struct {
+	Timeout time.Duration // 0: waits for ever
+	Retries int           // further attempts after a failure, a refusal or a timeout
+	Backoff time.Duration // mean wait before the first retry; it doubles with each
+}
+
+// ServiceBlueprint is how one service behaves.
+type ServiceBlueprint struct {
+	Operations []Operation
+	Workers    int           // requests that one replica works on at once; 0: no limit
+	Queue      int           // requests that wait for a worker in one replica; more are refused; 0: none wait
+	Pool       int           // connections from one replica to one callee service: calls beyond wait; 0: no limit
+	Start      time.Duration // from asking for a replica to its being ready
+	Warmup     time.Duration // after that its CPU demand falls linearly from ColdFactor times to the normal one
+	ColdFactor float64       // at least 1; 0 means 1
+	BaseMemory int64         // bytes one replica holds when idle
+}
+
+// Operation is what a service does for one kind of request: its steps, one after the other.
+type Operation struct {
+	Name  string
+	Steps []Step
+}
+
+// Step is own work, or calls made in parallel; when it has both, the work comes first. The next step starts when the
+// work is done and all calls but the asynchronous ones have been answered.
+type Step struct {
+	Work  Demand
+	Calls []Call
+}
+
+// Call is an RPC that a step makes.
+type Call struct {
+	Target      Target
+	Probability float64 // that it is made at all; 0..1
+	Repeat      int     // made this often, one after the other; at least 1
+	Async       bool    // nobody waits for the answer
+	Patience
+	// Hit is, where Cached, the probability that the answer is there; otherwise Miss follows in the caller, its first
+	// step when the answer has come.
+	Cached bool
+	Hit    float64
+	Miss   []Step
+}
+
+// Target is an operation of a service.
+type Target struct {
+	Service   ServiceID
+	Operation int // index into ServiceBlueprint.Operations
+}
+
+// Demand is what one visit needs of one replica.
+type Demand struct {
+	CPU    Dist  // seconds on a CPU
+	IO     Dist  // seconds waiting for a disk, one request at a time for each replica
+	Memory int64 // bytes held until the whole operation ends
+	Read   int64 // bytes read from disk while IO lasts; 0: none
+	Write  int64 // bytes written to disk while IO lasts; 0: none
+}
+
+// Dist is the distribution of a duration.
+type Dist struct {
+	Shape DistShape
+	Mean  float64 // seconds; 0: none
+	CV    float64 // standard deviation over mean; for Exponential it is 1
+}
+
+// DistShape is a family of distributions.
+type DistShape uint8
+
+// The families.
+const (
+	Constant DistShape = iota
+	Exponential
+	LogNormal
+)
+
+// String is the name that application files use.
+func (s DistShape) String() string {
+	return [...]string{"constant", "exponential", "lognormal"}[s]
+}
