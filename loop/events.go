@@ -1,0 +1,52 @@
+package loop
+
+import (
+	"fmt"
+	"time"
+
+	"foresail.dev"
+)
+
+// Mode says what becomes of a plan.
+type Mode uint8
+
+// The modes.
+const (
+	Observe   Mode = iota // nothing is decided
+	Recommend             // plans are decided and told, and nothing is changed
+	Auto                  // plans are applied
+)
+
+var modeNames = [...]string{"observe", "recommend", "auto"}
+
+// String is the mode's name in flags and files.
+func (m Mode) String() string { return modeNames[m] }
+
+// ParseMode reads a mode's name.
+func ParseMode(s string) (Mode, error) {
+	for i, n := range modeNames {
+		if s == n {
+			return Mode(i), nil
+		}
+	}
+	return 0, fmt.Errorf("unknown mode %q: use observe, recommend or auto", s)
+}
+
+// Decision is one turn of the loop in which the manager was asked.
+type Decision struct {
+	At      time.Time             // the end of the snapshot it was decided on
+	Mode    Mode                  //
+	Plan    *foresail.Plan        // nil: keep what is
+	Before  []foresail.Allocation // by ServiceID, in effect when it was decided; zero where not observed
+	Applied bool                  // Apply was called
+	Err     error                 // of Decide or Apply
+	Took    time.Duration         // wall-clock time that Decide took
+}
+
+// Events are told what the loop does, in order, from the loop's goroutine; each may be nil. They must return soon.
+type Events struct {
+	// Observed is called for each snapshot once it is in the history. Neither may be changed or, for the history, kept.
+	Observed func(h *foresail.History, s *foresail.Snapshot)
+	// Decided is called after each decision, applied or not.
+	Decided func(d Decision)
+}
