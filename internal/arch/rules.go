@@ -1,0 +1,23 @@
+package arch
+
+// otel is what speaks OpenTelemetry.
+var otel = []string{"go.opentelemetry.io", "google.golang.org/grpc", "google.golang.org/protobuf", "google.golang.org/genproto"}
+
+// Rules are the rules of this tree; DESIGN's layout table in executable form.
+var Rules = []Rule{
+	{Dir: "", Own: []string{"sketch"}, Pure: true, Why: "the root package holds the words everything shares, so it depends on next to nothing"},
+	{Dir: "sketch", Pure: true, Why: "sketch is arithmetic alone"},
+	{Dir: "load", Own: []string{""}, Pure: true, Why: "load says how many requests come, for simulator and testbed alike"},
+	{Dir: "appfile", Own: []string{"", "load", "apps"}, Others: []string{"go.yaml.in/yaml/v3"}, Why: "appfile turns files into domain types and does nothing else"},
+	{Dir: "apps", Why: "apps holds files"},
+	{Dir: "telemetry", Own: []string{"", "sketch"}, Why: "the assembler is fed by every source and knows none"},
+	{Dir: "telemetry/otlp", Own: []string{"", "sketch", "telemetry"}, Others: otel, Why: "a wire format knows the assembler and no sibling"},
+	{Dir: "telemetry/jaeger", Own: []string{"", "sketch", "telemetry"}, Why: "a wire format knows the assembler and no sibling"},
+	{Dir: "plan", Own: []string{"", "sketch", "plan/..."}, Pure: true, Why: "managers decide from snapshots alone"},
+	{Dir: "loop", Own: []string{""}, Why: "the loop knows the two interfaces and no implementation"},
+	{Dir: "cluster/sim", Own: []string{"", "sketch", "load", "cluster/sim/..."}, Pure: true, Why: "the simulator knows nothing of managers"},
+	{Dir: "cluster/testbed", Own: []string{"", "sketch", "load", "telemetry/instrument", "cluster/testbed/..."}, Others: append([]string{"golang.org/x/sys"}, otel...), Why: "the testbed reports over the wire, like any application"},
+	{Dir: "web", Own: []string{"..."}, Others: []string{"..."}, Why: "web shows everything"},
+	{Dir: "cmd", Own: []string{"..."}, Others: []string{"..."}, Why: "wiring"},
+	{Dir: "internal/arch", Why: "the rules depend on nothing"},
+}
