@@ -1,0 +1,161 @@
+package sim
+
+import (
+	"context"
+	"fmt"
+	"maps"
+
+	"foresail.dev"
+	"foresail.dev/cluster/sim/des"
+)
+
+// Apply states what should be, from the present instant on. See the package comment for how it comes about. What can't
+// be done for a service (it is not known, or the allocation is no allocation or outside the service's bounds) is told in
+// a *foresail.ApplyError; all other changes of the plan take effect. A Memory of 0 and nil Settings keep what is.
+func (c *Cluster) Apply(ctx context.Context, p *foresail.Plan) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if p == nil {
+		return nil
+	}
+	failed := map[foresail.ServiceID]error{}
+	for _, ch := range p.Changes {
+		if err := c.change(ch.Service, ch.To); err != nil {
+			failed[ch.Service] = err
+		}
+	}
+	if len(failed) > 0 {
+		return &foresail.ApplyError{Failed: failed}
+	}
+	return nil
+}
+
+// checkNumbers says whether an allocation is one at all.
+func checkNumbers(a foresail.Allocation) error {
+	switch {
+	case a.Replicas < 1 || a.Replicas > 1e6:
+		return fmt.Errorf("%d replicas: ask for 1 to 1000000", a.Replicas)
+	case !(a.CPU > 0 && a.CPU <= 1e6):
+		return fmt.Errorf("%v cores per replica: ask for more than 0 and at most 1000000", a.CPU)
+	case a.Memory < 0:
+		return fmt.Errorf("%d bytes of memory per replica: ask for 0 or more", a.Memory)
+	}
+	return nil
+}
+
+func (c *Cluster) change(id foresail.ServiceID, to foresail.Allocation) error {
+	if id < 0 || int(id) >= len(c.services) {
+		return fmt.Errorf("no service has the number %d: there are %d", id, len(c.services))
+	}
+	if err := checkNumbers(to); err != nil {
+		return err
+	}
+	sv := &c.services[id]
+	if to.Memory == 0 {
+		to.Memory = sv.target.Memory
+	}
+	if to.Settings == nil {
+		to.Settings = sv.target.Settings
+	}
+	if in, bound := c.app.Services[id].Bounds.Clamp(to); bound != "" || !in.Equal(to) {
+		if bound == "" {
+			bound = "settings"
+		}
+		return fmt.Errorf("%s is outside the service's bounds (%s): ask for %s", to, bound, in)
+	}
+	to.Settings = maps.Clone(to.Settings)
+	sv.target = to
+	c.reconcile(int32(id))
+	return nil
+}
+
+// reconcile brings a service as near to its target as may be now: what is added comes at once, what is taken away goes
+// when enough replicas are ready.
+func (c *Cluster) reconcile(s int32) {
+	sv := &c.services[s]
+	if sv.target.CPU > sv.now.CPU {
+		c.setCPU(sv, sv.target.CPU)
+	}
+	for len(sv.ready)+sv.starting < sv.target.Replicas {
+		c.start(s)
+	}
+	for i := len(sv.replicas) - 1; i >= 0 && sv.starting > 0 && len(sv.ready)+sv.starting > sv.target.Replicas; i-- {
+		if id := sv.replicas[i]; c.replicas[id].phase == starting {
+			sv.starting--
+			c.retire(id, c.replicas[id])
+		}
+	}
+	if len(sv.ready) < sv.target.Replicas {
+		sv.now.Memory = max(sv.now.Memory, sv.target.Memory)
+		return
+	}
+	for len(sv.ready) > sv.target.Replicas {
+		id := sv.ready[len(sv.ready)-1] // the newest
+		sv.ready = sv.ready[:len(sv.ready)-1]
+		c.drain(id)
+	}
+	if sv.target.CPU < sv.now.CPU {
+		c.setCPU(sv, sv.target.CPU)
+	}
+	sv.now.Memory, sv.now.Settings = sv.target.Memory, sv.target.Settings
+}
+
+// setCPU changes the limit of all replicas but those that drain, within the current quota period.
+func (c *Cluster) setCPU(sv *service, cores float64) {
+	sv.now.CPU = cores
+	for _, id := range sv.replicas {
+		r := c.replicas[id]
+		if r.phase == starting || r.phase == ready {
+			r.cpu.advance(c.queue.Now())
+			r.cpu.quota = quota(cores)
+			c.watch(id, r)
+		}
+	}
+}
+
+func (c *Cluster) start(s int32) {
+	sv := &c.services[s]
+	id := c.newReplica(s, starting)
+	sv.starting++
+	c.replicas[id].change = c.queue.At(c.queue.Now()+sv.def.start, des.Event{Kind: onReady, A: id})
+}
+
+// started makes a replica ready: it takes requests, cold at first.
+func (c *Cluster) started(id int32) {
+	r := c.replicas[id]
+	sv := &c.services[r.service]
+	r.change, r.phase, r.readySince = des.None, ready, c.queue.Now()
+	sv.starting--
+	sv.ready = append(sv.ready, id)
+	c.reconcile(r.service)
+}
+
+// drain lets a replica finish what it has, for as long as the limit allows.
+func (c *Cluster) drain(id int32) {
+	r := c.replicas[id]
+	r.phase = draining
+	if r.open == 0 {
+		c.retire(id, r)
+		return
+	}
+	r.change = c.queue.At(c.queue.Now()+int64(c.cfg.DrainLimit), des.Event{Kind: onKill, A: id})
+}
+
+// pending is what was asked for and is not yet in effect; nil: nothing.
+func (sv *service) pending() *foresail.Allocation {
+	if sv.effective().Equal(sv.target) {
+		return nil
+	}
+	p := sv.target
+	p.Settings = maps.Clone(p.Settings)
+	return &p
+}
+
+// effective is the allocation in effect: the replicas that take requests, and what each has.
+func (sv *service) effective() foresail.Allocation {
+	a := sv.now
+	a.Replicas = len(sv.ready)
+	a.Settings = maps.Clone(a.Settings)
+	return a
+}

@@ -1,0 +1,295 @@
+package sim
+
+import (
+	"foresail.dev/cluster/sim/des"
+)
+
+// call is an RPC as its caller sees it, with all its attempts and repeats; or a user's request.
+type call struct {
+	rnd      stream
+	asked    int64 // when this attempt was
+	deadline int64
+	sent     int64 // users: the intended instant of the request
+	span     uint64
+	gen      uint32 // grows with each attempt, so that what comes for an older one is known
+	def      int32
+	from     int32 // the visit that makes it; -1: users
+	frame    int32 // that waits for it; -1: none
+	visit    int32 // that works on it; -1: none
+	attempt  int32
+	left     int32 // repeats still to come
+	depth    int32
+	trace    int32 // -1: not sampled
+	state    callState
+	sampled  bool // users: each attempt is a trace
+	closed   bool // users: of a closed load
+
+	nextWaiting, prevWaiting   int32 // for a connection
+	nextDeadline, prevDeadline int32
+}
+
+type callState uint8
+
+const (
+	idle    callState = iota
+	pooled            // waits for a connection
+	sending           // has one, or needs none
+)
+
+// deadlines are the calls with one timeout, in the order in which they are due: one event for all of them.
+type deadlines struct {
+	timeout     int64
+	first, last int32
+	armed       bool
+}
+
+// What a call draws numbers for; each repeat and attempt has its own.
+const (
+	ofWork uint64 = iota
+	ofHit
+	ofMiss
+	ofBackoff
+)
+
+// derive gives a stream that depends on nothing but the call, the repeat, the attempt and the purpose.
+func (k *call) derive(of uint64) stream {
+	return stream(mix(uint64(k.rnd) ^ mix(uint64(k.left)<<34|uint64(k.attempt)<<2|of)))
+}
+
+func (k *call) chance(of uint64) float64 {
+	s := k.derive(of)
+	return s.float()
+}
+
+func (c *Cluster) newCall(d int32, rnd stream) (int32, *call) {
+	ci := c.calls.take()
+	k := c.calls.at(ci)
+	*k = call{
+		gen: k.gen + 1, def: d, rnd: rnd, from: -1, frame: -1, visit: -1, trace: -1,
+		left:        c.program.calls[d].repeat - 1,
+		nextWaiting: -1, prevWaiting: -1, nextDeadline: -1, prevDeadline: -1,
+	}
+	return ci, k
+}
+
+// ask makes an attempt: when a connection is free, the call goes out.
+func (c *Cluster) ask(ci int32, k *call) {
+	def := &c.program.calls[k.def]
+	k.asked = c.queue.Now()
+	k.gen++
+	if k.sampled {
+		k.trace = c.newTrace()
+	}
+	if k.trace >= 0 {
+		k.span = 0
+		if k.from >= 0 {
+			k.span = c.nextSpan()
+		}
+	}
+	if def.deadline >= 0 {
+		c.arm(ci, k, def.deadline)
+	}
+	k.state = sending
+	if k.from >= 0 {
+		r := c.replicas[c.visits.at(k.from).replica]
+		p := &r.pools[def.pool]
+		if limit := c.services[r.service].def.pool; limit > 0 && p.inUse >= limit {
+			c.wait(ci, k, p)
+			return
+		}
+		p.inUse++
+	}
+	c.queue.Soon(des.Event{Kind: onArrive, A: ci, B: k.gen})
+}
+
+// wait puts a call behind those that wait for a connection.
+func (c *Cluster) wait(ci int32, k *call, p *pool) {
+	k.state = pooled
+	k.nextWaiting, k.prevWaiting = -1, p.last
+	if p.last < 0 {
+		p.first = ci
+	} else {
+		c.calls.at(p.last).nextWaiting = ci
+	}
+	p.last = ci
+}
+
+func (c *Cluster) unwait(k *call, p *pool) {
+	if k.prevWaiting < 0 {
+		p.first = k.nextWaiting
+	} else {
+		c.calls.at(k.prevWaiting).nextWaiting = k.nextWaiting
+	}
+	if k.nextWaiting < 0 {
+		p.last = k.prevWaiting
+	} else {
+		c.calls.at(k.nextWaiting).prevWaiting = k.prevWaiting
+	}
+}
+
+// arrive brings a call to its service.
+func (c *Cluster) arrive(ci int32, gen uint32) {
+	k := c.calls.at(ci)
+	if k.gen != gen { // given up at this very instant
+		return
+	}
+	if k.depth > MaxDepth || k.from >= 0 && c.visits.at(k.from).dead {
+		c.attemptDone(ci, k, true)
+		return
+	}
+	def := &c.program.calls[k.def]
+	id := c.route(def.service)
+	if id < 0 {
+		c.services[def.service].homeless++
+		c.attemptDone(ci, k, true)
+		return
+	}
+	if !c.accept(ci, k, id) {
+		c.attemptDone(ci, k, true)
+	}
+}
+
+// attemptDone ends an attempt as its caller sees it: answered, refused or given up.
+func (c *Cluster) attemptDone(ci int32, k *call, failed bool) {
+	def := &c.program.calls[k.def]
+	if def.deadline >= 0 {
+		c.disarm(k, def.deadline)
+	}
+	k.gen++
+	if k.from < 0 {
+		if k.sampled {
+			c.unrefTrace(k.trace)
+			k.trace = -1
+		}
+	} else {
+		c.leave(k, def)
+		c.edges[def.edge].calls++
+		if failed {
+			c.edges[def.edge].errors++
+		}
+		if k.trace >= 0 {
+			c.clientSpan(k, failed)
+		}
+	}
+	k.state = idle
+	dead := k.from >= 0 && c.visits.at(k.from).dead
+	switch {
+	case failed && k.attempt < def.retries && !dead:
+		c.later(ci, k, def)
+	case !failed && def.cached && !dead && k.chance(ofHit) >= def.hit:
+		c.proceed(c.newFrame(k.from, ci, k.derive(ofMiss), def.miss))
+	default:
+		c.callDone(ci, k, failed || dead)
+	}
+}
+
+// leave gives an attempt's connection to the call that has waited longest, or leaves the queue for one.
+func (c *Cluster) leave(k *call, def *callDef) {
+	p := &c.replicas[c.visits.at(k.from).replica].pools[def.pool]
+	if k.state == pooled {
+		c.unwait(k, p)
+		return
+	}
+	ci := p.first
+	if ci < 0 {
+		p.inUse--
+		return
+	}
+	next := c.calls.at(ci)
+	c.unwait(next, p)
+	next.state = sending
+	c.queue.Soon(des.Event{Kind: onArrive, A: ci, B: next.gen})
+}
+
+// later tries again after a wait that doubles with each attempt, times a number drawn between a half and one and a half.
+func (c *Cluster) later(ci int32, k *call, def *callDef) {
+	wait := def.backoff * float64(uint64(1)<<min(k.attempt, 30)) * (0.5 + k.chance(ofBackoff))
+	k.attempt++
+	c.queue.At(c.queue.Now()+int64(wait), des.Event{Kind: onRetry, A: ci})
+}
+
+func (c *Cluster) retry(ci int32) {
+	k := c.calls.at(ci)
+	if k.from >= 0 && c.visits.at(k.from).dead {
+		c.callDone(ci, k, true)
+		return
+	}
+	c.ask(ci, k)
+}
+
+// callDone ends one round of a call, all attempts and what follows a cache miss included; the last ends the call.
+func (c *Cluster) callDone(ci int32, k *call, failed bool) {
+	if !failed && k.left > 0 {
+		k.left--
+		k.attempt = 0
+		c.ask(ci, k)
+		return
+	}
+	if k.from < 0 {
+		c.requestDone(ci, k, failed)
+		return
+	}
+	vi, fi, trace := k.from, k.frame, k.trace
+	c.calls.give(ci)
+	if trace >= 0 {
+		c.unrefTrace(trace)
+	}
+	if fi >= 0 {
+		f := c.frames.at(fi)
+		f.failed = f.failed || failed
+		if f.waiting--; f.waiting == 0 {
+			c.proceed(fi)
+		}
+	}
+	c.unref(vi, c.visits.at(vi))
+}
+
+// arm puts a call behind all others with the same timeout.
+func (c *Cluster) arm(ci int32, k *call, list int32) {
+	d := &c.deadlines[list]
+	k.deadline = k.asked + d.timeout
+	k.nextDeadline, k.prevDeadline = -1, d.last
+	if d.last < 0 {
+		d.first = ci
+	} else {
+		c.calls.at(d.last).nextDeadline = ci
+	}
+	d.last = ci
+	if !d.armed {
+		d.armed = true
+		c.queue.At(k.deadline, des.Event{Kind: onDeadline, A: list})
+	}
+}
+
+func (c *Cluster) disarm(k *call, list int32) {
+	d := &c.deadlines[list]
+	if k.prevDeadline < 0 {
+		d.first = k.nextDeadline
+	} else {
+		c.calls.at(k.prevDeadline).nextDeadline = k.nextDeadline
+	}
+	if k.nextDeadline < 0 {
+		d.last = k.prevDeadline
+	} else {
+		c.calls.at(k.nextDeadline).prevDeadline = k.prevDeadline
+	}
+}
+
+// due gives up the calls whose deadline has come.
+func (c *Cluster) due(list int32) {
+	d := &c.deadlines[list]
+	for d.first >= 0 {
+		ci := d.first
+		k := c.calls.at(ci)
+		if k.deadline > c.queue.Now() {
+			c.queue.At(k.deadline, des.Event{Kind: onDeadline, A: list})
+			return
+		}
+		if k.visit >= 0 { // the callee goes on working for nobody
+			c.visits.at(k.visit).call = -1
+			k.visit = -1
+		}
+		c.attemptDone(ci, k, true)
+	}
+	d.armed = false
+}

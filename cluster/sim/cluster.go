@@ -1,0 +1,177 @@
+package sim
+
+import (
+	"context"
+	"io"
+	"maps"
+	"time"
+
+	"foresail.dev"
+	"foresail.dev/cluster/sim/des"
+	"foresail.dev/load"
+)
+
+// Cluster is a simulated application. It is a foresail.Cluster, used by one goroutine at a time.
+type Cluster struct {
+	cfg     Config
+	app     *foresail.App
+	program *program
+	queue   des.Queue
+
+	services     []service
+	endpoints    []endpointStats
+	edges        []edge
+	deadlines    []deadlines
+	replicas     []*replica
+	freeReplicas []int32
+	visits       slab[visit]
+	frames       slab[frame]
+	calls        slab[call]
+	traces       slab[trace]
+	users        users
+	killed       []int32 // scratch
+
+	draw                     *drawer // of demands
+	thinking, picking        *drawer // of closed users; of endpoints
+	demands, tracing, phases stream  // never drawn from, but derived
+	routing, spanIDs         stream
+}
+
+// The kinds of events. What A and B hold is told beside each.
+const (
+	onRequest  uint8 = iota // a user of an open load sends
+	onUser                  // a user of a closed load has thought
+	onCrowd                 // the number of users is brought to the curve; B: the load's epoch
+	onArrive                // A: a call comes to its service; B: its attempt
+	onBegin                 // A: a visit that waited for a worker begins
+	onCPU                   // A: a replica whose CPU must be looked at
+	onDisk                  // A: a frame whose I/O is done
+	onAnswer                // A: a visit whose answer comes to its caller
+	onRetry                 // A: a call tries again
+	onDeadline              // A: the list of deadlines of which one may be due
+	onReady                 // A: a replica has started
+	onKill                  // A: a replica has drained for too long
+)
+
+// New simulates an application from offset 0 on, with its initial allocation ready and warm. It reports everything
+// that is wrong with the configuration or the blueprint.
+func New(cfg Config) (*Cluster, error) {
+	cfg.defaults()
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	p, err := compile(cfg.Blueprint)
+	if err != nil {
+		return nil, err
+	}
+	c := &Cluster{cfg: cfg, app: cfg.Blueprint.App, program: p, edges: make([]edge, len(p.edges))}
+	c.seed()
+	for _, d := range p.deadlines {
+		c.deadlines = append(c.deadlines, deadlines{timeout: d, first: -1, last: -1})
+	}
+	c.endpoints = make([]endpointStats, len(c.app.Endpoints))
+	for i := range c.app.Endpoints {
+		c.endpoints[i].firstLate = never
+		if o := c.app.Endpoints[i].Objective; o != nil {
+			c.endpoints[i].objective = int64(o.Latency)
+		}
+	}
+	c.services = make([]service, len(c.app.Services))
+	for i := range c.services {
+		c.deploy(int32(i))
+	}
+	c.users.shares = make([]float64, len(c.endpoints))
+	c.SetLoad(cfg.Load)
+	return c, nil
+}
+
+func (c *Cluster) seed() {
+	seed := c.cfg.Seed
+	c.draw, c.thinking, c.picking = newDrawer(), newDrawer(), newDrawer()
+	c.thinking.current, c.picking.current = purpose(seed, forUsers), purpose(seed, forEndpoints)
+	c.demands, c.tracing, c.phases = purpose(seed, forDemands), purpose(seed, forTraces), purpose(seed, forPhases)
+	c.routing, c.spanIDs = purpose(seed, forRouting), purpose(seed, forSpanIDs)
+	arrivals := newDrawer()
+	arrivals.current = purpose(seed, forArrivals)
+	c.users.arrivals = load.NewArrivals(c.cfg.Load, arrivals.rng)
+}
+
+// deploy sets up a service with its initial allocation.
+func (c *Cluster) deploy(s int32) {
+	sv := &c.services[s]
+	a := c.app.Services[s].Initial
+	a.Settings = maps.Clone(a.Settings)
+	*sv = service{def: &c.program.services[s], name: c.app.Services[s].Name, target: a, now: a}
+	for range a.Replicas {
+		id := c.newReplica(s, ready)
+		c.replicas[id].readySince = -1 << 62 // long warm
+		sv.ready = append(sv.ready, id)
+	}
+}
+
+// App is the application.
+func (c *Cluster) App() *foresail.App { return c.app }
+
+// Offset is how much was simulated so far.
+func (c *Cluster) Offset() time.Duration { return time.Duration(c.queue.Now()) }
+
+// Now is the simulated instant: the end of the last snapshot.
+func (c *Cluster) Now() time.Time { return c.instant(c.queue.Now()) }
+
+// Events is how many events were simulated so far.
+func (c *Cluster) Events() uint64 { return c.queue.Handled() }
+
+// Next simulates one beat and returns what was observed in it; io.EOF when the duration is over. The snapshot is the
+// caller's. When ctx is done before the beat has begun, nothing is simulated.
+func (c *Cluster) Next(ctx context.Context) (*foresail.Snapshot, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	start := c.queue.Now()
+	if c.cfg.Duration > 0 && start >= int64(c.cfg.Duration) {
+		return nil, io.EOF
+	}
+	end := start + int64(c.cfg.Beat)
+	c.users.limit = end
+	c.nextArrival()
+	for {
+		e, ok := c.queue.Next(end)
+		if !ok {
+			return c.observe(start), nil
+		}
+		c.handle(e)
+	}
+}
+
+func (c *Cluster) handle(e des.Event) {
+	switch e.Kind {
+	case onRequest:
+		c.request(false)
+		c.nextArrival()
+	case onUser:
+		c.wake()
+	case onCrowd:
+		c.crowd(e.B)
+	case onArrive:
+		c.arrive(e.A, e.B)
+	case onBegin:
+		c.dequeued(e.A)
+	case onCPU:
+		c.look(e.A)
+	case onDisk:
+		c.proceed(e.A)
+	case onAnswer:
+		c.answered(e.A)
+	case onRetry:
+		c.retry(e.A)
+	case onDeadline:
+		c.due(e.A)
+	case onReady:
+		c.started(e.A)
+	case onKill:
+		c.replicas[e.A].change = des.None
+		c.kill(e.A)
+	}
+}
+
+var _ foresail.Cluster = (*Cluster)(nil)

@@ -1,0 +1,52 @@
+// Package sim is a simulated application: a foresail.Cluster that needs nothing installed and runs as fast as the
+// processor allows. It is deterministic: the same Config gives the same snapshots, byte for byte. It has no goroutine
+// and no clock; randomness comes from Config.Seed alone.
+//
+// # The model
+//
+// A request arrives at a replica of the service: of two that are ready, drawn at random, at the one with fewer requests
+// in flight. It gets a worker, or waits in the bounded accept queue, or is refused at once. With its worker it goes
+// through its operation's steps: CPU, then disk, then the calls of the step, in parallel. It keeps the worker while it
+// waits for calls, so that a slow service fills those that call it.
+//
+// CPU is processor sharing under a CFS quota. Each runnable thread runs at full speed, up to the cores of a node, until
+// the replica has used up its limit × 100 ms; then all of them wait until the next period. k busy threads use up the
+// quota of half a core in 50/k ms. A replica with no more threads than its limit has cores is never throttled. The
+// periods of different replicas are not in step. Each replica has its node's cores for itself. Throttled is the time
+// during which a replica had runnable threads and no quota.
+//
+// A disk serves one request at a time for each replica, in the order of arrival. Memory is the base of each replica and
+// what its operations in progress hold; nothing fails for want of it.
+//
+// A call takes a connection of the replica's pool to that service and gives it back with the answer; with none free it
+// waits. The network takes no time. A call fails when it is refused, when no replica is ready, when its operation
+// failed, or when its caller's patience, counted from the moment it asks for a connection, is over. The caller then
+// closes the connection and goes on; the callee goes on working for nobody, but a request that has not left the accept
+// queue is dropped when its turn comes. Retries wait Backoff, doubled each time and multiplied by a number drawn between
+// a half and one and a half. When the last attempt of a call has failed, its step still waits for its other calls, and
+// then the operation fails; asynchronous calls fail without consequence. Repeated calls stop at the first failure. A
+// cache miss is work of the caller once the answer has come. A call nested deeper than MaxDepth fails.
+//
+// # Scaling
+//
+// Apply takes effect at once where it adds: CPU is raised within the running quota period, and replicas are started.
+// These are ready after the service's start-up delay, and cold for its warm-up. Where it takes away it waits until as
+// many replicas are ready as were asked for; then CPU falls, and the newest replicas drain: they take no new request and
+// finish what they have, for DrainLimit at most, after which it fails. Replicas that have not started are cancelled
+// first. The allocation in effect counts replicas that take requests; each replica that holds resources (starting,
+// ready or draining) is listed in the snapshot, so their number times CPU is what is paid for.
+//
+// # What is counted
+//
+// A service's arrivals are all requests that reached it, refused ones included; its completions are those it answered,
+// refused or dropped; its errors those that failed, were refused or dropped. Latency is from arrival to answer of those
+// that were worked on. An edge counts a call when its caller has its answer or gives it up. What users see of an
+// endpoint is from the instant a request was meant to be sent to its answer, retries included. A request that found no
+// replica ready counts in its service and in none of the replicas.
+//
+// # Common random numbers
+//
+// Every purpose has its own random stream, and what a request needs is derived from its number and its place in the
+// call tree. So with an open load and the same seed the same requests arrive at the same instants, make the same calls
+// and need the same CPU, whatever a manager does: two managers can be compared request by request.
+package sim

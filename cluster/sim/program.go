@@ -1,0 +1,219 @@
+package sim
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"foresail.dev"
+)
+
+// program is a blueprint laid out flat: operations, steps and calls by number.
+type program struct {
+	services  []serviceDef
+	ops       []opDef
+	steps     []stepDef
+	calls     []callDef // a step's calls follow each other; those of the users, one per endpoint, come last
+	entries   int32     // the first of the users' calls
+	edges     []foresail.EdgeStats
+	deadlines []int64 // the distinct timeouts, ns
+}
+
+type serviceDef struct {
+	workers, queue, pool int32
+	start, warmup        int64 // ns
+	cold                 float64
+	memory               int64
+	callees              []int32 // services it calls, ascending: what pools are for
+	edges                int32   // the first of its edges, one for each callee
+}
+
+type opDef struct {
+	name    string
+	service int32
+	steps   extent
+}
+
+// extent is the half-open range [from, to).
+type extent struct{ from, to int32 }
+
+type stepDef struct {
+	cpu, io demand
+	memory  int64
+	calls   extent
+}
+
+type callDef struct {
+	op, service int32
+	pool        int32 // index into the caller's callees; -1: users
+	edge        int32 // -1: users
+	endpoint    int32 // -1: not users
+	deadline    int32 // index into deadlines; -1: waits for ever
+	retries     int32
+	repeat      int32
+	backoff     float64 // ns
+	probability float64
+	async       bool
+	cached      bool
+	hit         float64
+	miss        extent
+}
+
+// compiler lays out a blueprint and collects what is wrong with it.
+type compiler struct {
+	bp    *foresail.Blueprint
+	p     program
+	first []int32 // the first operation of each service
+	errs  []error
+}
+
+func compile(bp *foresail.Blueprint) (*program, error) {
+	c := &compiler{bp: bp}
+	app := bp.App
+	if len(bp.Services) != len(app.Services) {
+		return nil, fmt.Errorf("sim: the blueprint has %d services and its application %d", len(bp.Services), len(app.Services))
+	}
+	if len(bp.Entries) != len(app.Endpoints) {
+		return nil, fmt.Errorf("sim: the blueprint has %d entries for %d endpoints", len(bp.Entries), len(app.Endpoints))
+	}
+	for i := range bp.Services {
+		c.first = append(c.first, int32(len(c.p.ops)))
+		c.service(i)
+	}
+	c.layEdges()
+	for i := range bp.Services {
+		for k := range bp.Services[i].Operations {
+			where := fmt.Sprintf("service %s, operation %s", app.Services[i].Name, bp.Services[i].Operations[k].Name)
+			c.p.ops[c.first[i]+int32(k)].steps = c.steps(where, i, bp.Services[i].Operations[k].Steps)
+		}
+	}
+	c.p.entries = int32(len(c.p.calls))
+	for e, target := range bp.Entries {
+		call := foresail.Call{Target: target, Probability: 1}
+		if e < len(bp.Timeouts) {
+			call.Patience = bp.Timeouts[e]
+		}
+		def := c.call(fmt.Sprintf("endpoint %s", app.Endpoints[e].Name), -1, &call)
+		def.endpoint = int32(e)
+		c.p.calls = append(c.p.calls, def)
+	}
+	return &c.p, errors.Join(c.errs...)
+}
+
+func (c *compiler) fault(bad bool, where, format string, args ...any) {
+	if bad {
+		c.errs = append(c.errs, fmt.Errorf("sim: %s: %w", where, fmt.Errorf(format, args...)))
+	}
+}
+
+func (c *compiler) service(i int) {
+	s, a := &c.bp.Services[i], &c.bp.App.Services[i]
+	where := "service " + a.Name
+	c.fault(s.Workers < 0 || s.Queue < 0 || s.Pool < 0, where, "workers, queue and pool must not be negative")
+	c.fault(s.Start < 0 || s.Warmup < 0 || s.BaseMemory < 0, where, "start, warm-up and memory must not be negative")
+	c.fault(s.ColdFactor != 0 && !(s.ColdFactor >= 1 && s.ColdFactor < 1e6), where, "cold factor %v is below 1 or no number", s.ColdFactor)
+	if err := checkNumbers(a.Initial); err != nil {
+		c.fault(true, where, "initial allocation: %v", err)
+	}
+	c.p.services = append(c.p.services, serviceDef{
+		workers: int32(s.Workers), queue: int32(s.Queue), pool: int32(s.Pool),
+		start: int64(s.Start), warmup: int64(s.Warmup), cold: max(s.ColdFactor, 1), memory: s.BaseMemory,
+	})
+	for k := range s.Operations {
+		c.p.ops = append(c.p.ops, opDef{name: s.Operations[k].Name, service: int32(i)})
+	}
+}
+
+// layEdges finds who calls whom, ordered by (from, to).
+func (c *compiler) layEdges() {
+	for i := range c.bp.Services {
+		var callees []int32
+		var walk func([]foresail.Step)
+		walk = func(steps []foresail.Step) {
+			for s := range steps {
+				for k := range steps[s].Calls {
+					callees = append(callees, int32(steps[s].Calls[k].Target.Service))
+					walk(steps[s].Calls[k].Miss)
+				}
+			}
+		}
+		for k := range c.bp.Services[i].Operations {
+			walk(c.bp.Services[i].Operations[k].Steps)
+		}
+		slices.Sort(callees)
+		callees = slices.Compact(callees)
+		c.p.services[i].callees, c.p.services[i].edges = callees, int32(len(c.p.edges))
+		for _, to := range callees {
+			c.p.edges = append(c.p.edges, foresail.EdgeStats{From: foresail.ServiceID(i), To: foresail.ServiceID(to)})
+		}
+	}
+}
+
+func (c *compiler) steps(where string, service int, steps []foresail.Step) extent {
+	from := int32(len(c.p.steps))
+	for range steps {
+		c.p.steps = append(c.p.steps, stepDef{})
+	}
+	for i := range steps {
+		w := &steps[i].Work
+		c.dist(where, "CPU", w.CPU)
+		c.dist(where, "I/O", w.IO)
+		c.fault(w.Memory < 0, where, "memory %d is negative", w.Memory)
+		calls := make([]callDef, len(steps[i].Calls))
+		for k := range steps[i].Calls {
+			calls[k] = c.call(where, service, &steps[i].Calls[k])
+		}
+		first := int32(len(c.p.calls))
+		c.p.calls = append(c.p.calls, calls...)
+		c.p.steps[from+int32(i)] = stepDef{
+			cpu: newDemand(w.CPU), io: newDemand(w.IO), memory: w.Memory, calls: extent{first, int32(len(c.p.calls))},
+		}
+	}
+	return extent{from, from + int32(len(steps))}
+}
+
+func (c *compiler) dist(where, what string, d foresail.Dist) {
+	c.fault(!(d.Mean >= 0 && d.Mean < 1e6), where, "mean %s demand %v s is negative or no number", what, d.Mean)
+	c.fault(!(d.CV >= 0 && d.CV < 1e3), where, "variation %v of the %s demand is negative or no number", d.CV, what)
+}
+
+func (c *compiler) call(where string, caller int, call *foresail.Call) callDef {
+	t := call.Target
+	def := callDef{pool: -1, edge: -1, endpoint: -1, deadline: -1}
+	if t.Service < 0 || int(t.Service) >= len(c.bp.Services) ||
+		t.Operation < 0 || t.Operation >= len(c.bp.Services[t.Service].Operations) {
+		c.fault(true, where, "calls operation %d of service %d, which is not there", t.Operation, t.Service)
+		return def
+	}
+	c.fault(!(call.Probability >= 0 && call.Probability <= 1), where, "probability %v is outside 0..1", call.Probability)
+	c.fault(!(call.Hit >= 0 && call.Hit <= 1), where, "hit probability %v is outside 0..1", call.Hit)
+	c.fault(call.Timeout < 0 || call.Retries < 0 || call.Backoff < 0 || call.Repeat < 0, where,
+		"timeout, retries, backoff and repeat must not be negative")
+	def.op = c.first[t.Service] + int32(t.Operation)
+	def.service = int32(t.Service)
+	def.retries, def.repeat = int32(call.Retries), int32(max(call.Repeat, 1))
+	def.backoff, def.probability = float64(call.Backoff), call.Probability
+	def.async, def.cached, def.hit = call.Async, call.Cached, call.Hit
+	if call.Timeout > 0 {
+		def.deadline = c.deadline(call.Timeout)
+	}
+	if caller >= 0 {
+		at, _ := slices.BinarySearch(c.p.services[caller].callees, def.service)
+		def.pool = int32(at)
+		def.edge = c.p.services[caller].edges + def.pool
+		if call.Cached {
+			def.miss = c.steps(where, caller, call.Miss)
+		}
+	}
+	return def
+}
+
+func (c *compiler) deadline(d time.Duration) int32 {
+	at := slices.Index(c.p.deadlines, int64(d))
+	if at < 0 {
+		at = len(c.p.deadlines)
+		c.p.deadlines = append(c.p.deadlines, int64(d))
+	}
+	return int32(at)
+}

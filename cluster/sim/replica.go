@@ -1,0 +1,194 @@
+package sim
+
+import (
+	"strconv"
+
+	"foresail.dev"
+	"foresail.dev/cluster/sim/des"
+	"foresail.dev/sketch"
+)
+
+// phase is a replica's place in its life.
+type phase uint8
+
+const (
+	starting phase = iota // asked for, takes no requests yet
+	ready
+	draining // takes no new requests, goes on with what it has
+	gone     // out of the books; kept until the last record of its work is
+)
+
+// replica is one running copy of a service.
+type replica struct {
+	cpu     cpu
+	service int32
+	phase   phase
+	inEvent bool       // its CPU is being looked at: the event is set at the end
+	told    bool       // the last snapshot about it is made
+	event   des.Handle // when its CPU must be looked at again
+	change  des.Handle // when it is ready, or its draining ends
+
+	busy       int32 // workers
+	first      int32 // of the requests that wait for a worker
+	last       int32
+	waiting    int32
+	open       int32 // records of visits
+	disk       int64 // when the disk has done all it was asked for
+	memory     int64
+	pools      []pool // by callee
+	asked      int64  // when it was asked for
+	readySince int64
+
+	usage usage
+	name  string
+}
+
+// usage counts what a snapshot tells, since the beat began.
+type usage struct {
+	inFlight    gauge
+	arrivals    float64
+	completions float64
+	errors      float64
+	latency     sketch.Sketch
+}
+
+// gauge is a count that goes up and down.
+type gauge struct {
+	n, max int64
+	area   int64 // of n over time up to at, since the beat began
+	at     int64
+}
+
+func (g *gauge) add(now, d int64) {
+	g.area += g.n * (now - g.at)
+	g.at = now
+	g.n += d
+	g.max = max(g.max, g.n)
+}
+
+// pool is the connections from one replica to one callee service.
+type pool struct {
+	inUse       int32
+	first, last int32 // calls that wait for one
+}
+
+// service is one service as it runs.
+type service struct {
+	def      *serviceDef
+	name     string
+	target   foresail.Allocation // what was asked for
+	now      foresail.Allocation // what is in effect, but for Replicas
+	ready    []int32             // replicas that take requests
+	replicas []int32             // oldest first; one that is gone stays until the beat ends
+	starting int
+	named    int     // replicas so far
+	inFlight gauge   // of the service as a whole
+	homeless float64 // requests that found no replica ready, since the beat began
+}
+
+func (c *Cluster) newReplica(s int32, at phase) int32 {
+	sv := &c.services[s]
+	now := c.queue.Now()
+	r := &replica{
+		service: s, phase: at, event: des.None, change: des.None, first: -1, last: -1,
+		memory: sv.def.memory, asked: now, pools: make([]pool, len(sv.def.callees)),
+		name: sv.name + "-" + strconv.Itoa(sv.named),
+	}
+	for i := range r.pools {
+		r.pools[i] = pool{first: -1, last: -1}
+	}
+	r.cpu.cores, r.cpu.quota = int64(c.cfg.NodeCores), quota(sv.now.CPU)
+	// Quota periods of different replicas are not in step.
+	phaseOf := stream(mix(uint64(c.phases) ^ uint64(s)<<32 ^ uint64(sv.named)))
+	r.cpu.at, r.cpu.start = now, now-int64(phaseOf.Uint64()%uint64(period))
+	r.usage.inFlight.at = now
+	sv.named++
+
+	id := int32(len(c.replicas))
+	if n := len(c.freeReplicas); n > 0 {
+		id = c.freeReplicas[n-1]
+		c.freeReplicas = c.freeReplicas[:n-1]
+		c.replicas[id] = r
+	} else {
+		c.replicas = append(c.replicas, r)
+	}
+	sv.replicas = append(sv.replicas, id)
+	return id
+}
+
+// quota is the CPU time per period that a limit in cores gives.
+func quota(cores float64) int64 { return max(int64(cores*float64(period)+0.5), 1) }
+
+// route picks a replica for a request: the less busy of two drawn at random (power of two choices). -1: none is ready.
+func (c *Cluster) route(s int32) int32 {
+	ready := c.services[s].ready
+	switch len(ready) {
+	case 0:
+		return -1
+	case 1:
+		return ready[0]
+	}
+	u := c.routing.Uint64()
+	i := int(u >> 32 * uint64(len(ready)) >> 32)
+	j := int(u & 0xffffffff * uint64(len(ready)-1) >> 32)
+	if j >= i {
+		j++
+	}
+	a, b := ready[i], ready[j]
+	if c.replicas[b].usage.inFlight.n < c.replicas[a].usage.inFlight.n {
+		return b
+	}
+	return a
+}
+
+// compute gives a frame's thread to the replica's CPU.
+func (c *Cluster) compute(id int32, r *replica, need int64, frame int32) {
+	now := c.queue.Now()
+	r.cpu.advance(now)
+	if r.readySince+c.services[r.service].def.warmup > now {
+		need = c.cold(r, need, now)
+	}
+	r.cpu.add(need, frame)
+	c.watch(id, r)
+}
+
+// cold is the need of a replica that is still warming up.
+func (c *Cluster) cold(r *replica, need, now int64) int64 {
+	def := c.services[r.service].def
+	left := 1 - float64(now-r.readySince)/float64(def.warmup)
+	return int64(float64(need) * (1 + (def.cold-1)*left))
+}
+
+// watch keeps the replica's one event where it belongs.
+func (c *Cluster) watch(id int32, r *replica) {
+	if r.inEvent {
+		return
+	}
+	switch at := r.cpu.next(); {
+	case r.event == des.None && at != never:
+		r.event = c.queue.At(at, des.Event{Kind: onCPU, A: id})
+	case r.event == des.None:
+	case at == never:
+		c.queue.Cancel(r.event)
+		r.event = des.None
+	case c.queue.Time(r.event) != at:
+		c.queue.Move(r.event, at)
+	}
+}
+
+// look lets go on what the CPU has done.
+func (c *Cluster) look(id int32) {
+	r := c.replicas[id]
+	r.event = des.None
+	r.inEvent = true
+	r.cpu.advance(c.queue.Now())
+	for {
+		frame, ok := r.cpu.pop()
+		if !ok {
+			break
+		}
+		c.proceed(frame)
+	}
+	r.inEvent = false
+	c.watch(id, r)
+}

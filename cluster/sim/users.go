@@ -1,0 +1,136 @@
+package sim
+
+import (
+	"math"
+	"time"
+
+	"foresail.dev/cluster/sim/des"
+	"foresail.dev/load"
+)
+
+// crowdEvery is how often the number of users of a closed load is brought to its curve.
+const crowdEvery = int64(100e6)
+
+// pause is how long a user waits at least after a request that took no time at all, so that time goes on.
+const pause = int64(1e6)
+
+// users send requests as a load says.
+type users struct {
+	load     *load.Load
+	start    int64 // the load's offset 0
+	epoch    uint32
+	arrivals *load.Arrivals // Open
+	limit    int64          // arrivals are drawn up to here
+	active   int            // Closed: users there are
+	wanted   int            // Closed: users there should be; those too many leave when they would next send
+	requests uint64         // sent so far
+	shares   []float64      // scratch
+}
+
+// endpointStats counts what a snapshot tells of an endpoint, since the beat began.
+type endpointStats struct {
+	objective int64 // ns; 0: none
+	usage     usage // inFlight is not used
+	late      float64
+	firstLate int64 // never: none
+}
+
+// SetLoad changes the load from now on; its offset 0 is now. Call it between two calls of Next.
+func (c *Cluster) SetLoad(l *load.Load) {
+	u := &c.users
+	u.load, u.start = l, c.queue.Now()
+	u.epoch++
+	u.wanted = 0
+	if l.Mode == load.Closed {
+		c.queue.Soon(des.Event{Kind: onCrowd, B: u.epoch})
+		return
+	}
+	u.arrivals.SetLoad(l, 0)
+}
+
+// nextArrival draws the next request of an open load, if there is one before the beat's end.
+func (c *Cluster) nextArrival() {
+	u := &c.users
+	if u.load.Mode != load.Open {
+		return
+	}
+	if at, ok := u.arrivals.Next(time.Duration(u.limit - u.start)); ok {
+		c.queue.At(u.start+int64(at), des.Event{Kind: onRequest})
+	}
+}
+
+// crowd brings the number of users to the curve.
+func (c *Cluster) crowd(epoch uint32) {
+	u := &c.users
+	if epoch != u.epoch {
+		return
+	}
+	now := c.queue.Now()
+	u.wanted = int(math.Round(u.load.Level(time.Duration(now - u.start))))
+	for u.active < u.wanted {
+		u.active++
+		c.think(0)
+	}
+	c.queue.At(now+crowdEvery, des.Event{Kind: onCrowd, B: epoch})
+}
+
+// think lets a user go on after a pause of at least the given length.
+func (c *Cluster) think(least int64) {
+	wait := int64(float64(c.users.load.Think) * c.thinking.rng.ExpFloat64())
+	c.queue.At(c.queue.Now()+max(wait, least), des.Event{Kind: onUser})
+}
+
+// wake lets a user send a request, or leave when there are too many.
+func (c *Cluster) wake() {
+	if c.users.active > c.users.wanted {
+		c.users.active--
+		return
+	}
+	c.request(true)
+}
+
+// request sends one.
+func (c *Cluster) request(closed bool) {
+	u := &c.users
+	now := c.queue.Now()
+	e := u.load.Pick(time.Duration(now-u.start), c.picking.rng, u.shares)
+	c.endpoints[e].usage.arrivals++
+	u.requests++
+	ci, k := c.newCall(c.program.entries+int32(e), stream(mix(uint64(c.demands)+u.requests*golden)))
+	k.sent, k.closed = now, closed
+	if c.cfg.Spans != nil && c.cfg.TraceShare > 0 {
+		chosen := stream(mix(uint64(c.tracing) + u.requests*golden))
+		k.sampled = chosen.float() < c.cfg.TraceShare
+	}
+	c.ask(ci, k)
+}
+
+// requestDone ends a user's request, all attempts included.
+func (c *Cluster) requestDone(ci int32, k *call, failed bool) {
+	now := c.queue.Now()
+	took, sent, closed := now-k.sent, k.sent, k.closed
+	e := &c.endpoints[c.program.calls[k.def].endpoint]
+	c.calls.give(ci)
+	e.usage.completions++
+	if failed {
+		e.usage.errors++
+	} else {
+		e.usage.latency.Add(float64(took) * 1e-9)
+	}
+	if e.objective > 0 && (failed || took > e.objective) {
+		e.late++
+		e.firstLate = min(e.firstLate, sent)
+	}
+	if !closed {
+		return
+	}
+	if c.users.active > c.users.wanted {
+		c.users.active--
+		return
+	}
+	least := int64(0)
+	if took == 0 {
+		least = pause
+	}
+	c.think(least)
+}

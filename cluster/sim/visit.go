@@ -1,0 +1,354 @@
+package sim
+
+import "foresail.dev/cluster/sim/des"
+
+// visit is one request in one replica, from its arrival until nothing refers to it any more.
+type visit struct {
+	rnd      stream
+	arrived  int64
+	memory   int64
+	call     int32 // that waits for the answer; -1: nobody does
+	replica  int32
+	def      int32 // the call's
+	refs     int32 // the operation itself, each call that it made, and an event that will look at it
+	next     int32 // in the accept queue
+	depth    int32 // calls above it
+	trace    int32 // -1: not sampled
+	span     uint64
+	parent   uint64
+	working  bool // holds a worker
+	begun    bool // its operation has
+	answered bool
+	failed   bool
+	dead     bool // its replica was taken away
+}
+
+// frame is a sequence of steps in progress: an operation's, or what follows a cache miss.
+type frame struct {
+	rnd     stream
+	visit   int32
+	call    int32 // whose miss it is; -1: the operation itself
+	step    int32
+	end     int32
+	waiting int32 // calls of this step that have not ended
+	stage   stage
+	failed  bool
+}
+
+// stage is what comes next within a step.
+type stage uint8
+
+const (
+	toCompute stage = iota
+	toDisk
+	toCall
+	toNext
+)
+
+// MaxDepth is how deep calls may nest; a call beyond it fails. It ends declared cycles that would not end by
+// themselves.
+const MaxDepth = 256
+
+// accept takes a call in at a replica, or refuses it. It reports whether it was taken.
+func (c *Cluster) accept(ci int32, k *call, id int32) bool {
+	now := c.queue.Now()
+	r := c.replicas[id]
+	sv := &c.services[r.service]
+	r.usage.arrivals++
+	full := sv.def.workers > 0 && r.busy >= sv.def.workers
+	if full && r.waiting >= sv.def.queue {
+		r.usage.completions++
+		r.usage.errors++
+		if k.trace >= 0 {
+			c.refusalSpan(k, r)
+		}
+		return false
+	}
+	r.usage.inFlight.add(now, 1)
+	sv.inFlight.add(now, 1)
+	r.open++
+
+	vi := c.visits.take()
+	v := c.visits.at(vi)
+	*v = visit{
+		rnd: k.derive(ofWork), arrived: now, call: ci, replica: id, def: k.def,
+		refs: 1, next: -1, depth: k.depth, trace: -1,
+	}
+	if k.trace >= 0 {
+		v.trace, v.parent, v.span = k.trace, k.span, c.nextSpan()
+		c.traces.at(k.trace).refs++
+	}
+	k.visit = vi
+	if full {
+		if r.last < 0 {
+			r.first = vi
+		} else {
+			c.visits.at(r.last).next = vi
+		}
+		r.last = vi
+		r.waiting++
+		return true
+	}
+	r.busy++
+	v.working = true
+	c.begin(vi)
+	return true
+}
+
+// begin starts a visit's operation; its worker is taken. A request that nobody waits for any more is dropped.
+func (c *Cluster) begin(vi int32) {
+	v := c.visits.at(vi)
+	v.begun = true
+	if v.call < 0 {
+		v.failed = true
+		c.answer(vi, v, false)
+		return
+	}
+	steps := c.program.ops[c.program.calls[v.def].op].steps
+	c.proceed(c.newFrame(vi, -1, v.rnd, steps))
+}
+
+func (c *Cluster) newFrame(vi, call int32, rnd stream, steps extent) int32 {
+	fi := c.frames.take()
+	*c.frames.at(fi) = frame{rnd: rnd, visit: vi, call: call, step: steps.from, end: steps.to}
+	return fi
+}
+
+// proceed goes on with a frame until it has to wait, or ends.
+func (c *Cluster) proceed(fi int32) {
+	f := c.frames.at(fi)
+	v := c.visits.at(f.visit)
+	for {
+		if f.failed || v.dead || f.step == f.end {
+			c.endFrame(fi, f, v)
+			return
+		}
+		s := &c.program.steps[f.step]
+		switch f.stage {
+		case toCompute:
+			f.stage = toDisk
+			if s.memory > 0 {
+				v.memory += s.memory
+				c.replicas[v.replica].memory += s.memory
+			}
+			if s.cpu.shape != noDemand {
+				c.compute(v.replica, c.replicas[v.replica], c.draw.draw(&f.rnd, &s.cpu), fi)
+				return
+			}
+		case toDisk:
+			f.stage = toCall
+			if s.io.shape != noDemand {
+				r := c.replicas[v.replica]
+				r.disk = max(r.disk, c.queue.Now()) + c.draw.draw(&f.rnd, &s.io)
+				c.queue.At(r.disk, des.Event{Kind: onDisk, A: fi})
+				return
+			}
+		case toCall:
+			f.stage = toNext
+			for d := s.calls.from; d < s.calls.to; d++ {
+				c.fork(fi, f, v, d)
+			}
+			if f.waiting > 0 {
+				return
+			}
+		case toNext:
+			f.stage = toCompute
+			f.step++
+		}
+	}
+}
+
+// fork makes one call of a step, if chance has it.
+func (c *Cluster) fork(fi int32, f *frame, v *visit, d int32) {
+	def := &c.program.calls[d]
+	rnd := f.rnd.split() // drawn always, so that each call has its own for ever
+	if def.probability < 1 && rnd.float() >= def.probability {
+		return
+	}
+	ci, k := c.newCall(d, rnd)
+	k.from, k.frame, k.depth = f.visit, -1, v.depth+1
+	if !def.async {
+		k.frame = fi
+		f.waiting++
+	}
+	v.refs++
+	if v.trace >= 0 {
+		k.trace = v.trace
+		c.traces.at(v.trace).refs++
+	}
+	c.ask(ci, k)
+}
+
+// endFrame ends an operation, or what followed a cache miss.
+func (c *Cluster) endFrame(fi int32, f *frame, v *visit) {
+	vi, ci, failed := f.visit, f.call, f.failed || v.dead
+	c.frames.give(fi)
+	if ci >= 0 {
+		c.callDone(ci, c.calls.at(ci), failed)
+		return
+	}
+	if v.answered { // its replica was taken away meanwhile
+		c.unref(vi, v)
+		return
+	}
+	v.failed = failed
+	c.answer(vi, v, true)
+}
+
+// answer ends a visit as its server sees it. worked is false where its operation never started.
+func (c *Cluster) answer(vi int32, v *visit, worked bool) {
+	now := c.queue.Now()
+	r := c.replicas[v.replica]
+	v.answered = true
+	r.usage.inFlight.add(now, -1)
+	c.services[r.service].inFlight.add(now, -1)
+	r.usage.completions++
+	if v.failed {
+		r.usage.errors++
+	}
+	if worked {
+		seconds := float64(now-v.arrived) * 1e-9
+		r.usage.latency.Add(seconds)
+		if e := c.program.calls[v.def].edge; e >= 0 {
+			c.edges[e].latency.Add(seconds)
+		}
+	}
+	c.release(r, v)
+	if v.trace >= 0 {
+		c.visitSpan(v)
+	}
+	if v.working {
+		c.freeWorker(r)
+	}
+	if v.call >= 0 {
+		c.queue.Soon(des.Event{Kind: onAnswer, A: vi})
+		return
+	}
+	c.unref(vi, v)
+}
+
+func (c *Cluster) release(r *replica, v *visit) {
+	r.memory -= v.memory
+	v.memory = 0
+}
+
+// freeWorker gives a worker to the request that has waited longest.
+func (c *Cluster) freeWorker(r *replica) {
+	if r.first < 0 {
+		r.busy--
+		return
+	}
+	vi := r.first
+	v := c.visits.at(vi)
+	r.first = v.next
+	if r.first < 0 {
+		r.last = -1
+	}
+	r.waiting--
+	v.working = true
+	v.refs++
+	c.queue.Soon(des.Event{Kind: onBegin, A: vi})
+}
+
+// dequeued starts a visit that has waited for a worker.
+func (c *Cluster) dequeued(vi int32) {
+	v := c.visits.at(vi)
+	if v.answered { // its replica was taken away at this very instant
+		c.unref(vi, v)
+		return
+	}
+	v.refs--
+	c.begin(vi)
+}
+
+// answered brings a visit's answer to its caller.
+func (c *Cluster) answered(vi int32) {
+	v := c.visits.at(vi)
+	if ci := v.call; ci >= 0 {
+		v.call = -1
+		k := c.calls.at(ci)
+		k.visit = -1
+		c.attemptDone(ci, k, v.failed)
+	}
+	c.unref(vi, v)
+}
+
+// unref forgets a visit once its operation and all its calls have ended.
+func (c *Cluster) unref(vi int32, v *visit) {
+	if v.refs--; v.refs > 0 {
+		return
+	}
+	r := c.replicas[v.replica]
+	c.release(r, v)
+	if v.trace >= 0 {
+		c.unrefTrace(v.trace)
+	}
+	c.visits.give(vi)
+	if r.open--; r.open == 0 {
+		c.emptied(v.replica, r)
+	}
+}
+
+// kill takes a replica away with what it has: its requests fail at once.
+func (c *Cluster) kill(id int32) {
+	r := c.replicas[id]
+	r.cpu.advance(c.queue.Now())
+	r.first, r.last, r.waiting = -1, -1, 0
+	c.killed = c.killed[:0]
+	c.visits.each(func(vi int32, v *visit) {
+		if v.replica == id && v.refs > 0 {
+			v.refs++ // stays until this is over
+			c.killed = append(c.killed, vi)
+		}
+	})
+	for _, vi := range c.killed {
+		v := c.visits.at(vi)
+		v.dead = true
+		if v.answered {
+			continue
+		}
+		v.failed = true
+		if v.begun {
+			v.refs++ // for the answer; the operation's own goes when its frame ends
+		}
+		c.answer(vi, v, v.begun)
+	}
+	for len(r.cpu.jobs) > 0 {
+		last := len(r.cpu.jobs) - 1
+		frame := r.cpu.jobs[last].frame
+		r.cpu.jobs = r.cpu.jobs[:last]
+		c.proceed(frame) // it ends: its visit is dead
+	}
+	c.watch(id, r)
+	c.retire(id, r)
+	for _, vi := range c.killed {
+		c.unref(vi, c.visits.at(vi))
+	}
+}
+
+// retire takes a replica out of service for good. The snapshot of this beat still tells what it did.
+func (c *Cluster) retire(id int32, r *replica) {
+	if r.change != des.None {
+		c.queue.Cancel(r.change)
+		r.change = des.None
+	}
+	r.phase = gone
+	c.forget(id, r)
+}
+
+// emptied is called when the last record of a replica's work is gone.
+func (c *Cluster) emptied(id int32, r *replica) {
+	if r.phase == draining {
+		c.retire(id, r)
+	} else {
+		c.forget(id, r)
+	}
+}
+
+// forget gives the number of a replica free once nothing refers to it.
+func (c *Cluster) forget(id int32, r *replica) {
+	if r.phase == gone && r.open == 0 && r.told {
+		c.freeReplicas = append(c.freeReplicas, id)
+		c.replicas[id] = nil
+	}
+}
