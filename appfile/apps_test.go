@@ -1,0 +1,106 @@
+package appfile
+
+import (
+	"testing"
+	"time"
+
+	"foresail.dev"
+)
+
+// mixes are the shares of endpoints that the load generators of the sources use.
+var mixes = map[string]map[string]float64{
+	"hotel-reservation": {"search": 600, "recommend": 390, "user": 5, "reserve": 5},
+}
+
+// need is the mean cores that each service uses, by the file's demands, at a rate of requests over a mix.
+func need(bp *foresail.Blueprint, mix map[string]float64, rate float64) []float64 {
+	f, cores, sum := newFlow(bp), make([]float64, len(bp.Services)), 0.0
+	for _, v := range mix {
+		sum += v
+	}
+	for e, t := range bp.Entries {
+		visits := f.visits(f.base[t.Service] + t.Operation)
+		for s := range bp.Services {
+			for o, op := range bp.Services[s].Operations {
+				cores[s] += rate * mix[bp.App.Endpoints[e].Name] / sum * visits[f.base[s]+o] * work(op.Steps)
+			}
+		}
+	}
+	return cores
+}
+
+// work is the mean CPU seconds of one run of steps.
+func work(steps []foresail.Step) float64 {
+	sum := 0.0
+	for _, s := range steps {
+		sum += s.Work.CPU.Mean
+		for _, c := range s.Calls {
+			sum += c.Probability * float64(c.Repeat) * (1 - c.Hit) * work(c.Miss)
+		}
+	}
+	return sum
+}
+
+// The built-in applications need a few cores at their lowest load and some tens at most at their highest; what they
+// start with carries the middle, and not the peak, so that there is something to manage; their bounds carry the peak.
+func TestBuiltInApplicationsFitTheirLoads(t *testing.T) {
+	for _, tt := range []struct {
+		name      string
+		services  int
+		low, high float64 // requests/s
+	}{
+		{"hotel-reservation", 15, 300, 2700},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			bp, err := ReadApp(tt.name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := len(bp.App.Services); got != tt.services {
+				t.Errorf("%d services, want %d", got, tt.services)
+			}
+			for name := range mixes[tt.name] {
+				if _, ok := bp.App.EndpointByName(name); !ok {
+					t.Errorf("no endpoint %s", name)
+				}
+			}
+			sum := func(v []float64) (s float64) {
+				for _, x := range v {
+					s += x
+				}
+				return s
+			}
+			low, middle, high := need(bp, mixes[tt.name], tt.low), need(bp, mixes[tt.name], (tt.low+tt.high)/2), need(bp, mixes[tt.name], tt.high)
+			if l, h := sum(low), sum(high); l < 0.5 || l > 8 || h < 8 || h > 60 {
+				t.Errorf("needs %.1f cores at %g requests/s and %.1f at %g", l, tt.low, h, tt.high)
+			}
+			overloaded, initial := 0, 0.0
+			for i, s := range bp.App.Services {
+				has := s.Initial.Cores()
+				initial += has
+				t.Logf("%-22s needs %5.2f %5.2f %5.2f cores, starts with %s", s.Name, low[i], middle[i], high[i], s.Initial)
+				if middle[i] > 0.85*has {
+					t.Errorf("%s starts with %.2f cores, but needs %.2f in the middle", s.Name, has, middle[i])
+				}
+				if high[i] > has {
+					overloaded++
+				}
+				if most := s.Bounds.Max().Cores(); high[i] > 0.7*most {
+					t.Errorf("%s may have %.2f cores, but needs %.2f at the peak", s.Name, most, high[i])
+				}
+				if m := bp.Services[i].BaseMemory; m < 16<<20 || m > 64<<20 {
+					t.Errorf("%s holds %d bytes when idle: too many for a small machine, or too few to be real", s.Name, m)
+				}
+			}
+			t.Logf("in all: needs %.1f %.1f %.1f cores, starts with %.1f", sum(low), sum(middle), sum(high), initial)
+			if overloaded == 0 {
+				t.Error("what it starts with carries the peak: nothing to manage")
+			}
+			for _, e := range bp.App.Endpoints {
+				if e.Objective != nil && e.Objective.Latency < 50*time.Millisecond {
+					t.Errorf("endpoint %s: objective %s is tighter than any source", e.Name, e.Objective)
+				}
+			}
+		})
+	}
+}
