@@ -1,0 +1,28 @@
+// Package telemetry turns spans into snapshots. Every source of spans feeds one Assembler: the OTLP receiver
+// (telemetry/otlp), Jaeger files (telemetry/jaeger), the simulator.
+//
+// # What is counted
+//
+// A request of a service is a span of kind server or consumer. A span without a kind is a request when it has no parent
+// or its parent belongs to another service; a span whose parent has not come yet waits for it. A request counts as an
+// arrival where it starts and as a completion, an error and a latency where it ends; in flight is how many requests lie
+// over an instant. A call from one service to another is a request whose parent span belongs to another service (or to
+// the same one, when that parent is of kind client or producer), so it does not matter whether callers report spans of
+// their own. An endpoint's requests are the requests of its entry service with its operation's name, or, where a load
+// generator reports, the spans of that outside service with the endpoint's name.
+//
+// # Time
+//
+// Beats are aligned to the clock: beat i is [i·Beat, (i+1)·Beat) since 1970. A span is reported once it has ended, so
+// what is known of a beat grows for a while: Cut hands out what is known, and what comes later follows in Snapshot.Late
+// until the beat is foresail.RevisionLimit old. Gauges of a snapshot are final, so whoever cuts may do so some hundred
+// milliseconds after the beat has ended: in flight is then seen nearly whole.
+//
+// The package reads no clock: callers say when spans were received and where an interval ends, and the same calls give
+// the same snapshots.
+//
+// # Memory
+//
+// Everything is bounded by Options, and what a bound costs is counted in Stats: spans remembered (for duplicates and
+// parents), services, endpoints, replicas, edges, open cells.
+package telemetry

@@ -1,0 +1,128 @@
+package telemetry
+
+import (
+	"time"
+
+	"foresail.dev"
+)
+
+// Options configure an Assembler. The zero value serves an application whose services report their own spans.
+type Options struct {
+	// Beat is the shortest interval; 0 means foresail.Beat.
+	Beat time.Duration
+	// Start is where the first interval begins, truncated to the beat; zero: one beat before the first Cut's end.
+	Start time.Time
+	// Whole puts everything into one interval, from the earliest span on: for files, which are cut once.
+	Whole bool
+	// EndpointService names an outside service, a load generator, whose spans tell the endpoints' requests: a span whose
+	// operation is the endpoint's name. Empty: requests are counted at the entry service.
+	EndpointService string
+	// Discover adds services that the application does not know, and endpoints: the operations of requests without a
+	// parent. The application's generation then grows. Otherwise spans of other services are counted as outside.
+	Discover bool
+
+	MaxSpans     int // remembered to tell duplicates and parents; when there are more the oldest are forgotten early; 0 means 4 Mi
+	MaxWaiting   int // waiting for their parent; 0 means MaxSpans/4
+	MaxServices  int // in the application, with discovered ones; 0 means 2,048
+	MaxEndpoints int // likewise; 0 means 1,024
+	MaxReplicas  int // over all services; more are folded into the replica "other" of each service; 0 means 4,096
+	MaxEdges     int // pairs of services; 0 means 8,192
+	MaxCells     int // pairs of a beat and a replica, endpoint or edge with observations, between two cuts; 0 means 40,960
+}
+
+// Limits that are not options.
+const (
+	maxName      = 256              // bytes of a service's, replica's or operation's name; longer ones are cut off
+	maxWeight    = 1 << 20          // operations that one sampled span may stand for
+	ahead        = 10 * time.Second // how far past the last cut a span may end
+	replicaIdle  = time.Minute      // after this without requests a replica is forgotten
+	remember     = 6 * time.Second  // how long at least a span is remembered: more than foresail.RevisionLimit
+	slotsPerBeat = 10               // steps within a beat at which in flight is read for its maximum
+)
+
+func (o Options) withDefaults() Options {
+	or := func(v *int, d int) {
+		if *v <= 0 {
+			*v = d
+		}
+	}
+	if o.Beat <= 0 {
+		o.Beat = foresail.Beat
+	}
+	or(&o.MaxSpans, 4<<20)
+	or(&o.MaxWaiting, max(o.MaxSpans/4, 1))
+	or(&o.MaxServices, 2048)
+	or(&o.MaxEndpoints, 1024)
+	or(&o.MaxReplicas, 4096)
+	or(&o.MaxEdges, 8192)
+	or(&o.MaxCells, 40_960)
+	return o
+}
+
+// Batch is what one message from outside holds: spans by sender. Its strings are only read while it is added, so they
+// may point into a buffer that is used again.
+type Batch struct {
+	Senders   []Sender
+	Malformed int // spans left out because they lacked an id or a time
+}
+
+// Sender is one reporting process with its spans.
+type Sender struct {
+	Service string
+	Replica string // empty: not known
+	Spans   []Record
+}
+
+// Record is a span in a batch; see foresail.Span for the fields.
+type Record struct {
+	Trace  foresail.TraceID
+	ID     foresail.SpanID
+	Parent foresail.SpanID
+	Name   string // of the operation
+	Start  int64  // nanoseconds since 1970
+	End    int64
+	Weight float64 // 0 means 1; negative: it counts for nothing (it was kept for another reason than its sampling)
+	Kind   foresail.SpanKind
+	Failed bool
+}
+
+// Valid tells whether the span can be placed: it has a trace, an id, a start and an end.
+func (r *Record) Valid() bool {
+	return r.Trace != (foresail.TraceID{}) && r.ID != (foresail.SpanID{}) && r.Start > 0 && r.End > 0
+}
+
+// Result tells a sender what became of its batch.
+type Result struct {
+	Rejected int    // spans that will not count: malformed, too late, too far ahead, or over a limit
+	Reason   string // for a person; empty when nothing was rejected
+}
+
+// Stats count what an Assembler did since it was made. Each span that was received is in exactly one of Assembled,
+// Outside, Duplicate and the fields of Dropped, but for spans in Waiting; Dropped.Orphan is of spans that had waited.
+type Stats struct {
+	Received  uint64 // spans
+	Assembled uint64 // taken: counted as a request, or remembered as part of one
+	Outside   uint64 // of services that are not the application's
+	Duplicate uint64 // seen before
+	Waiting   uint64 // now waiting for their parent to know what they are
+	Late      uint64 // requests that ended in a beat that had been cut
+	Skewed    uint64 // of those assembled, shifted because the sender's clock was off
+	Inverted  uint64 // of those assembled, ended before they started: taken as having no duration
+	Weighed   uint64 // of those assembled, stood for more than the largest weight allowed
+	Folded    uint64 // of those assembled, counted under the replica "other"
+	Forgotten uint64 // remembered spans that had to go before their time; a duplicate of one counts again
+	CallsLost uint64 // calls whose caller stayed unknown, came too late or was one pair too many
+	Dropped   Dropped
+}
+
+// Dropped counts spans that don't count, by reason.
+type Dropped struct {
+	Malformed uint64 // without trace, id or times
+	TooLate   uint64 // for a beat that is final
+	Ahead     uint64 // ends too far in the future
+	Limit     uint64 // a bound of Options was reached
+	Orphan    uint64 // of unknown kind, and the parent never came
+}
+
+// Total is the sum over all reasons.
+func (d Dropped) Total() uint64 { return d.Malformed + d.TooLate + d.Ahead + d.Limit + d.Orphan }
