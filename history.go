@@ -34,6 +34,13 @@ func NewHistory(app *App, needs Needs) *History {
 	return h
 }
 
+// Keep makes it keep at least as much as needs asks for from now on, within the limits. What is there stays.
+func (h *History) Keep(needs Needs) {
+	h.beats.grow(min(needs.Beats, MaxBeats))
+	h.seconds.grow(min(needs.Seconds, MaxSeconds))
+	h.minutes.grow(min(needs.Minutes, MaxMinutes))
+}
+
 // App is the application as it was when the last snapshot came.
 func (h *History) App() *App { return h.app }
 
@@ -120,6 +127,12 @@ func (r *ring) push(s *Snapshot) {
 	}
 	r.items[r.head] = s
 	r.head = (r.head + 1) % r.limit
+}
+
+func (r *ring) grow(limit int) {
+	if limit > r.limit {
+		r.items, r.head, r.limit = r.tail(len(r.items)), 0, limit
+	}
 }
 
 func (r *ring) tail(n int) []*Snapshot {

@@ -49,4 +49,15 @@ type Events struct {
 	Observed func(h *foresail.History, s *foresail.Snapshot)
 	// Decided is called after each decision, applied or not.
 	Decided func(d Decision)
+	// Missing names signals that the manager requires and the cluster does not give, before the first decision and
+	// whenever they change; once each.
+	Missing func(foresail.Signals)
+	// Trouble is told what went wrong beside the loop's own work and did not end it: a state that could not be kept.
+	Trouble func(error)
+}
+
+// UnmarshalText reads a mode's name, for files.
+func (m *Mode) UnmarshalText(b []byte) (err error) {
+	*m, err = ParseMode(string(b))
+	return err
 }
