@@ -1,0 +1,158 @@
+// Package cgroup makes Linux control groups, sets their CPU quota and memory limit, and reads what they used.
+//
+// Both kernel interfaces are known. With version 2 one tree holds all controllers; with version 1 each controller has a
+// hierarchy of its own, and a group is a directory of the same name in each. A machine may have both mounted: version 2
+// is taken only where it really holds the cpu controller.
+package cgroup
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// ErrUnavailable is wrapped by every error that means: CPU quotas can't be set here, whatever the name of the group.
+var ErrUnavailable = errors.New("no usable cgroup hierarchy")
+
+// Period is the length over which a CPU quota is counted.
+const Period = 100 * time.Millisecond
+
+// MinCores is the smallest CPU quota that the kernel takes: 1 ms in each Period.
+const MinCores = 0.01
+
+// Hierarchy is a place where groups can be made.
+type Hierarchy interface {
+	// Version is 1 or 2.
+	Version() int
+	// Prepare makes the parent that groups are made below. It fails with ErrUnavailable where that is not allowed, and
+	// with fs.ErrExist where the parent is there already.
+	Prepare(parent string) error
+	// Dirs are the directories of a group: one with version 2, one for each controller with version 1.
+	Dirs(name string) []string
+	// Make makes a group below a prepared parent, for example "foresail-1/frontend-1".
+	Make(name string) (Group, error)
+}
+
+// Group is one control group.
+type Group interface {
+	// Add moves a process with all its threads into the group.
+	Add(pid int) error
+	// SetCPU limits the group to a number of cores, at least MinCores, and reads back what the kernel took.
+	SetCPU(cores float64) (Written, error)
+	// SetMemory limits the group's memory to a number of bytes and reads back what the kernel took; 0 lifts the limit.
+	// It does nothing where memory is not controlled and bytes is 0.
+	SetMemory(bytes int64) (Written, error)
+	// Read is what the group has used since it was made.
+	Read() (Stats, error)
+	// Remove kills what is in the group, waits for its end and removes the group. It is safe to call twice.
+	Remove() error
+}
+
+// Written is a value that was written to a control file and read back.
+type Written struct {
+	Path  string
+	Value string
+}
+
+// Stats are a group's counters since it was made, and its memory now.
+type Stats struct {
+	CPU       time.Duration // used on all CPUs
+	Throttled time.Duration // as the kernel reports it; some kernels report less than the true time
+	Periods   int64         // periods in which the group wanted to run
+	Limited   int64         // of those, in which it used up its quota and had to wait
+	Memory    int64         // bytes in use now; -1 where memory is not controlled
+}
+
+// Detect finds the hierarchy of this machine. Its error wraps ErrUnavailable and says what is missing.
+func Detect() (Hierarchy, error) {
+	b, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	return detect(string(b))
+}
+
+// detect chooses by mountinfo, see proc(5): fields up to a lone "-", then file system type, source and super options.
+func detect(mountinfo string) (Hierarchy, error) {
+	v1 := map[string]string{}
+	var seen []string
+	for line := range strings.Lines(mountinfo) {
+		before, after, ok := strings.Cut(strings.TrimSpace(line), " - ")
+		left, right := strings.Fields(before), strings.Fields(after)
+		if !ok || len(left) < 5 || len(right) < 3 {
+			continue
+		}
+		point := unescape(left[4])
+		switch right[0] {
+		case "cgroup2":
+			b, err := os.ReadFile(filepath.Join(point, "cgroup.controllers"))
+			if err == nil && hasWord(string(b), "cpu") {
+				return &v2{root: point, memory: hasWord(string(b), "memory"), mkdir: mkdir}, nil
+			}
+			seen = append(seen, point+" (cgroup v2) holds no cpu controller")
+		case "cgroup":
+			for _, o := range strings.Split(right[2], ",") {
+				v1[o] = point
+			}
+		}
+	}
+	if v1["cpu"] != "" && v1["cpuacct"] != "" {
+		return &v1tree{cpu: v1["cpu"], cpuacct: v1["cpuacct"], memory: v1["memory"], mkdir: mkdir}, nil
+	}
+	for _, c := range []string{"cpu", "cpuacct"} {
+		if v1[c] == "" && len(v1) > 0 {
+			seen = append(seen, "the "+c+" controller of cgroup v1 is not mounted")
+		}
+	}
+	if len(seen) == 0 {
+		seen = []string{"no cgroup file system is mounted"}
+	}
+	return nil, fmt.Errorf("%w: %s; mount /sys/fs/cgroup with the cpu controller", ErrUnavailable, strings.Join(seen, ", and "))
+}
+
+func mkdir(path string) error { return os.Mkdir(path, 0o755) }
+
+// unescape undoes mountinfo's octal escapes of blanks.
+func unescape(s string) string {
+	return strings.NewReplacer(`\040`, " ", `\011`, "\t", `\134`, `\`).Replace(s)
+}
+
+func hasWord(s, word string) bool {
+	for _, w := range strings.Fields(s) {
+		if w == word {
+			return true
+		}
+	}
+	return false
+}
+
+// prepare makes the parent's directories; none is left when one fails.
+func prepare(dirs []string, mkdir func(string) error) error {
+	for i, d := range dirs {
+		err := mkdir(d)
+		if err == nil {
+			continue
+		}
+		for _, made := range dirs[:i] {
+			_ = os.Remove(made)
+		}
+		if errors.Is(err, fs.ErrExist) {
+			return fmt.Errorf("cgroup %s is there already: remove it or choose another parent: %w", d, fs.ErrExist)
+		}
+		return fmt.Errorf("%w: can't make %s: %w; run as root, or have the cpu controller delegated", ErrUnavailable, d, reason(err))
+	}
+	return nil
+}
+
+// reason is the bare system error, since the path is said already.
+func reason(err error) error {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		return pe.Err
+	}
+	return err
+}

@@ -1,0 +1,112 @@
+package testbed
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"time"
+
+	"foresail.dev"
+	"foresail.dev/cluster/testbed/cgroup"
+	"foresail.dev/load"
+)
+
+// ErrNoCgroup is wrapped by New's error where this machine, or its permissions, don't allow CPU quotas to be set. The
+// error is one line that says what is missing.
+var ErrNoCgroup = cgroup.ErrUnavailable
+
+// Observer turns the spans that the processes send into snapshots.
+type Observer interface {
+	// Cut ends the current interval at end and returns what was observed in it; the next begins there.
+	Cut(end time.Time) *foresail.Snapshot
+}
+
+// Config says what to run, and how.
+type Config struct {
+	Blueprint *foresail.Blueprint // required
+	Load      *load.Load          // nil: no requests until SetLoad
+	Seed      uint64
+
+	Observer Observer // nil: snapshots hold what cgroups tell alone
+	OTLP     string   // required: host:port of the OTLP receiver (gRPC) that feeds the observer
+
+	// Command runs this binary again, such that main calls Child with the arguments that are appended.
+	// Default: /proc/self/exe.
+	Command []string
+	// Dir is where the run makes a directory of its own, which Close removes. Default: the system's temporary directory.
+	Dir string
+	// Duration is how long the run lasts from the first interval on; 0: until Close.
+	Duration time.Duration
+	// Beat is the length of an interval. Default: foresail.Beat.
+	Beat time.Duration
+	// CgroupRoot names the group, below the mount points, that holds the replicas' groups; it must not be there yet.
+	// Default: "foresail-" and the process's number.
+	CgroupRoot string
+	// Outstanding is how many requests of the users may be unanswered at once; beyond, a request fails without being
+	// sent. Default: 4096.
+	Outstanding int
+	// Log is told, a line each, what a person should know: replicas that died, spans lost. Default: nobody.
+	Log io.Writer
+
+	// hierarchy, where set, is used instead of the one detected.
+	hierarchy cgroup.Hierarchy
+}
+
+// complete fills in defaults and checks, naming every fault at once.
+func (c *Config) complete() error {
+	var faults []error
+	fault := func(wrong bool, format string, args ...any) {
+		if wrong {
+			faults = append(faults, fmt.Errorf("testbed: "+format, args...))
+		}
+	}
+	fault(c.Blueprint == nil || c.Blueprint.App == nil, "no application is given")
+	fault(c.OTLP == "", "no OTLP address is given: processes need one to send their spans to")
+	fault(c.Duration < 0, "the duration %v is negative", c.Duration)
+	fault(c.Beat < 0 || c.Beat > 0 && c.Beat < 10*time.Millisecond, "a beat of %v is too short: use at least 10ms", c.Beat)
+	fault(c.Outstanding < 0, "%d outstanding requests: use a positive number", c.Outstanding)
+	if b := c.Blueprint; b != nil && b.App != nil {
+		fault(len(b.Services) != len(b.App.Services), "the blueprint has %d services and its application %d", len(b.Services), len(b.App.Services))
+		for _, s := range b.App.Services {
+			fault(s.Initial.Replicas > 0 && !(s.Initial.CPU >= cgroup.MinCores), "service %s: %g cores per replica: use at least %g", s.Name, s.Initial.CPU, cgroup.MinCores)
+		}
+	}
+	if len(faults) > 0 {
+		return errors.Join(faults...)
+	}
+	if c.Load == nil {
+		c.Load = &load.Load{Name: "none"}
+	}
+	if len(c.Command) == 0 {
+		c.Command = []string{"/proc/self/exe"}
+	}
+	if c.Dir == "" {
+		c.Dir = os.TempDir()
+	}
+	if c.Beat == 0 {
+		c.Beat = foresail.Beat
+	}
+	if c.CgroupRoot == "" {
+		c.CgroupRoot = fmt.Sprintf("foresail-%d", os.Getpid())
+	}
+	if c.Outstanding == 0 {
+		c.Outstanding = 4096
+	}
+	if c.Log == nil {
+		c.Log = io.Discard
+	}
+	return nil
+}
+
+// reach checks that something listens where spans are to go.
+func reach(ctx context.Context, address string) error {
+	d := net.Dialer{Timeout: 2 * time.Second}
+	conn, err := d.DialContext(ctx, "tcp", address)
+	if err != nil {
+		return fmt.Errorf("testbed: no OTLP receiver at %s: %w; start it before the testbed", address, err)
+	}
+	return conn.Close()
+}

@@ -1,0 +1,189 @@
+// Package replica is one replica of a service as a process of its own: it serves the service's operations over HTTP,
+// really uses the CPU, memory and disk that they demand, and calls the services that they call.
+package replica
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"foresail.dev"
+	"foresail.dev/cluster/testbed/rpc"
+	tracing "foresail.dev/cluster/testbed/trace"
+	"foresail.dev/cluster/testbed/wire"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// How a drained replica ends.
+const (
+	quiet      = 300 * time.Millisecond // without a request, before it stops listening: a caller may still hold an old table
+	drainLimit = 10 * time.Second       // then it ends whatever is in flight
+)
+
+type replica struct {
+	boot     *wire.Boot
+	service  *foresail.ServiceBlueprint
+	clock    wire.Clock
+	ready    time.Time
+	tracer   trace.Tracer
+	spans    *tracing.Provider
+	table    rpc.Table
+	client   *rpc.Client
+	gate     *gate
+	pools    []chan struct{} // by callee; nil: no limit
+	disk     *disk
+	ballast  []byte
+	burner   *burner
+	dice     *dice
+	inFlight atomic.Int64 // requests not answered, and asynchronous calls
+	server   http.Server
+	out      *wire.Writer
+	told     sync.Once // that own work failed
+}
+
+// Run is the life of a replica: it takes orders from in and reports to out, until it is drained (0), its parent is gone
+// or it fails (1).
+func Run(in io.Reader, out io.Writer) int {
+	r := &replica{out: wire.NewWriter(out)}
+	ended := make(chan error, 2)
+	go func() {
+		err := wire.Read(in, func(m wire.ToChild) error { return r.take(m, ended) })
+		if err == nil {
+			err = errGone
+		}
+		ended <- err
+	}()
+	err := <-ended
+	if err == nil {
+		return 0
+	}
+	if !errors.Is(err, errGone) {
+		_ = r.out.Write(wire.ToParent{Fault: err.Error()})
+	}
+	return 1
+}
+
+var errGone = errors.New("the parent is gone")
+
+// take follows one order.
+func (r *replica) take(m wire.ToChild, ended chan<- error) error {
+	switch {
+	case m.Boot != nil:
+		return r.start(m.Boot, ended)
+	case r.boot == nil:
+		return errors.New("an order came before the boot message")
+	case m.Routes != nil:
+		r.table.Set(m.Routes)
+		return r.out.Write(wire.ToParent{Ack: m.Routes.Version})
+	case m.Drain:
+		go func() { ended <- r.drain() }()
+	}
+	return nil
+}
+
+// start makes everything that a request needs, then listens.
+func (r *replica) start(b *wire.Boot, ended chan<- error) (err error) {
+	runtime.GOMAXPROCS(max(b.Procs, 1))
+	debug.SetGCPercent(400) // heaps are small: memory that an application uses is outside of them
+	r.boot, r.service, r.clock = b, &b.Blueprint.Services[b.Service], wire.NewClock(b.Epoch)
+	r.dice, r.burner, r.gate = newDice(b.Seed, b.Name), newBurner(), newGate(r.service.Workers, r.service.Queue)
+	r.client = rpc.NewClient(&r.table, r.dice.uniform)
+	r.pools = make([]chan struct{}, len(b.Blueprint.Services))
+	for i := range r.pools {
+		if r.service.Pool > 0 {
+			r.pools[i] = make(chan struct{}, r.service.Pool)
+		}
+	}
+	if r.disk, err = newDisk(filepath.Join(b.Dir, b.Name+".data"), largest(r.service.Operations)); err != nil {
+		return err
+	}
+	if r.spans, err = tracing.New(context.Background(), b.OTLP, b.Blueprint.App.Services[b.Service].Name, b.Name); err != nil {
+		return err
+	}
+	r.tracer = r.spans.Tracer()
+	if n := r.service.BaseMemory - resident(); n > 0 {
+		if r.ballast, err = touched(n); err != nil {
+			return err
+		}
+	}
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	r.ready = time.Now()
+	r.server.Handler = r
+	go func() {
+		if err := r.server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			ended <- fmt.Errorf("serve on %s: %w", l.Addr(), err)
+		}
+	}()
+	go r.report()
+	return r.out.Write(wire.ToParent{Ready: l.Addr().String()})
+}
+
+// report tells of lost spans, now and then, while there are any.
+func (r *replica) report() {
+	for told := int64(0); ; time.Sleep(time.Second) {
+		if n := r.spans.Dropped(); n != told {
+			told = n
+			_ = r.out.Write(wire.ToParent{Dropped: n})
+		}
+	}
+}
+
+// ServeHTTP serves one operation: 200 when it is done, 500 when it failed, 503 when it was refused. It is done to its
+// end even when the caller has given up, as in a service that doesn't watch its callers.
+func (r *replica) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	r.inFlight.Add(1)
+	defer r.inFlight.Add(-1)
+	arrived := r.clock.Now()
+	i, err := strconv.Atoi(strings.TrimPrefix(req.URL.Path, rpc.Prefix))
+	if err != nil || i < 0 || i >= len(r.service.Operations) {
+		http.NotFound(w, req)
+		return
+	}
+	op := &r.service.Operations[i]
+	ctx := propagation.TraceContext{}.Extract(context.Background(), propagation.HeaderCarrier(req.Header))
+	ctx, span := r.tracer.Start(ctx, op.Name, trace.WithSpanKind(trace.SpanKindServer), trace.WithTimestamp(arrived))
+	if !r.gate.enter() {
+		end(span, rpc.ErrRefused, r.clock.Now())
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return
+	}
+	mem := &held{}
+	err = r.steps(ctx, op.Steps, mem)
+	mem.release()
+	r.gate.leave()
+	end(span, err, r.clock.Now())
+	if err != nil {
+		w.WriteHeader(http.StatusInternalServerError)
+	}
+}
+
+// drain waits until no request has come for a while and none is in flight, then ends.
+func (r *replica) drain() error {
+	deadline := time.Now().Add(drainLimit)
+	const look = 10 * time.Millisecond
+	for still := time.Duration(0); still < quiet && time.Now().Before(deadline); time.Sleep(look) {
+		if still += look; r.inFlight.Load() > 0 {
+			still = 0
+		}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	_ = r.server.Shutdown(ctx)
+	_ = r.spans.Shutdown(ctx)
+	return nil
+}

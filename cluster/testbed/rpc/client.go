@@ -1,0 +1,127 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"foresail.dev"
+	"go.opentelemetry.io/otel/propagation"
+)
+
+// Errors of a call. An operation that failed in the callee answers with status 500, one that was refused with 503.
+var (
+	ErrRefused = errors.New("refused")
+	ErrFailed  = errors.New("failed")
+	ErrNobody  = errors.New("no replica is ready")
+	ErrTimeout = errors.New("timed out")
+)
+
+// Prefix is the path below which a replica serves its operations, by their index.
+const Prefix = "/op/"
+
+// Client calls operations of services.
+type Client struct {
+	table     *Table
+	transport *http.Transport
+	uniform   func() float64
+}
+
+// NewClient calls through table; uniform draws from 0..1 and must be safe for concurrent use.
+func NewClient(table *Table, uniform func() float64) *Client {
+	dialer := &net.Dialer{Timeout: 5 * time.Second, KeepAlive: -1}
+	return &Client{table: table, uniform: uniform, transport: &http.Transport{
+		DialContext:         dialer.DialContext,
+		MaxIdleConnsPerHost: 1024,
+		IdleConnTimeout:     time.Minute,
+		DisableCompression:  true,
+	}}
+}
+
+// Close drops idle connections.
+func (c *Client) Close() { c.transport.CloseIdleConnections() }
+
+// Attempts makes attempts until one succeeds, the patience is at its end or ctx is. Each attempt has the patience's
+// timeout. Waits between attempts are uniform in 0..2 times the mean, so that callers don't retry in step.
+func (c *Client) Attempts(ctx context.Context, p foresail.Patience, attempt func(context.Context) error) error {
+	backoff := p.Backoff
+	for retry := 0; ; retry++ {
+		err := within(ctx, p.Timeout, attempt)
+		if err == nil || retry >= p.Retries || ctx.Err() != nil {
+			return err
+		}
+		if backoff > 0 {
+			select {
+			case <-time.After(time.Duration(2 * c.uniform() * float64(backoff))):
+			case <-ctx.Done():
+				return err
+			}
+			backoff *= 2
+		}
+	}
+}
+
+func within(ctx context.Context, timeout time.Duration, attempt func(context.Context) error) error {
+	if timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, timeout)
+		defer cancel()
+	}
+	err := attempt(ctx)
+	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return ErrTimeout
+	}
+	return err
+}
+
+// Do sends one request and waits for its answer. The span in ctx becomes the callee's parent. A replica that can't be
+// connected to has not seen the request, so another one is asked at once; that does not count as a retry.
+func (c *Client) Do(ctx context.Context, to foresail.Target) error {
+	var err error
+	for range c.table.Replicas(to.Service) + 1 {
+		address := c.table.Pick(to.Service)
+		if address == "" {
+			return ErrNobody
+		}
+		if err = c.send(ctx, address, to.Operation); !unconnected(err) {
+			return err
+		}
+	}
+	return fmt.Errorf("%w: %w", ErrNobody, err)
+}
+
+func (c *Client) send(ctx context.Context, address string, operation int) error {
+	req := (&http.Request{
+		Method: http.MethodGet,
+		URL:    &url.URL{Scheme: "http", Host: address, Path: Prefix + strconv.Itoa(operation)},
+		Host:   address,
+		Proto:  "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: make(http.Header, 2),
+	}).WithContext(ctx)
+	req.Header["User-Agent"] = nil
+	propagation.TraceContext{}.Inject(ctx, propagation.HeaderCarrier(req.Header))
+	resp, err := c.transport.RoundTrip(req)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(io.Discard, resp.Body)
+	_ = resp.Body.Close()
+	switch {
+	case resp.StatusCode == http.StatusServiceUnavailable:
+		return ErrRefused
+	case resp.StatusCode != http.StatusOK:
+		return ErrFailed
+	}
+	return err
+}
+
+func unconnected(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "dial"
+}

@@ -1,0 +1,322 @@
+package testbed
+
+import (
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"foresail.dev"
+	"foresail.dev/cluster/testbed/cgroup"
+	"foresail.dev/cluster/testbed/wire"
+)
+
+// Limits of a replica's life.
+const (
+	readyLimit   = 30 * time.Second // from its start to its being ready, start delay left out
+	ackLimit     = 2 * time.Second  // for callers to learn that it leaves
+	drainLimit   = 15 * time.Second // from being told to leave to its end; then it is killed
+	firstBackoff = 100 * time.Millisecond
+	maxBackoff   = 10 * time.Second
+	healthy      = 10 * time.Second // a replica that lived so long clears its service's failures
+)
+
+// state is where a replica is in its life.
+type state uint8
+
+const (
+	starting state = iota
+	ready          // callers know of it
+	draining       // callers don't know of it any more; it finishes what it has
+)
+
+// service is one service's replicas, and what they should be. Guarded by Cluster.mu.
+type service struct {
+	id       foresail.ServiceID
+	target   foresail.Allocation // what was asked for
+	cpu      float64             // the quota in effect, cores per replica
+	memory   int64               // the limit in effect, bytes per replica; 0: none
+	replicas []*replica          // oldest first
+	held     int                 // replicas in effect: those ready, and those that died and are replaced
+	named    int                 // the last replica's number
+	failures int                 // replicas that died one after the other
+	resting  bool                // no replica is started until the back-off is over
+	gone     cgroup.Stats        // used by replicas that ended, not yet told to a snapshot
+}
+
+// replica is one replica as the parent sees it. Guarded by Cluster.mu.
+type replica struct {
+	name    string
+	state   state
+	proc    *process // nil until it is started
+	group   cgroup.Group
+	address string
+	since   time.Time    // steady time at which it became ready
+	seen    cgroup.Stats // as the last snapshot told
+}
+
+func (s *service) count(st state) (n int) {
+	for _, r := range s.replicas {
+		if r.state == st {
+			n++
+		}
+	}
+	return n
+}
+
+// reconcile moves a service towards its target: it starts what is missing; once enough are ready it lowers quotas and
+// drains what is too much, so that nothing shrinks before its replacement is there. mu is held.
+func (c *Cluster) reconcile(s *service) {
+	if c.closing {
+		return
+	}
+	defer c.notify()
+	for n := s.count(starting) + s.count(ready); n < s.target.Replicas && !s.resting; n++ {
+		c.launch(s)
+	}
+	surplus := s.count(starting) + s.count(ready) - s.target.Replicas
+	for _, r := range slices.Backward(s.replicas) { // the newest first: those that start before those that work
+		if surplus > 0 && r.state == starting && r.proc != nil {
+			r.state = draining
+			r.proc.kill()
+			surplus--
+		}
+	}
+	if s.count(ready) < s.target.Replicas {
+		return
+	}
+	s.held = s.target.Replicas
+	if s.target.CPU != s.cpu || s.target.Memory != s.memory {
+		if err := c.limit(s, s.target.CPU, s.target.Memory); err != nil {
+			c.logf("%s: %v", c.nameOf(s), err)
+		}
+	}
+	for i, surplus := len(s.replicas)-1, s.count(ready)-s.target.Replicas; i >= 0 && surplus > 0; i-- {
+		if s.replicas[i].state == ready {
+			c.drain(s.replicas[i])
+			surplus--
+		}
+	}
+}
+
+// settled reports whether every service has what it should. mu is held.
+func (c *Cluster) settled() bool {
+	for _, s := range c.services {
+		if s.count(ready) != s.target.Replicas {
+			return false
+		}
+	}
+	return true
+}
+
+// launch starts one more replica in the background. mu is held.
+func (c *Cluster) launch(s *service) {
+	s.named++
+	r := &replica{name: fmt.Sprintf("%s-%d", fileName(c.nameOf(s), s.id), s.named)}
+	s.replicas = append(s.replicas, r)
+	asked, cold := c.clock.Now(), c.started
+	c.wait.Go(func() {
+		if err := c.run(s, r, asked, cold); err != nil {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			if r.proc == nil { // otherwise its end is heard of by itself
+				c.bury(s, r, err)
+			} else {
+				r.proc.fault = err.Error()
+				r.proc.kill()
+			}
+		}
+	})
+}
+
+// run starts a replica's process, puts it into its cgroup before it does any work, and waits until it is ready and its
+// start delay is over.
+func (c *Cluster) run(s *service, r *replica, asked time.Time, cold bool) error {
+	group, err := c.enclose(s, r)
+	if err != nil {
+		return err
+	}
+	p, err := c.spawn(roleReplica, r.name,
+		func(p *process, m wire.ToParent) { c.hear(r, p, m) },
+		func(p *process) { c.ended(s, r, p) })
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	r.proc = p
+	closing := c.closing
+	if err = group.Add(p.cmd.Process.Pid); err == nil && !closing {
+		p.send(wire.ToChild{Boot: c.boot(s, r, cold)})
+		p.send(wire.ToChild{Routes: c.routes})
+		p.booted = true
+	}
+	c.mu.Unlock()
+	if err != nil || closing {
+		p.kill()
+		return err
+	}
+	patience := time.NewTimer(readyLimit)
+	defer patience.Stop()
+	version := -1
+	for {
+		c.mu.Lock()
+		if version < 0 {
+			version = c.routes.Version
+		}
+		up, changed := r.address != "" && p.acked >= version, c.changed
+		c.mu.Unlock()
+		if up {
+			break
+		}
+		select {
+		case <-changed:
+		case <-p.exited:
+			return nil
+		case <-patience.C:
+			return fmt.Errorf("not ready after %v", readyLimit)
+		}
+	}
+	if cold {
+		delay := time.NewTimer(c.cfg.Blueprint.Services[s.id].Start - c.clock.Now().Sub(asked))
+		defer delay.Stop()
+		select {
+		case <-delay.C:
+		case <-p.exited:
+			return nil
+		case <-c.ctx.Done():
+			return nil
+		}
+	}
+	c.admit(s, r)
+	return nil
+}
+
+// enclose makes a replica's cgroup with its service's limits.
+func (c *Cluster) enclose(s *service, r *replica) (cgroup.Group, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closing {
+		return nil, errClosed
+	}
+	group, err := c.hierarchy.Make(c.cfg.CgroupRoot + "/" + r.name)
+	if err != nil {
+		return nil, err
+	}
+	r.group = group
+	return group, c.limitOne(s, r, s.cpu, s.memory)
+}
+
+// boot is what a replica is told to be.
+func (c *Cluster) boot(s *service, r *replica, cold bool) *wire.Boot {
+	bounds := c.App().Services[s.id].Bounds
+	procs := max(2, int(max(bounds.MaxCPU, s.cpu)+0.999))
+	return &wire.Boot{
+		Blueprint: c.cfg.Blueprint, Service: s.id, Name: r.name, Seed: c.cfg.Seed, OTLP: c.cfg.OTLP, Dir: c.dir,
+		Epoch: c.epoch, Cold: cold, Procs: min(procs, runtime.NumCPU()),
+	}
+}
+
+// admit lets callers know of a replica.
+func (c *Cluster) admit(s *service, r *replica) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if r.state != starting || !r.proc.alive() {
+		return
+	}
+	r.state, r.since = ready, c.clock.Now()
+	s.held = max(s.held, s.count(ready))
+	if c.started {
+		c.publish()
+	}
+	c.reconcile(s)
+}
+
+// drain takes a replica out of the routes and ends it when every caller knows, and it has finished. mu is held.
+func (c *Cluster) drain(r *replica) {
+	r.state = draining
+	version := c.publish()
+	c.wait.Go(func() {
+		if !c.within(ackLimit, func() bool { return c.known(version) }) {
+			c.logf("%s leaves, though not every caller has said that it knows", r.name)
+		}
+		r.proc.send(wire.ToChild{Drain: true})
+		select {
+		case <-r.proc.exited:
+		case <-c.ctx.Done():
+		case <-time.After(drainLimit):
+			c.logf("%s has not finished in %v: killed", r.name, drainLimit)
+			r.proc.kill()
+		}
+	})
+}
+
+// ended is called when a replica's process has ended, for whatever reason.
+func (c *Cluster) ended(s *service, r *replica, p *process) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	r.proc = p // it may have ended before run could note it
+	c.bury(s, r, p.death())
+}
+
+// bury removes a replica that is no more, keeps what it used, and sees to its replacement. mu is held.
+func (c *Cluster) bury(s *service, r *replica, why error) {
+	s.replicas = slices.DeleteFunc(s.replicas, func(x *replica) bool { return x == r })
+	delete(c.lost, r.name)
+	if r.group != nil {
+		if now, err := r.group.Read(); err == nil {
+			s.gone.CPU += now.CPU - r.seen.CPU
+			s.gone.Throttled += now.Throttled - r.seen.Throttled
+		}
+		c.wait.Go(func() {
+			if err := r.group.Remove(); err != nil && c.ctx.Err() == nil {
+				c.logf("%v", err)
+			}
+		})
+	}
+	if r.state == ready && !c.closing {
+		c.publish()
+	}
+	defer c.notify()
+	if r.state == draining || c.closing {
+		return
+	}
+	c.logf("%s ended: %v", r.name, why)
+	if !c.started && c.startErr == nil {
+		c.startErr = fmt.Errorf("%s: %w", r.name, why)
+		return
+	}
+	if !r.since.IsZero() && c.clock.Now().Sub(r.since) >= healthy {
+		s.failures = 0
+	}
+	s.resting = true
+	backoff := min(firstBackoff<<min(s.failures, 20), maxBackoff)
+	s.failures++
+	c.wait.Go(func() {
+		select {
+		case <-time.After(backoff):
+		case <-c.ctx.Done():
+		}
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		s.resting = false
+		c.reconcile(s)
+	})
+}
+
+func (c *Cluster) nameOf(s *service) string { return c.App().Services[s.id].Name }
+
+// fileName makes a service's name usable as a file's. Names that had to be changed get the service's number, so that no
+// two become the same.
+func fileName(name string, id foresail.ServiceID) string {
+	safe := strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_' {
+			return r
+		}
+		return '_'
+	}, name)
+	if safe != name {
+		safe = fmt.Sprintf("%s_%d", safe, id)
+	}
+	return safe
+}
