@@ -1,0 +1,80 @@
+package web
+
+import (
+	"encoding/json"
+	"net/http"
+	"time"
+)
+
+func (s *Server) routes() http.Handler {
+	api := http.NewServeMux()
+	api.HandleFunc("GET /api/v1/app", s.getApp)
+	api.HandleFunc("GET /api/v1/state", s.getState)
+	api.HandleFunc("GET /api/v1/stream", s.getStream)
+	api.HandleFunc("GET /api/v1/healthz", s.getHealth)
+	api.HandleFunc("POST /api/v1/load", s.postLoad)
+	api.HandleFunc("/api/", func(w http.ResponseWriter, r *http.Request) {
+		fail(w, http.StatusNotFound, "no such thing here: GET /api/v1/app, state, stream, healthz or POST /api/v1/load")
+	})
+	api.Handle("/", http.HandlerFunc(serveStatic))
+	return protect(api, s.cfg.Hosts)
+}
+
+func (s *Server) getApp(w http.ResponseWriter, _ *http.Request) {
+	s.feed.mu.Lock()
+	v := s.feed.appView
+	s.feed.mu.Unlock()
+	reply(w, http.StatusOK, v)
+}
+
+func (s *Server) getState(w http.ResponseWriter, _ *http.Request) {
+	v := s.feed.state()
+	v.Now.Load = s.load()
+	reply(w, http.StatusOK, v)
+}
+
+// load is the load now; nil where it can't be shifted.
+func (s *Server) load() *LoadState {
+	if s.cfg.Controls == nil {
+		return nil
+	}
+	l := s.cfg.Controls.Load()
+	return &l
+}
+
+// health is what a probe reads: the server answers, and how far the loop is.
+type health struct {
+	Status  string `json:"status"` // ok, stale (nothing observed of late) or waiting (no snapshot yet)
+	Seq     uint64 `json:"seq"`
+	At      string `json:"at,omitempty"` // end of the newest second
+	SilentS value  `json:"silent_s,omitzero"`
+}
+
+func (s *Server) getHealth(w http.ResponseWriter, _ *http.Request) {
+	f := s.feed
+	f.mu.Lock()
+	h := health{Status: "ok", Seq: f.seq, SilentS: f.silent()}
+	if f.stale {
+		h.Status = "stale"
+	}
+	if f.second.IsZero() {
+		h.Status = "waiting"
+	} else {
+		h.At = f.second.UTC().Format(time.RFC3339Nano)
+	}
+	f.mu.Unlock()
+	reply(w, http.StatusOK, h)
+}
+
+// reply sends v as JSON. Everything that is sent can be encoded, so an error is the client's connection.
+func reply(w http.ResponseWriter, code int, v any) {
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(code)
+	json.NewEncoder(w).Encode(v)
+}
+
+// fail tells what is wrong and what to do.
+func fail(w http.ResponseWriter, code int, msg string) {
+	reply(w, code, map[string]string{"error": msg})
+}

@@ -1,0 +1,86 @@
+package web
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"foresail.dev"
+)
+
+// DefaultAddr is where the page is served when Config.Addr is empty.
+const DefaultAddr = "127.0.0.1:7420"
+
+// Config says what is shown, and to whom.
+type Config struct {
+	App     *foresail.App // required; followed through generations by the feed
+	Title   string        // in the page's header; empty: the application's name
+	Mode    string        // loop mode shown until the first decision: observe, recommend or auto
+	Manager string        // manager shown until the first plan names one
+
+	// Controls shift the load; nil: there are none (the load is real).
+	Controls Controls
+
+	Addr        string   // host:port; empty: DefaultAddr; port 0 takes a free one
+	AllowRemote bool     // permits an Addr that other machines can reach; the page has no password
+	Hosts       []string // names, besides localhost and IP addresses, that requests may ask for
+	MaxClients  int      // streams at the same time; 0: 32
+
+	// Every is the least time between two updates of one stream; 0: one second.
+	Every time.Duration
+}
+
+const (
+	defaultClients = 32
+	// coalesce is how long a stream waits after a change, so that a snapshot and the decision made on it go together.
+	coalesce = 20 * time.Millisecond
+)
+
+func (c *Config) fill() error {
+	var errs []error
+	if c.App == nil {
+		errs = append(errs, errors.New("web: Config.App is missing: name the application to show"))
+	}
+	if c.Addr == "" {
+		c.Addr = DefaultAddr
+	}
+	if err := checkAddr(c.Addr, c.AllowRemote); err != nil {
+		errs = append(errs, err)
+	}
+	if c.MaxClients == 0 {
+		c.MaxClients = defaultClients
+	}
+	if c.MaxClients < 0 {
+		errs = append(errs, fmt.Errorf("web: Config.MaxClients is %d: give a positive number, or 0 for %d", c.MaxClients, defaultClients))
+	}
+	if c.Every == 0 {
+		c.Every = time.Second
+	}
+	if c.Every < 0 {
+		errs = append(errs, fmt.Errorf("web: Config.Every is %s: give a positive time, or 0 for one second", c.Every))
+	}
+	return errors.Join(errs...)
+}
+
+// checkAddr refuses an address that is malformed or, unless remote is allowed, one that other machines can reach.
+func checkAddr(addr string, remote bool) error {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return fmt.Errorf("web: address %q: %w: write it as host:port, for example %s", addr, err, DefaultAddr)
+	}
+	if remote || loopback(host) {
+		return nil
+	}
+	return fmt.Errorf("web: address %q can be reached from other machines, and the page has no password: "+
+		"use a loopback address such as %s, or allow remote access by name (Config.AllowRemote)", addr, DefaultAddr)
+}
+
+func loopback(host string) bool {
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}

@@ -1,0 +1,21 @@
+// Package web serves what Foresail sees and does: a small HTTP API, and a page for people that lives on it.
+//
+//	GET  /               the page
+//	GET  /api/v1/app     the application: services with bounds, endpoints with objectives
+//	GET  /api/v1/state   the whole current state: an update with everything kept (ten minutes, 200 decisions)
+//	GET  /api/v1/stream  server-sent events: one "state" event, then an "update" at most once a second
+//	POST /api/v1/load    changes the load; only where there are Controls (the demo)
+//	GET  /api/v1/healthz 200 that the server is up; what the loop does is in the state
+//
+// Every update carries a number that only grows, and what changed since the one before it, so a client that reconnects
+// starts over from a whole state. What was not observed is absent from objects and null in lists, never zero. Rates,
+// latencies and CPU are over the last five seconds (Recent) unless a name says otherwise; instants are milliseconds
+// since 1970 (*_at, t), latencies milliseconds (*_ms), CPU cores, memory bytes.
+//
+// The feed is called from the loop's goroutine and only takes a mutex that is never held during I/O: no client can
+// slow the loop. There is no queue for each client. A client's own goroutine asks for what is new since its last
+// update; one that doesn't take an update within five seconds is dropped.
+//
+// The server answers on a loopback address unless Config.AllowRemote says otherwise, and only to requests whose Host is
+// an IP address, localhost or a name in Config.Hosts, so that no web site can reach it by rebinding its own name.
+package web
