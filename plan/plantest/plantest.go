@@ -1,0 +1,159 @@
+// Package plantest is a cluster for tests of managers: what each service would like to use is a function of time, and it
+// uses as much of that as its allocation lets it. There is no queue and no latency; for those there is the simulator.
+package plantest
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"foresail.dev"
+)
+
+// Epoch is when a Cluster begins.
+var Epoch = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// App is an application of n services named s0, s1 and so on, each with one replica of a core, and bounds of 1 to 20
+// replicas of 0.1 to 4 cores.
+func App(n int) *foresail.App {
+	app := &foresail.App{Name: "test"}
+	for i := range n {
+		app.Services = append(app.Services, foresail.Service{
+			Name:    fmt.Sprintf("s%d", i),
+			Initial: foresail.Allocation{Replicas: 1, CPU: 1},
+			Bounds:  foresail.Bounds{MinReplicas: 1, MaxReplicas: 20, MinCPU: 0.1, MaxCPU: 4},
+		})
+	}
+	return app
+}
+
+// Cluster is a foresail.Cluster without a clock. Fields may be changed between calls.
+type Cluster struct {
+	Application *foresail.App
+	Beat        time.Duration                                         // 0 means foresail.Beat
+	Until       time.Duration                                         // Next returns io.EOF from there on; 0: never
+	Demand      func(id foresail.ServiceID, at time.Duration) float64 // cores a service would use; nil: none
+	Delay       time.Duration                                         // from asking for a larger allocation to having it
+	Silent      func(at time.Duration) bool                           // nothing is observed; nil: never
+	Hidden      func(at time.Duration) foresail.Signals               // not observed; nil: none
+	Shift       func(at time.Duration) time.Duration                  // how wrong the clock of snapshots is; nil: right
+
+	now     time.Duration
+	have    []foresail.Allocation
+	pending []pending
+	Plans   []*foresail.Plan // applied
+}
+
+type pending struct {
+	to foresail.Allocation
+	at time.Duration // when it is there; 0: nothing is pending
+}
+
+// App is the application.
+func (c *Cluster) App() *foresail.App { return c.Application }
+
+// Now is how far it has come.
+func (c *Cluster) Now() time.Duration { return c.now }
+
+// Have is the allocation in effect.
+func (c *Cluster) Have(id foresail.ServiceID) foresail.Allocation {
+	c.grow()
+	return c.have[id]
+}
+
+// Put sets an allocation by another hand than a plan's.
+func (c *Cluster) Put(id foresail.ServiceID, a foresail.Allocation) {
+	c.grow()
+	c.have[id] = a
+}
+
+func (c *Cluster) grow() {
+	for i := len(c.have); i < len(c.Application.Services); i++ {
+		c.have = append(c.have, c.Application.Services[i].Initial)
+		c.pending = append(c.pending, pending{})
+	}
+}
+
+// Next produces the next beat.
+func (c *Cluster) Next(ctx context.Context) (*foresail.Snapshot, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if c.Until > 0 && c.now >= c.Until {
+		return nil, io.EOF
+	}
+	return c.Step(), nil
+}
+
+// Step is Next without an end.
+func (c *Cluster) Step() *foresail.Snapshot {
+	c.grow()
+	d := c.Beat
+	if d <= 0 {
+		d = foresail.Beat
+	}
+	from := c.now
+	c.now += d
+	start := Epoch.Add(from)
+	if c.Shift != nil {
+		start = start.Add(c.Shift(from))
+	}
+	s := &foresail.Snapshot{Start: start, End: start.Add(d), Generation: c.Application.Generation}
+	if c.Silent != nil && c.Silent(from) {
+		s.Stale = true
+		return s
+	}
+	has := foresail.SignalCPU | foresail.SignalReady | foresail.SignalAllocation | foresail.SignalMemory
+	if c.Hidden != nil {
+		has &^= c.Hidden(from)
+	}
+	s.Services = make([]foresail.ServiceStats, len(c.have))
+	for i := range c.have {
+		if p := &c.pending[i]; p.at > 0 && p.at <= c.now {
+			c.have[i], *p = p.to, pending{}
+		}
+		c.observe(&s.Services[i], foresail.ServiceID(i), from, d, has)
+	}
+	return s
+}
+
+func (c *Cluster) observe(st *foresail.ServiceStats, id foresail.ServiceID, at, d time.Duration, has foresail.Signals) {
+	a := c.have[id]
+	used := 0.0
+	if c.Demand != nil {
+		used = min(c.Demand(id, at), a.Cores())
+	}
+	st.Has, st.Ready, st.CPU, st.Memory = has, a.Replicas, used*d.Seconds(), int64(a.Replicas)<<26
+	st.Allocation = a
+	if p := c.pending[id]; p.at > 0 {
+		st.Pending = &p.to
+	}
+	for k := range a.Replicas {
+		st.Replicas = append(st.Replicas, foresail.ReplicaStats{Name: fmt.Sprintf("r%d", k), Node: "n",
+			Usage: foresail.Usage{Has: has, Ready: 1, CPU: st.CPU / float64(a.Replicas), Memory: 1 << 26}})
+	}
+}
+
+// Apply takes a plan up: at once, or after Delay where it asks for more.
+func (c *Cluster) Apply(_ context.Context, p *foresail.Plan) error {
+	c.grow()
+	c.Plans = append(c.Plans, p)
+	for _, ch := range p.Changes {
+		if c.Delay > 0 && ch.To.Cores() > c.have[ch.Service].Cores() {
+			c.pending[ch.Service] = pending{ch.To, c.now + c.Delay}
+			continue
+		}
+		c.have[ch.Service], c.pending[ch.Service] = ch.To, pending{}
+	}
+	return nil
+}
+
+// Filled is a history of d of the cluster, for benchmarks and for tests of one decision.
+func (c *Cluster) Filled(needs foresail.Needs, d time.Duration) *foresail.History {
+	h := foresail.NewHistory(c.Application, needs)
+	for end := c.now + d; c.now < end; {
+		h.Add(c.Step())
+	}
+	return h
+}
