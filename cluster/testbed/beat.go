@@ -2,6 +2,7 @@ package testbed
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"slices"
 	"time"
@@ -10,47 +11,76 @@ import (
 	"foresail.dev/cluster/testbed/cgroup"
 )
 
-// Next waits for the end of the next interval on the machine's steady clock, which no setting of the time moves, and
-// returns what the observer and the cgroups tell of it. When it is called late, one interval covers what was missed. It
-// returns io.EOF when the duration is over or the cluster is closed.
-func (c *Cluster) Next(ctx context.Context) (*foresail.Snapshot, error) {
-	start, err := c.begin(ctx)
-	if err != nil {
-		return nil, err
-	}
-	end := start + c.cfg.Beat
-	if behind := c.clock.Elapsed() - end; behind >= c.cfg.Beat {
-		end += behind.Truncate(c.cfg.Beat)
-	}
-	if limit := c.origin + c.cfg.Duration; c.cfg.Duration > 0 && end > limit {
-		if end = limit; end <= start {
-			return nil, io.EOF
-		}
-	}
-	if err := c.sleep(ctx, end); err != nil {
-		return nil, err
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closing {
-		return nil, io.EOF
-	}
-	c.last = end
-	return c.snapshot(start, end), nil
-}
+// maxSamples is how many intervals may wait for Next; then the newest two become one.
+const maxSamples = 64
 
-// begin is where the next interval starts. Before the first, it waits for the origin and forgets what came before.
-func (c *Cluster) begin(ctx context.Context) (time.Duration, error) {
-	if c.last == 0 {
+// Next waits for the end of the next interval, by the machine's steady clock, which no setting of the time moves, and
+// for Config.Lag more, in which the interval's last spans arrive. It returns what the observer and the cgroups tell of
+// the interval. When it is called late, one interval covers what was missed. It returns io.EOF when the duration is over
+// or the cluster is closed.
+func (c *Cluster) Next(ctx context.Context) (*foresail.Snapshot, error) {
+	if c.last == 0 { // what was observed before the first interval belongs to none
 		if err := c.sleep(ctx, c.origin); err != nil {
-			return 0, err
+			return nil, err
 		}
-		c.mu.Lock()
-		c.snapshot(c.origin, c.origin)
-		c.mu.Unlock()
+		c.cut(c.origin)
 		c.last = c.origin
 	}
-	return c.last, nil
+	if c.cfg.Duration > 0 && c.last >= c.origin+c.cfg.Duration {
+		return nil, io.EOF
+	}
+	err := c.until(ctx, func() bool { return len(c.samples) > 0 })
+	if err == nil {
+		c.mu.Lock()
+		end := c.samples[0].End
+		c.mu.Unlock()
+		err = c.sleep(ctx, end.Sub(c.clock.At(0))+c.cfg.Lag)
+	}
+	switch {
+	case ctx.Err() != nil:
+		return nil, fmt.Errorf("testbed: %w", ctx.Err())
+	case err != nil:
+		return nil, io.EOF
+	}
+	measured := c.take()
+	c.last = measured.End.Sub(c.clock.At(0))
+	s := c.cut(c.last)
+	overlay(s, measured)
+	return s, nil
+}
+
+// take merges the intervals that are due.
+func (c *Cluster) take() *foresail.Snapshot {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := 1
+	for n < len(c.samples) && !c.samples[n].End.Add(c.cfg.Lag).After(c.clock.Now()) {
+		n++
+	}
+	due := c.samples[:n]
+	c.samples = slices.Clone(c.samples[n:])
+	if n == 1 {
+		return due[0]
+	}
+	return foresail.Merge(due...)
+}
+
+// cut is what the observer saw up to an offset from the epoch; empty and stale where there is no observer.
+func (c *Cluster) cut(end time.Duration) *foresail.Snapshot {
+	var s *foresail.Snapshot
+	if c.cfg.Observer != nil {
+		s = c.cfg.Observer.Cut(c.clock.At(end))
+	}
+	if s == nil {
+		s = &foresail.Snapshot{Stale: true}
+	}
+	for len(s.Services) < len(c.App().Services) {
+		s.Services = append(s.Services, foresail.ServiceStats{})
+	}
+	for len(s.Endpoints) < len(c.App().Endpoints) {
+		s.Endpoints = append(s.Endpoints, foresail.EndpointStats{})
+	}
+	return s
 }
 
 // sleep waits until an offset from the epoch.
@@ -67,65 +97,84 @@ func (c *Cluster) sleep(ctx context.Context, until time.Duration) error {
 	}
 }
 
-// snapshot adds what the cgroups tell to what the observer saw. mu is held.
-func (c *Cluster) snapshot(start, end time.Duration) *foresail.Snapshot {
-	var s *foresail.Snapshot
-	if c.cfg.Observer != nil {
-		s = c.cfg.Observer.Cut(c.clock.At(end))
+// sample measures at the end of each interval, whenever Next is called. An interval that it could not attend to, because
+// the machine was busy or stood still, becomes part of the next.
+func (c *Cluster) sample() {
+	start, over := c.origin, c.origin+c.cfg.Duration
+	if c.sleep(c.ctx, start) != nil {
+		return
 	}
-	if s == nil {
-		s = &foresail.Snapshot{Stale: true}
+	c.mu.Lock()
+	c.measure(start, start) // forgets what was used to start
+	c.mu.Unlock()
+	for c.cfg.Duration == 0 || start < over {
+		end := start + c.cfg.Beat
+		if behind := c.clock.Elapsed() - end; behind >= c.cfg.Beat {
+			end += behind.Truncate(c.cfg.Beat)
+		}
+		if c.cfg.Duration > 0 {
+			end = min(end, over)
+		}
+		if c.sleep(c.ctx, end) != nil {
+			return
+		}
+		c.mu.Lock()
+		c.samples = append(c.samples, c.measure(start, end))
+		if n := len(c.samples); n > maxSamples {
+			c.samples = append(c.samples[:n-2], foresail.Merge(c.samples[n-2:]...))
+		}
+		c.notify()
+		c.mu.Unlock()
+		start = end
 	}
-	s.Start, s.End, s.Generation = c.clock.At(start), c.clock.At(end), c.App().Generation
-	s.Dropped += float64(c.dropped)
+}
+
+// measure is what the parent knows of an interval that ends now. mu is held.
+func (c *Cluster) measure(start, end time.Duration) *foresail.Snapshot {
+	s := &foresail.Snapshot{Start: c.clock.At(start), End: c.clock.At(end), Generation: c.App().Generation, Dropped: float64(c.dropped)}
 	c.dropped = 0
-	for len(s.Services) < len(c.services) {
-		s.Services = append(s.Services, foresail.ServiceStats{})
-	}
-	for len(s.Endpoints) < len(c.App().Endpoints) {
-		s.Endpoints = append(s.Endpoints, foresail.EndpointStats{})
-	}
+	s.Services = make([]foresail.ServiceStats, len(c.services))
 	for i, svc := range c.services {
-		c.observe(svc, &s.Services[i])
+		svc.measure(&s.Services[i])
 	}
 	return s
 }
 
-// observe fills in what the parent knows of one service.
-func (c *Cluster) observe(s *service, out *foresail.ServiceStats) {
-	out.Has |= foresail.SignalReady | foresail.SignalCPU | foresail.SignalThrottled | foresail.SignalAllocation
-	out.Ready, out.Memory = 0, 0
+// node is the name of the one node that a testbed has.
+const node = "localhost"
+
+// measured are the signals that every replica has.
+const measured = foresail.SignalReady | foresail.SignalCPU | foresail.SignalThrottled
+
+func (s *service) measure(out *foresail.ServiceStats) {
+	out.Has = measured | foresail.SignalAllocation | foresail.SignalMemory
 	out.CPU, out.Throttled = s.gone.CPU.Seconds(), s.gone.Throttled
 	s.gone = cgroup.Stats{}
-	memory := true
 	for _, r := range s.replicas {
 		if r.group == nil {
 			continue
 		}
 		now, err := r.group.Read()
 		if err != nil {
-			continue // it is being removed
+			continue // its end is being heard of
 		}
-		rs := replicaOf(out, r.name)
-		rs.Node, rs.Started = node, r.since
-		rs.Has |= foresail.SignalReady | foresail.SignalCPU | foresail.SignalThrottled
-		rs.CPU, rs.Throttled = (now.CPU - r.seen.CPU).Seconds(), now.Throttled-r.seen.Throttled
+		rs := foresail.ReplicaStats{Name: r.name, Node: node, Started: r.asked}
+		rs.Has, rs.CPU, rs.Throttled = measured, (now.CPU - r.seen.CPU).Seconds(), now.Throttled-r.seen.Throttled
 		if r.state == ready {
 			rs.Ready = 1
 		}
 		if now.Memory >= 0 {
 			rs.Has |= foresail.SignalMemory
 			rs.Memory = now.Memory
+		} else {
+			out.Has &^= foresail.SignalMemory
 		}
-		memory = memory && now.Memory >= 0
 		out.Ready += rs.Ready
 		out.CPU += rs.CPU
 		out.Throttled += rs.Throttled
 		out.Memory += rs.Memory
+		out.Replicas = append(out.Replicas, rs)
 		r.seen = now
-	}
-	if memory {
-		out.Has |= foresail.SignalMemory
 	}
 	out.Allocation = foresail.Allocation{Replicas: s.held, CPU: s.cpu, Memory: s.memory, Settings: s.target.Settings}
 	if !out.Allocation.Equal(s.target) {
@@ -134,14 +183,31 @@ func (c *Cluster) observe(s *service, out *foresail.ServiceStats) {
 	}
 }
 
-// node is the name of the one node that a testbed has.
-const node = "localhost"
+// overlay adds what was measured to what was observed.
+func overlay(s, m *foresail.Snapshot) {
+	s.Start, s.End, s.Generation = m.Start, m.End, max(s.Generation, m.Generation)
+	s.Dropped += m.Dropped
+	for i := range m.Services {
+		dst, src := &s.Services[i], &m.Services[i]
+		lay(&dst.Usage, &src.Usage)
+		dst.Allocation, dst.Pending = src.Allocation, src.Pending
+		for j := range src.Replicas {
+			lay(replicaOf(dst, &src.Replicas[j]), &src.Replicas[j].Usage)
+		}
+	}
+}
 
-func replicaOf(s *foresail.ServiceStats, name string) *foresail.ReplicaStats {
-	i := slices.IndexFunc(s.Replicas, func(r foresail.ReplicaStats) bool { return r.Name == name })
+func lay(dst, src *foresail.Usage) {
+	dst.Has |= src.Has
+	dst.Ready, dst.CPU, dst.Throttled, dst.Memory = src.Ready, src.CPU, src.Throttled, src.Memory
+}
+
+func replicaOf(s *foresail.ServiceStats, r *foresail.ReplicaStats) *foresail.Usage {
+	i := slices.IndexFunc(s.Replicas, func(x foresail.ReplicaStats) bool { return x.Name == r.Name })
 	if i < 0 {
 		i = len(s.Replicas)
-		s.Replicas = append(s.Replicas, foresail.ReplicaStats{Name: name})
+		s.Replicas = append(s.Replicas, foresail.ReplicaStats{Name: r.Name})
 	}
-	return &s.Replicas[i]
+	s.Replicas[i].Node, s.Replicas[i].Started = r.Node, r.Started
+	return &s.Replicas[i].Usage
 }

@@ -30,6 +30,7 @@ type Cluster struct {
 	epoch     wire.Epoch
 	origin    time.Duration  // since the epoch: the first interval's start
 	wait      sync.WaitGroup // the goroutines of this cluster
+	last      time.Duration  // since the epoch: the newest interval's end; 0 before the first; Next's own
 	closed    sync.Once
 	closeErr  error
 
@@ -44,9 +45,9 @@ type Cluster struct {
 	closing  bool
 	writes   []Write
 	figures  wire.Figures
-	dropped  int64            // spans lost so far, told to no snapshot yet
-	lost     map[string]int64 // spans lost so far, by process
-	last     time.Duration    // since the epoch: the newest interval's end; 0 before the first
+	dropped  int64                // spans lost so far, told to no snapshot yet
+	lost     map[string]int64     // spans lost so far, by process
+	samples  []*foresail.Snapshot // measured and not yet taken by Next
 }
 
 // New starts every process of the application and waits until all replicas are ready and the users have begun. The
@@ -122,6 +123,7 @@ func (c *Cluster) start(ctx context.Context) error {
 	wall := c.clock.Now()
 	c.origin = c.clock.Elapsed() + wall.Truncate(c.cfg.Beat).Add(2*c.cfg.Beat).Sub(wall)
 	c.users.send(wire.ToChild{Begin: &c.origin})
+	c.wait.Go(c.sample)
 	return nil
 }
 
@@ -158,7 +160,7 @@ func (c *Cluster) startUsers(ctx context.Context) error {
 // App is the application. It does not change.
 func (c *Cluster) App() *foresail.App { return c.cfg.Blueprint.App }
 
-// SetLoad changes what the users do from now on. The load's offsets still count from the first interval's start.
+// SetLoad changes what the users do from now on. Its offset 0 is now.
 func (c *Cluster) SetLoad(l *load.Load) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -11,6 +11,7 @@ import (
 
 	"foresail.dev"
 	"foresail.dev/cluster/testbed/cgroup"
+	"foresail.dev/cluster/testbed/trace"
 	"foresail.dev/load"
 )
 
@@ -42,6 +43,9 @@ type Config struct {
 	Duration time.Duration
 	// Beat is the length of an interval. Default: foresail.Beat.
 	Beat time.Duration
+	// Lag is how long after an interval's end Next waits for the last spans of it: processes send them 100 ms after they
+	// end. Later ones revise. Default: 150 ms; negative: none.
+	Lag time.Duration
 	// CgroupRoot names the group, below the mount points, that holds the replicas' groups; it must not be there yet.
 	// Default: "foresail-" and the process's number.
 	CgroupRoot string
@@ -88,6 +92,12 @@ func (c *Config) complete() error {
 	}
 	if c.Beat == 0 {
 		c.Beat = foresail.Beat
+	}
+	switch {
+	case c.Lag == 0:
+		c.Lag = trace.Interval * 3 / 2
+	case c.Lag < 0:
+		c.Lag = 0
 	}
 	if c.CgroupRoot == "" {
 		c.CgroupRoot = fmt.Sprintf("foresail-%d", os.Getpid())

@@ -39,7 +39,7 @@ type service struct {
 	memory   int64               // the limit in effect, bytes per replica; 0: none
 	replicas []*replica          // oldest first
 	held     int                 // replicas in effect: those ready, and those that died and are replaced
-	named    int                 // the last replica's number
+	named    int                 // replicas so far
 	failures int                 // replicas that died one after the other
 	resting  bool                // no replica is started until the back-off is over
 	gone     cgroup.Stats        // used by replicas that ended, not yet told to a snapshot
@@ -52,6 +52,7 @@ type replica struct {
 	proc    *process // nil until it is started
 	group   cgroup.Group
 	address string
+	asked   time.Time    // steady time at which it was asked for
 	since   time.Time    // steady time at which it became ready
 	seen    cgroup.Stats // as the last snapshot told
 }
@@ -112,12 +113,12 @@ func (c *Cluster) settled() bool {
 
 // launch starts one more replica in the background. mu is held.
 func (c *Cluster) launch(s *service) {
+	cold := c.started
+	r := &replica{name: fmt.Sprintf("%s-%d", fileName(c.nameOf(s), s.id), s.named), asked: c.clock.Now()}
 	s.named++
-	r := &replica{name: fmt.Sprintf("%s-%d", fileName(c.nameOf(s), s.id), s.named)}
 	s.replicas = append(s.replicas, r)
-	asked, cold := c.clock.Now(), c.started
 	c.wait.Go(func() {
-		if err := c.run(s, r, asked, cold); err != nil {
+		if err := c.run(s, r, cold); err != nil {
 			c.mu.Lock()
 			defer c.mu.Unlock()
 			if r.proc == nil { // otherwise its end is heard of by itself
@@ -132,7 +133,7 @@ func (c *Cluster) launch(s *service) {
 
 // run starts a replica's process, puts it into its cgroup before it does any work, and waits until it is ready and its
 // start delay is over.
-func (c *Cluster) run(s *service, r *replica, asked time.Time, cold bool) error {
+func (c *Cluster) run(s *service, r *replica, cold bool) error {
 	group, err := c.enclose(s, r)
 	if err != nil {
 		return err
@@ -178,7 +179,7 @@ func (c *Cluster) run(s *service, r *replica, asked time.Time, cold bool) error 
 		}
 	}
 	if cold {
-		delay := time.NewTimer(c.cfg.Blueprint.Services[s.id].Start - c.clock.Now().Sub(asked))
+		delay := time.NewTimer(c.cfg.Blueprint.Services[s.id].Start - c.clock.Now().Sub(r.asked))
 		defer delay.Stop()
 		select {
 		case <-delay.C:

@@ -143,8 +143,8 @@ func (r *replica) report() {
 	}
 }
 
-// ServeHTTP serves one operation: 200 when it is done, 500 when it failed, 503 when it was refused. It is done to its
-// end even when the caller has given up, as in a service that doesn't watch its callers.
+// ServeHTTP serves one operation: 200 when it is done, 500 when it failed, 503 when it was refused. Once begun it is
+// done to its end even when the caller gives up; one that still waits for a worker then is dropped when its turn comes.
 func (r *replica) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	r.inFlight.Add(1)
 	defer r.inFlight.Add(-1)
@@ -155,15 +155,23 @@ func (r *replica) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	op := &r.service.Operations[i]
-	ctx := propagation.TraceContext{}.Extract(context.Background(), propagation.HeaderCarrier(req.Header))
+	ctx, deeper := rpc.Nested(context.Background(), req)
+	ctx = propagation.TraceContext{}.Extract(ctx, propagation.HeaderCarrier(req.Header))
 	ctx, span := r.tracer.Start(ctx, op.Name, trace.WithSpanKind(trace.SpanKindServer), trace.WithTimestamp(arrived))
 	if !r.gate.enter() {
 		end(span, rpc.ErrRefused, r.clock.Now())
 		w.WriteHeader(http.StatusServiceUnavailable)
 		return
 	}
+	if req.Context().Err() != nil { // its caller gave up while it waited
+		r.gate.leave()
+		end(span, rpc.ErrTimeout, r.clock.Now())
+		return
+	}
 	mem := &held{}
-	err = r.steps(ctx, op.Steps, mem)
+	if err = rpc.ErrFailed; deeper {
+		err = r.steps(ctx, op.Steps, mem)
+	}
 	mem.release()
 	r.gate.leave()
 	end(span, err, r.clock.Now())

@@ -48,7 +48,8 @@ func NewClient(table *Table, uniform func() float64) *Client {
 func (c *Client) Close() { c.transport.CloseIdleConnections() }
 
 // Attempts makes attempts until one succeeds, the patience is at its end or ctx is. Each attempt has the patience's
-// timeout. Waits between attempts are uniform in 0..2 times the mean, so that callers don't retry in step.
+// timeout. Waits between attempts are multiplied by a number drawn between a half and one and a half, so that callers don't
+// retry in step.
 func (c *Client) Attempts(ctx context.Context, p foresail.Patience, attempt func(context.Context) error) error {
 	backoff := p.Backoff
 	for retry := 0; ; retry++ {
@@ -58,7 +59,7 @@ func (c *Client) Attempts(ctx context.Context, p foresail.Patience, attempt func
 		}
 		if backoff > 0 {
 			select {
-			case <-time.After(time.Duration(2 * c.uniform() * float64(backoff))):
+			case <-time.After(time.Duration((0.5 + c.uniform()) * float64(backoff))):
 			case <-ctx.Done():
 				return err
 			}
@@ -84,14 +85,20 @@ func within(ctx context.Context, timeout time.Duration, attempt func(context.Con
 // connected to has not seen the request, so another one is asked at once; that does not count as a retry.
 func (c *Client) Do(ctx context.Context, to foresail.Target) error {
 	var err error
-	for range c.table.Replicas(to.Service) + 1 {
-		address := c.table.Pick(to.Service)
-		if address == "" {
-			return ErrNobody
+	for range 2 * len(c.table.peers(to.Service)) {
+		peer := c.table.pick(to.Service, c.uniform)
+		if peer == nil {
+			break
 		}
-		if err = c.send(ctx, address, to.Operation); !unconnected(err) {
+		peer.outstanding.Add(1)
+		err = c.send(ctx, peer.Address, to.Operation)
+		peer.outstanding.Add(-1)
+		if !unconnected(err) {
 			return err
 		}
+	}
+	if err == nil {
+		return ErrNobody
 	}
 	return fmt.Errorf("%w: %w", ErrNobody, err)
 }
@@ -106,6 +113,9 @@ func (c *Client) send(ctx context.Context, address string, operation int) error 
 	}).WithContext(ctx)
 	req.Header["User-Agent"] = nil
 	propagation.TraceContext{}.Inject(ctx, propagation.HeaderCarrier(req.Header))
+	if depth, _ := ctx.Value(depthKey{}).(int); depth > 0 {
+		req.Header[depthHeader] = []string{strconv.Itoa(depth)}
+	}
 	resp, err := c.transport.RoundTrip(req)
 	if err != nil {
 		return err
@@ -119,6 +129,25 @@ func (c *Client) send(ctx context.Context, address string, operation int) error 
 		return ErrFailed
 	}
 	return err
+}
+
+// MaxDepth is how deep calls may nest; a call beyond it fails. It ends declared cycles that would not end by themselves.
+const MaxDepth = 256
+
+const depthHeader = "Foresail-Depth"
+
+type depthKey struct{}
+
+// Nested notes in ctx how deep the calls that a request makes are nested: one more than the request itself. It is false
+// when they may not be made any more.
+func Nested(ctx context.Context, req *http.Request) (context.Context, bool) {
+	depth := 1
+	if v := req.Header[depthHeader]; len(v) == 1 {
+		if n, err := strconv.Atoi(v[0]); err == nil {
+			depth = n + 1
+		}
+	}
+	return context.WithValue(ctx, depthKey{}, depth), depth <= MaxDepth
 }
 
 func unconnected(err error) bool {

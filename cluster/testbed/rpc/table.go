@@ -12,30 +12,65 @@ import (
 
 // Table is a routing table that changes while it is used. The zero value routes nowhere.
 type Table struct {
-	now  atomic.Pointer[wire.Routes]
-	next []atomic.Uint32 // by ServiceID: round robin
-	once sync.Once
+	now atomic.Pointer[[][]*Peer] // by ServiceID
+	mu  sync.Mutex                // one Set at a time
 }
 
-// Set replaces the table.
+// Peer is one replica as this caller sees it.
+type Peer struct {
+	Address     string
+	outstanding atomic.Int64 // this caller's requests that it has not answered
+}
+
+// Set replaces the table. A replica that stays keeps its count of outstanding requests.
 func (t *Table) Set(r *wire.Routes) {
-	t.once.Do(func() { t.next = make([]atomic.Uint32, len(r.Addresses)) })
-	t.now.Store(r)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	known := map[string]*Peer{}
+	if old := t.now.Load(); old != nil {
+		for _, peers := range *old {
+			for _, p := range peers {
+				known[p.Address] = p
+			}
+		}
+	}
+	table := make([][]*Peer, len(r.Addresses))
+	for i, addresses := range r.Addresses {
+		for _, a := range addresses {
+			if known[a] == nil {
+				known[a] = &Peer{Address: a}
+			}
+			table[i] = append(table[i], known[a])
+		}
+	}
+	t.now.Store(&table)
 }
 
-// Pick is the replica of a service whose turn it is; empty when none is ready.
-func (t *Table) Pick(s foresail.ServiceID) string {
-	r := t.now.Load()
-	if r == nil || int(s) >= len(r.Addresses) || len(r.Addresses[s]) == 0 {
-		return ""
+// peers are the replicas of a service that are ready.
+func (t *Table) peers(s foresail.ServiceID) []*Peer {
+	if table := t.now.Load(); table != nil && int(s) < len(*table) {
+		return (*table)[s]
 	}
-	return r.Addresses[s][int(t.next[s].Add(1))%len(r.Addresses[s])]
+	return nil
 }
 
-// Replicas is how many replicas of a service are ready.
-func (t *Table) Replicas(s foresail.ServiceID) int {
-	if r := t.now.Load(); r != nil && int(s) < len(r.Addresses) {
-		return len(r.Addresses[s])
+// pick is, of two ready replicas drawn at random, the one with fewer of this caller's requests outstanding: the power of
+// two choices, with what a caller can know. It is nil when none is ready.
+func (t *Table) pick(s foresail.ServiceID, uniform func() float64) *Peer {
+	ready := t.peers(s)
+	switch n := len(ready); n {
+	case 0:
+		return nil
+	case 1:
+		return ready[0]
+	default:
+		i, j := int(uniform()*float64(n)), int(uniform()*float64(n-1))
+		if j >= i {
+			j++
+		}
+		if ready[j].outstanding.Load() < ready[i].outstanding.Load() {
+			i = j
+		}
+		return ready[i]
 	}
-	return 0
 }

@@ -40,7 +40,7 @@ func (f *figures) ended(e foresail.EndpointID, took time.Duration, err error) {
 		x.Late++
 	default:
 		x.Latency.Add(took.Seconds())
-		if objective != nil && took >= objective.Latency {
+		if objective != nil && took > objective.Latency {
 			x.Late++
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"runtime"
 	"time"
 
-	"foresail.dev"
 	"foresail.dev/cluster/testbed/wire"
 	"foresail.dev/load"
 )
@@ -14,16 +13,18 @@ import (
 func (g *generator) run() {
 	runtime.LockOSThread() // it sleeps in the kernel, to be on time
 	defer runtime.UnlockOSThread()
-	wire.Sleep(g.begin - g.clock.Elapsed())
+	wire.Sleep(-g.offset())
 	now := g.load.Load()
 	rng := rand.New(rand.NewPCG(g.boot.Seed, 0))
 	shares := make([]float64, len(g.boot.Blueprint.App.Endpoints))
 	arrivals := load.NewArrivals(now, rng)
-	for last := time.Duration(0); !g.stop.Load(); {
-		offset := g.clock.Elapsed() - g.begin
+	for !g.stop.Load() {
+		offset := g.offset()
 		if next := g.load.Load(); next != now {
 			now = next
-			arrivals.SetLoad(now, max(offset, last))
+			g.begin.Store(int64(g.clock.Elapsed()))
+			offset = 0
+			arrivals.SetLoad(now, 0)
 		}
 		if now.Mode == load.Closed {
 			g.hire(int(now.Level(offset) + 0.5))
@@ -32,12 +33,16 @@ func (g *generator) run() {
 		}
 		g.hire(0)
 		at, ok := arrivals.Next(offset + turn)
-		wire.Sleep(at - (g.clock.Elapsed() - g.begin))
-		if last = at; ok {
-			go func(e foresail.EndpointID) { _ = g.request(e, g.begin+at) }(now.Pick(at, rng, shares))
+		wire.Sleep(at - g.offset())
+		if ok {
+			e, intended := now.Pick(at, rng, shares), time.Duration(g.begin.Load())+at
+			go func() { _ = g.request(e, intended) }()
 		}
 	}
 }
+
+// offset is the time since the load's offset 0, negative before.
+func (g *generator) offset() time.Duration { return g.clock.Elapsed() - time.Duration(g.begin.Load()) }
 
 // hire makes a closed load's users as many as there should be; surplus ones leave when they have thought.
 func (g *generator) hire(want int) {
@@ -78,7 +83,7 @@ func (g *generator) user(id int, rng *rand.Rand) {
 		}
 		at := g.clock.Elapsed()
 		pause = 0
-		if err := g.request(l.Pick(at-g.begin, rng, shares), at); err != nil && l.Think == 0 {
+		if err := g.request(l.Pick(g.offset(), rng, shares), at); err != nil && l.Think == 0 {
 			pause = turn // a failure may come at once: don't hammer
 		}
 	}

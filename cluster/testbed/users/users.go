@@ -43,7 +43,7 @@ type generator struct {
 	out     *wire.Writer
 
 	load        atomic.Pointer[load.Load]
-	begin       time.Duration // since the epoch: the load's offset 0
+	begin       atomic.Int64 // ns since the epoch: the load's offset 0
 	outstanding atomic.Int64
 	stop        atomic.Bool
 
@@ -96,7 +96,7 @@ func (g *generator) take(m wire.ToChild, ended chan<- error) (err error) {
 	case m.Load != nil:
 		g.load.Store(m.Load)
 	case m.Begin != nil:
-		g.begin = *m.Begin
+		g.begin.Store(int64(*m.Begin))
 		go g.run()
 		go g.report()
 	case m.Drain:

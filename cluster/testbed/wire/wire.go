@@ -4,7 +4,7 @@
 //	parent → child   boot     once, first: what to be
 //	                 routes   where the replicas of each service listen; answered by ack
 //	                 begin    users alone: when the load's offset 0 is
-//	                 load     users alone: what they do from now on
+//	                 load     users alone: what they do from now on; its offset 0 is now
 //	                 drain    replicas: finish what is in flight and end; users: send no more, give the figures and end
 //	child → parent   ready    it listens (replicas) or may begin (users)
 //	                 ack      the routes of this version are in use
