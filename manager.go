@@ -3,6 +3,7 @@ package foresail
 import (
 	"context"
 	"errors"
+	"math"
 	"strconv"
 	"time"
 )
@@ -78,14 +79,12 @@ type ApplyError struct {
 
 // Error names the first failed service by number, and how many there are.
 func (e *ApplyError) Error() string {
-	first := ServiceID(-1)
-	for id := range e.Failed {
-		if first < 0 || id < first {
-			first = id
-		}
-	}
-	if first < 0 {
+	if len(e.Failed) == 0 {
 		return "apply: no service failed"
+	}
+	first := ServiceID(math.MaxInt)
+	for id := range e.Failed {
+		first = min(first, id)
 	}
 	s := "apply: service " + strconv.Itoa(int(first)) + ": " + e.Failed[first].Error()
 	if n := len(e.Failed) - 1; n > 0 {

@@ -11,7 +11,8 @@ import (
 	"foresail.dev/load"
 )
 
-// Cluster is a simulated application. It is a foresail.Cluster, used by one goroutine at a time.
+// Cluster is a simulated application. It is a foresail.Cluster, used by one goroutine at a time: Next never waits, so
+// there is no time at which another could act.
 type Cluster struct {
 	cfg     Config
 	app     *foresail.App

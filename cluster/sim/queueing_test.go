@@ -59,8 +59,8 @@ func TestMG1ProcessorSharing(t *testing.T) {
 	}
 }
 
-// Two M/M/1 in a row: by Burke's theorem the times add. The first holds no worker limit's worth of waiting, since its
-// own work is done by an asynchronous call's sender: here the second is called without anybody waiting for it.
+// Two M/M/1 in a row: by Burke's theorem what leaves the first is a Poisson process again, so that the second is an
+// M/M/1 too. The first hands on without waiting for the second.
 func TestTandem(t *testing.T) {
 	const service, rho = 10 * ms, 0.6
 	next := call(1)
@@ -81,8 +81,8 @@ func TestTandem(t *testing.T) {
 // A disk is a queue of its own: M/M/1 whatever the number of workers.
 func TestDisk(t *testing.T) {
 	const service, rho = 5 * ms, 0.7
-	io := foresail.Step{Work: foresail.Demand{IO: foresail.Dist{Shape: foresail.Exponential, Mean: service}}}
-	bp := blueprint(foresail.ServiceBlueprint{Operations: op(io)})
+	disk := foresail.Step{Work: foresail.Demand{IO: foresail.Dist{Shape: foresail.Exponential, Mean: service}}}
+	bp := blueprint(foresail.ServiceBlueprint{Operations: op(disk)})
 	c := newSim(t, sim.Config{Blueprint: bp, Load: constant(rho / service), Seed: 5})
 	s := run(t, c, time.Hour, nil)
 	within(t, "mean latency", s.Endpoints[0].Latency.Mean(), service/(1-rho), 0.04)

@@ -1,0 +1,205 @@
+package sim_test
+
+import (
+	"context"
+	"errors"
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"foresail.dev"
+	"foresail.dev/cluster/sim"
+)
+
+func apply(t testing.TB, c *sim.Cluster, id foresail.ServiceID, to foresail.Allocation) {
+	t.Helper()
+	if err := c.Apply(background, &foresail.Plan{Changes: []foresail.Change{{Service: id, To: to}}}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func alloc(replicas int, cpu float64) foresail.Allocation {
+	return foresail.Allocation{Replicas: replicas, CPU: cpu}
+}
+
+// moment is a service at the end of a beat: its ready replicas, all its replicas, its cores per replica.
+type moment struct {
+	ready, listed int
+	cpu           float64
+	pending       bool
+}
+
+func next(t testing.TB, c *sim.Cluster, id int) moment {
+	t.Helper()
+	s, err := c.Next(background)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sv := &s.Services[id]
+	return moment{sv.Ready, len(sv.Replicas), sv.Allocation.CPU, sv.Pending != nil}
+}
+
+func TestStartUpAndWarmUp(t *testing.T) {
+	bp := blueprint(foresail.ServiceBlueprint{
+		Operations: op(work(foresail.Constant, 10*ms)), Start: 2 * time.Second, Warmup: 4 * time.Second, ColdFactor: 5,
+	})
+	bp.App.Services[0].Initial = alloc(1, 50)
+	c := newSim(t, sim.Config{Blueprint: bp, Load: constant(200), Seed: 1})
+	s := run(t, c, time.Second, nil)
+	within(t, "latency, warm", s.Services[0].Latency.Mean(), 10*ms, 0.001)
+	apply(t, c, 0, alloc(2, 50))
+	for range 19 {
+		equal(t, "while it starts", next(t, c, 0), moment{1, 2, 50, true})
+	}
+	next(t, c, 0) // the event is due when this beat has ended
+	equal(t, "when it has started", next(t, c, 0), moment{2, 2, 50, false})
+	s = run(t, c, 900*time.Millisecond, nil)
+	cold, warm := &s.Services[0].Replicas[1], &s.Services[0].Replicas[0]
+	equal(t, "names differ", cold.Name != warm.Name, true)
+	equal(t, "asked for", cold.Started, midnight.Add(time.Second))
+	within(t, "latency of the warm", warm.Latency.Mean(), 10*ms, 0.001)
+	within(t, "latency of the cold", cold.Latency.Mean(), 10*ms*(1+4*(1-0.55/4)), 0.03) // 0.1 to 1 s after it was ready
+	run(t, c, 3*time.Second, nil)
+	s = run(t, c, time.Second, nil)
+	within(t, "latency when warmed up", s.Services[0].Replicas[1].Latency.Mean(), 10*ms, 0.001)
+}
+
+var midnight = time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// From two large replicas to four small ones: CPU falls only when all four are ready.
+func TestNeverShrunkBeforeReady(t *testing.T) {
+	bp := blueprint(foresail.ServiceBlueprint{Operations: op(work(foresail.Constant, 10*ms)), Start: 300 * time.Millisecond})
+	bp.App.Services[0].Initial = alloc(2, 2)
+	c := newSim(t, sim.Config{Blueprint: bp, Load: constant(10), Seed: 1})
+	next(t, c, 0)
+	apply(t, c, 0, alloc(4, 1))
+	for range 3 {
+		equal(t, "while they start", next(t, c, 0), moment{2, 4, 2, true})
+	}
+	equal(t, "when they are ready", next(t, c, 0), moment{4, 4, 1, false})
+
+	// And back: CPU is raised at once, so the surplus may go at once.
+	apply(t, c, 0, alloc(2, 2))
+	m := next(t, c, 0)
+	equal(t, "ready", m.ready, 2)
+	equal(t, "cpu", m.cpu, 2)
+	equal(t, "pending", m.pending, false)
+
+	// A start that is no longer wanted is cancelled; asking twice starts nothing twice.
+	apply(t, c, 0, alloc(5, 2))
+	apply(t, c, 0, alloc(5, 2))
+	equal(t, "two asked for", next(t, c, 0), moment{2, 5, 2, true})
+	apply(t, c, 0, alloc(3, 2))
+	next(t, c, 0)
+	equal(t, "one left", next(t, c, 0), moment{2, 3, 2, true})
+	next(t, c, 0)
+	equal(t, "one ready", next(t, c, 0), moment{3, 3, 2, false})
+}
+
+// Two replicas with long requests; one is taken away. It finishes what it has, and no request fails.
+func TestDrain(t *testing.T) {
+	bp := blueprint(foresail.ServiceBlueprint{Operations: op(disk(400 * ms)), Workers: 1, Queue: 10})
+	bp.App.Services[0].Initial = alloc(2, 1)
+	c := newSim(t, sim.Config{Blueprint: bp, Load: during(time.Second, 4), Seed: 1})
+	run(t, c, time.Second, nil)
+	apply(t, c, 0, alloc(1, 1))
+	m := next(t, c, 0)
+	equal(t, "ready", m.ready, 1)
+	equal(t, "still there", m.listed, 2)
+	s := run(t, c, 10*time.Second, nil)
+	equal(t, "errors", s.Endpoints[0].Errors, 0)
+	equal(t, "in flight at the end", s.Services[0].InFlight.Last, 0)
+	equal(t, "replicas at the end", next(t, c, 0).listed, 1)
+}
+
+// What a draining replica has not finished in time fails.
+func TestDrainLimit(t *testing.T) {
+	bp := blueprint(
+		foresail.ServiceBlueprint{Operations: op(calls(call(1)))},
+		foresail.ServiceBlueprint{Operations: op(disk(5)), Workers: 2, Queue: 10},
+	)
+	bp.App.Services[1].Initial = alloc(2, 1)
+	c := newSim(t, sim.Config{Blueprint: bp, Load: during(time.Second, 8), Seed: 1, DrainLimit: 500 * time.Millisecond})
+	s := run(t, c, time.Second, nil)
+	doomed := s.Services[1].Replicas[1].InFlight.Last
+	if doomed < 2 {
+		t.Fatalf("%v requests at the second replica: the test needs more", doomed)
+	}
+	apply(t, c, 1, alloc(1, 1))
+	s = run(t, c, time.Second, nil)
+	equal(t, "failed requests", s.Endpoints[0].Errors, doomed)
+	equal(t, "replicas", next(t, c, 1).listed, 1)
+	run(t, c, 60*time.Second, nil)
+	equal(t, "records in use", c.Live(), 0)
+}
+
+func TestApplyTellsWhatItCouldNotDo(t *testing.T) {
+	bp := blueprint(
+		foresail.ServiceBlueprint{Operations: op(work(foresail.Constant, 1*ms))},
+		foresail.ServiceBlueprint{Operations: op(work(foresail.Constant, 1*ms))},
+	)
+	for _, tt := range []struct {
+		to   foresail.Allocation
+		id   foresail.ServiceID
+		want string
+	}{
+		{alloc(1, 1), 7, "no service has the number 7"},
+		{alloc(1, 1), -1, "no service has the number -1"},
+		{alloc(0, 1), 0, "0 replicas"},
+		{alloc(1, math.NaN()), 0, "NaN cores"},
+		{alloc(1, math.Inf(1)), 0, "+Inf cores"},
+		{alloc(1, -1), 0, "-1 cores"},
+		{alloc(101, 1), 0, "max replicas"},
+		{alloc(1, 0.001), 0, "min CPU"},
+		{foresail.Allocation{Replicas: 1, CPU: 1, Memory: -1}, 0, "memory"},
+		{foresail.Allocation{Replicas: 1, CPU: 1, Settings: map[string]float64{"cache": 3}}, 0, "settings"},
+	} {
+		c := newSim(t, sim.Config{Blueprint: bp, Load: constant(1), Seed: 1})
+		err := c.Apply(background, &foresail.Plan{Changes: []foresail.Change{{Service: tt.id, To: tt.to}, {Service: 1, To: alloc(1, 3)}}})
+		var failed *foresail.ApplyError
+		if !errors.As(err, &failed) || len(failed.Failed) != 1 || failed.Failed[tt.id] == nil {
+			t.Errorf("%v: error %v", tt.to, err)
+			continue
+		}
+		if !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%v: error %q, want %q in it", tt.to, err, tt.want)
+		}
+		equal(t, "the other service", next(t, c, 1).cpu, 3)
+		equal(t, "the failed service", next(t, c, 0), moment{1, 1, 1, false})
+	}
+	c := newSim(t, sim.Config{Blueprint: bp, Load: constant(1), Seed: 1})
+	if err := c.Apply(background, nil); err != nil {
+		t.Errorf("no plan: %v", err)
+	}
+	done, cancel := context.WithCancel(background)
+	cancel()
+	if err := c.Apply(done, &foresail.Plan{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("a context that is done: %v", err)
+	}
+	if _, err := c.Next(done); !errors.Is(err, context.Canceled) || c.Offset() != 0 {
+		t.Errorf("a context that is done: %v, offset %s", err, c.Offset())
+	}
+}
+
+// More CPU in mid-run ends throttling, and less brings it.
+func TestCPULimitActs(t *testing.T) {
+	bp := blueprint(foresail.ServiceBlueprint{Operations: op(work(foresail.Exponential, 10*ms))})
+	bp.App.Services[0].Initial = alloc(1, 2)
+	c := newSim(t, sim.Config{Blueprint: bp, Load: constant(60), Seed: 1})
+	wide := run(t, c, 20*time.Second, nil)
+	apply(t, c, 0, alloc(1, 0.7))
+	run(t, c, time.Second, nil)
+	narrow := run(t, c, 20*time.Second, nil)
+	apply(t, c, 0, alloc(1, 0.4)) // less than it needs
+	run(t, c, time.Second, nil)
+	starved := run(t, c, 10*time.Second, nil)
+	p99 := func(s *foresail.Snapshot) float64 { return s.Endpoints[0].Latency.Quantile(0.99) }
+	if !(p99(wide) < 0.09 && p99(narrow) > 1.5*p99(wide) && p99(starved) > 2*p99(narrow)) {
+		t.Errorf("p99 %v s at 2 cores, %v at 0.7, %v at 0.4", p99(wide), p99(narrow), p99(starved))
+	}
+	within(t, "CPU when starved", starved.Services[0].CPU/10, 0.4, 0.001)
+	if narrow.Services[0].Throttled < 10*wide.Services[0].Throttled || starved.Services[0].Throttled < 3*time.Second {
+		t.Errorf("throttled %s, %s, %s", wide.Services[0].Throttled, narrow.Services[0].Throttled, starved.Services[0].Throttled)
+	}
+}

@@ -1,0 +1,98 @@
+package sim_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"foresail.dev"
+	"foresail.dev/cluster/sim"
+	"foresail.dev/load"
+)
+
+// benchmarkApplication has the shape of a social network: 3 endpoints, 36 services, caches before stores, fan-out when a
+// post is composed.
+func benchmarkApplication() *foresail.Blueprint {
+	const services = 36
+	cpu := func(mean float64) foresail.Step {
+		return foresail.Step{Work: foresail.Demand{CPU: foresail.Dist{Shape: foresail.LogNormal, Mean: mean, CV: 0.5}, Memory: 1 << 14}}
+	}
+	list := make([]foresail.ServiceBlueprint, services)
+	for i := range list {
+		list[i] = foresail.ServiceBlueprint{Workers: 64, Queue: 512, Pool: 128, Start: time.Second, Warmup: 2 * time.Second, ColdFactor: 2, BaseMemory: 1 << 26}
+		list[i].Operations = op(cpu(0.4 * ms))
+	}
+	to := func(ids ...foresail.ServiceID) (out foresail.Step) {
+		for _, id := range ids {
+			c := call(id)
+			c.Timeout, c.Retries, c.Backoff = 2*time.Second, 1, 10*time.Millisecond
+			out.Calls = append(out.Calls, c)
+		}
+		return out
+	}
+	cached := func(cache, store foresail.ServiceID) foresail.Step {
+		s := to(cache)
+		s.Calls[0].Cached, s.Calls[0].Hit, s.Calls[0].Miss = true, 0.8, []foresail.Step{to(store)}
+		return s
+	}
+	// 0 frontend; 1 compose, 2 home timeline, 3 user timeline; 4..11 logic; 12..23 caches; 24..35 stores.
+	list[0].Operations = []foresail.Operation{
+		{Name: "compose", Steps: []foresail.Step{cpu(0.5 * ms), to(1)}},
+		{Name: "home", Steps: []foresail.Step{cpu(0.5 * ms), to(2)}},
+		{Name: "user", Steps: []foresail.Step{cpu(0.5 * ms), to(3)}},
+	}
+	write := to(10, 11)
+	write.Calls[1].Async = true
+	list[1].Operations = op(cpu(0.5*ms), to(4, 5, 6, 7), to(8, 9), write)
+	list[2].Operations = op(cpu(0.5*ms), cached(12, 24), to(8))
+	list[3].Operations = op(cpu(0.5*ms), cached(13, 25), to(8))
+	for i := 4; i <= 11; i++ {
+		list[i].Operations = op(cpu(0.3*ms), cached(foresail.ServiceID(10+i), foresail.ServiceID(22+i)))
+	}
+	for i := 24; i < 36; i++ {
+		s := cpu(0.3 * ms)
+		s.Work.IO = foresail.Dist{Shape: foresail.Exponential, Mean: 0.2 * ms}
+		list[i].Operations = op(s)
+	}
+	bp := blueprint(list...)
+	bp.App.Endpoints = nil
+	bp.Entries, bp.Timeouts = nil, nil
+	for i, name := range []string{"compose", "home", "user"} {
+		bp.App.Endpoints = append(bp.App.Endpoints, foresail.Endpoint{Name: name, Operation: name,
+			Objective: &foresail.Objective{Percentile: 99, Latency: 50 * time.Millisecond}})
+		bp.Entries = append(bp.Entries, foresail.Target{Operation: i})
+		bp.Timeouts = append(bp.Timeouts, foresail.Patience{Timeout: 5 * time.Second})
+	}
+	for i := range bp.App.Services {
+		bp.App.Services[i].Name = fmt.Sprintf("service-%d", i)
+		bp.App.Services[i].Initial = alloc(2, 1)
+	}
+	return bp
+}
+
+func benchmarkLoad(level float64) *load.Load {
+	l := constant(level)
+	l.Mix = []load.MixPoint{{Shares: []float64{1, 6, 3}}}
+	return l
+}
+
+// BenchmarkSimSocialNetwork simulates beats of 36 services at 500 requests/s. One operation is one beat of 100 ms.
+// To compare two trees: go test -run '^$' -bench SimSocialNetwork -count 6 ./cluster/sim > old.txt, the same > new.txt,
+// then benchstat old.txt new.txt.
+func BenchmarkSimSocialNetwork(b *testing.B) {
+	c := newSim(b, sim.Config{Blueprint: benchmarkApplication(), Load: benchmarkLoad(500), Seed: 1})
+	for range 100 { // until everything is as large as it gets
+		if _, err := c.Next(background); err != nil {
+			b.Fatal(err)
+		}
+	}
+	before, from := c.Events(), c.Offset()
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := c.Next(background); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(c.Events()-before)/b.Elapsed().Seconds(), "events/s")
+	b.ReportMetric((c.Offset()-from).Seconds()/b.Elapsed().Seconds(), "sim-s/s")
+}

@@ -1,0 +1,169 @@
+package sim
+
+import (
+	"math"
+	"sort"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// until runs a cpu on its own events and returns when each frame was done.
+func until(c *cpu, end int64, done map[int32]int64) {
+	for {
+		at := c.next()
+		if at > end {
+			c.advance(end)
+			return
+		}
+		c.advance(at)
+		for {
+			frame, ok := c.pop()
+			if !ok {
+				break
+			}
+			done[frame] = c.at
+		}
+	}
+}
+
+const milli = int64(1e6)
+
+// Four threads on half a core: 50 ms of CPU last for 12.5 ms of each 100 ms. Threads of 30 ms run 12.5 ms in the first
+// period, 12.5 ms in the second and 5 ms in the third.
+func TestThrottlingPattern(t *testing.T) {
+	c := &cpu{cores: 64, quota: quota(0.5)}
+	for i := range int32(4) {
+		c.add(30*milli, i)
+	}
+	done := map[int32]int64{}
+	until(c, 300*milli, done)
+	for i := range int32(4) {
+		if done[i] != 205*milli {
+			t.Errorf("thread %d was done at %d ns, want 205 ms", i, done[i])
+		}
+	}
+	if want := int64(2 * 87.5 * 1e6); c.throttled != want {
+		t.Errorf("throttled %d ns, want %d", c.throttled, want)
+	}
+	if want := 120 * milli; c.total != want {
+		t.Errorf("used %d ns, want %d", c.total, want)
+	}
+}
+
+func TestAsManyThreadsAsCoresAreNeverThrottled(t *testing.T) {
+	c := &cpu{cores: 64, quota: quota(3), start: -37 * milli}
+	for i := range int32(3) {
+		c.add(1000*milli, i)
+	}
+	done := map[int32]int64{}
+	until(c, 2000*milli, done)
+	if done[0] != 1000*milli || done[2] != 1000*milli || c.throttled != 0 {
+		t.Errorf("done at %v, throttled %d ns; want 1000 ms and 0", done, c.throttled)
+	}
+}
+
+// A raised limit lets threads go on within the period; a lowered one stops them at once if they have used it up.
+func TestLimitChangesWithinThePeriod(t *testing.T) {
+	c := &cpu{cores: 64, quota: quota(0.2)}
+	c.add(50*milli, 1)
+	c.advance(60 * milli) // 20 ms of work, 40 ms of waiting
+	c.quota = quota(0.4)
+	done := map[int32]int64{}
+	until(c, 90*milli, done) // 20 ms more, then 10 ms of waiting
+	if c.total != 40*milli || c.throttled != 50*milli {
+		t.Fatalf("used %d and throttled %d ns, want 40 and 50 ms", c.total, c.throttled)
+	}
+	until(c, 105*milli, done) // 5 ms of the second period
+	c.quota = quota(0.01)     // 1 ms: the second to sixth periods are paid for; then 1 ms in each
+	until(c, 2000*milli, done)
+	if want := 1001 * milli; done[1] != want {
+		t.Fatalf("done at %d ns, want %d", done[1], want)
+	}
+	if c.total != 50*milli {
+		t.Fatalf("used %d ns, want 50 ms", c.total)
+	}
+}
+
+// The oracle walks in steps of 10 µs.
+func TestCPUAgainstSmallSteps(t *testing.T) {
+	type arrival struct{ at, need int64 }
+	rapid.Check(t, func(t *rapid.T) {
+		const step = int64(10_000)
+		cores := rapid.Int64Range(1, 6).Draw(t, "cores")
+		limit := rapid.SampledFrom([]float64{0.1, 0.3, 0.5, 1, 1.5, 2, 4}).Draw(t, "limit")
+		start := -rapid.Int64Range(0, 9999).Draw(t, "phase") * step
+		var in []arrival
+		for range rapid.IntRange(1, 12).Draw(t, "threads") {
+			in = append(in, arrival{rapid.Int64Range(0, 40_000).Draw(t, "at") * step, rapid.Int64Range(1, 20_000).Draw(t, "need") * step})
+		}
+		sort.Slice(in, func(i, j int) bool { return in[i].at < in[j].at })
+		const end = int64(3e9)
+
+		c := &cpu{cores: cores, quota: quota(limit), start: start}
+		done := map[int32]int64{}
+		for i, a := range in {
+			until(c, a.at, done)
+			c.advance(a.at)
+			c.add(a.need, int32(i))
+		}
+		until(c, end, done)
+
+		left := make([]float64, len(in))
+		for i, a := range in {
+			left[i] = float64(a.need)
+		}
+		want := map[int32]int64{}
+		var used, total, throttled float64
+		for now := int64(0); now < end; now += step {
+			if (now-start)%period == 0 && now > 0 {
+				used = math.Max(used-float64(c.quota), 0)
+			}
+			busy := 0
+			for i, a := range in {
+				if a.at <= now && left[i] > 0 {
+					busy++
+				}
+			}
+			if busy == 0 {
+				continue
+			}
+			if used >= float64(c.quota) {
+				throttled += float64(step)
+				continue
+			}
+			rate := math.Min(1, float64(cores)/float64(busy))
+			for i, a := range in {
+				if a.at <= now && left[i] > 0 {
+					left[i] -= rate * float64(step)
+					if left[i] <= 0.5 {
+						left[i] = 0
+						want[int32(i)] = now + step
+					}
+				}
+			}
+			used += rate * float64(busy) * float64(step)
+			total += rate * float64(busy) * float64(step)
+		}
+		// A thread may need a further period when the oracle's step takes it just over or under the quota.
+		late := 0
+		for i := range in {
+			d := done[int32(i)] - want[int32(i)]
+			if d < -period || d > period {
+				t.Fatalf("thread %d done at %d, want about %d", i, done[int32(i)], want[int32(i)])
+			}
+			if d < -2*milli || d > 2*milli {
+				late++
+			}
+		}
+		if late > 2 {
+			t.Fatalf("%d threads are off by more than 2 ms", late)
+		}
+		if math.Abs(float64(c.total)-total) > 2e6 {
+			t.Fatalf("used %d ns, want about %.0f", c.total, total)
+		}
+		if math.Abs(float64(c.throttled)-throttled) > 0.05*throttled+20e6 {
+			t.Fatalf("throttled %d ns, want about %.0f", c.throttled, throttled)
+		}
+	})
+}
