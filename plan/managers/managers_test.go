@@ -1,0 +1,79 @@
+package managers_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"foresail.dev"
+	"foresail.dev/plan/managers"
+	"foresail.dev/plan/plantest"
+)
+
+func TestEveryManagerHasItsNameAndDecides(t *testing.T) {
+	for _, name := range managers.Names() {
+		app := plantest.App(3)
+		m, err := managers.New(name, app)
+		if err != nil || m.Name() != name || managers.About(name) == "" {
+			t.Fatalf("%s: %v, %v, %q", name, m, err, managers.About(name))
+		}
+		g, err := managers.Guarded(name, app)
+		if err != nil || g.Name() != "guard("+name+")" {
+			t.Fatalf("%s: %v, %v", name, g, err)
+		}
+		for _, m := range []foresail.Manager{m, g} {
+			c := &plantest.Cluster{Application: app, Demand: func(foresail.ServiceID, time.Duration) float64 { return 0.8 }}
+			c.Put(2, foresail.Allocation{Replicas: 2, CPU: 1})
+			p, err := m.Decide(c.Filled(m.Needs(), 20*time.Second))
+			if err != nil || p == nil || len(p.Changes) == 0 || p.Manager != m.Name() {
+				t.Errorf("%s: %+v, %v", m.Name(), p, err)
+				continue
+			}
+			for _, ch := range p.Changes {
+				if ch.Reason.Rule == "" || ch.Reason.Text == "" || len(ch.Reason.Considered) == 0 {
+					t.Errorf("%s: no full reason: %+v", m.Name(), ch)
+				}
+			}
+		}
+	}
+}
+
+// A manager is a function of what it saw: two built alike decide alike.
+func TestManagersAreDeterministic(t *testing.T) {
+	for _, name := range managers.Names() {
+		var runs [2]string
+		for k := range runs {
+			app := plantest.App(2)
+			m, _ := managers.Guarded(name, app)
+			c := &plantest.Cluster{Application: app, Demand: func(id foresail.ServiceID, at time.Duration) float64 {
+				return 0.3 + float64(int(at/time.Second)*(7+int(id))%23)/10
+			}}
+			h := foresail.NewHistory(app, m.Needs())
+			for i := range 600 {
+				h.Add(c.Step())
+				if i%10 != 9 {
+					continue
+				}
+				p, err := m.Decide(h)
+				runs[k] += fmt.Sprintf("%+v %v\n", p, err)
+				if p != nil {
+					_ = c.Apply(t.Context(), p)
+				}
+			}
+		}
+		if runs[0] != runs[1] {
+			t.Errorf("%s decides differently on the same observations", name)
+		}
+	}
+}
+
+func TestAnUnknownNameIsAnsweredWithTheOnesThereAre(t *testing.T) {
+	_, err := managers.New("hpaa", plantest.App(1))
+	if err == nil || !strings.Contains(err.Error(), `unknown manager "hpaa": use static, static-max, hpa`) {
+		t.Errorf("got %v", err)
+	}
+	if _, err := managers.Guarded("", plantest.App(1)); err == nil {
+		t.Error("no name was accepted")
+	}
+}
