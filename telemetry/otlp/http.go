@@ -1,0 +1,175 @@
+package otlp
+
+import (
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"foresail.dev/telemetry"
+	"go.opentelemetry.io/collector/pdata/ptrace/ptraceotlp"
+	spb "google.golang.org/genproto/googleapis/rpc/status"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+)
+
+const (
+	typeProto = "application/x-protobuf"
+	typeJSON  = "application/json"
+	path      = "/v1/traces"
+)
+
+func (r *Receiver) newHTTP() *http.Server {
+	mux := http.NewServeMux()
+	mux.HandleFunc(path, r.serveTraces)
+	return &http.Server{
+		Handler:           mux,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		WriteTimeout:      30 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    16 << 10,
+	}
+}
+
+// failure is an answer other than success.
+type failure struct {
+	http int
+	code codes.Code
+	text string
+}
+
+func (f *failure) Error() string { return f.text }
+
+func (r *Receiver) serveTraces(w http.ResponseWriter, req *http.Request) {
+	kind, _, err := mime.ParseMediaType(req.Header.Get("Content-Type"))
+	if req.Method != http.MethodPost {
+		w.Header().Set("Allow", http.MethodPost)
+		fail(w, typeJSON, &failure{http.StatusMethodNotAllowed, codes.Unimplemented, "send traces with POST"})
+		return
+	}
+	if err != nil || kind != typeProto && kind != typeJSON {
+		r.stats.malformed.Add(1)
+		fail(w, typeJSON, &failure{http.StatusUnsupportedMediaType, codes.InvalidArgument, "the content type must be " + typeProto + " or " + typeJSON})
+		return
+	}
+	if !r.enter() {
+		w.Header().Set("Retry-After", "1")
+		fail(w, kind, &failure{http.StatusServiceUnavailable, codes.Unavailable, "the receiver is busy: send again later"})
+		return
+	}
+	defer r.leave()
+	res, err := r.receive(w, req, kind)
+	if err != nil {
+		var f *failure
+		if !errors.As(err, &f) {
+			f = &failure{http.StatusBadRequest, codes.InvalidArgument, "malformed OTLP request: " + err.Error()}
+		}
+		fail(w, kind, f)
+		return
+	}
+	reply(w, kind, res)
+}
+
+// receive reads a request's body and hands it on.
+func (r *Receiver) receive(w http.ResponseWriter, req *http.Request, kind string) (telemetry.Result, error) {
+	buf := buffers.Get().(*bytes.Buffer)
+	defer func() {
+		buf.Reset()
+		buffers.Put(buf)
+	}()
+	if err := r.read(buf, w, req); err != nil {
+		r.stats.malformed.Add(1)
+		return telemetry.Result{}, err
+	}
+	if kind == typeProto {
+		return r.take(buf.Bytes())
+	}
+	b, err := protoOf(buf.Bytes())
+	if err != nil {
+		r.stats.malformed.Add(1)
+		return telemetry.Result{}, err
+	}
+	return r.take(b)
+}
+
+// read reads the body, decompressed, up to the limit.
+func (r *Receiver) read(buf *bytes.Buffer, w http.ResponseWriter, req *http.Request) error {
+	limit := int64(r.cfg.MaxRequestBytes)
+	var body io.Reader = http.MaxBytesReader(w, req.Body, limit)
+	switch enc := req.Header.Get("Content-Encoding"); enc {
+	case "", "identity":
+	case "gzip":
+		z, ok := unzippers.Get().(*gzip.Reader)
+		if !ok {
+			z = new(gzip.Reader)
+		}
+		defer unzippers.Put(z)
+		if err := z.Reset(body); err != nil {
+			return fmt.Errorf("gzip: %w", err)
+		}
+		body = z
+	default:
+		return &failure{http.StatusUnsupportedMediaType, codes.InvalidArgument, "the content encoding must be gzip or identity"}
+	}
+	n, err := buf.ReadFrom(io.LimitReader(body, limit+1))
+	var large *http.MaxBytesError
+	if n > limit || errors.As(err, &large) {
+		return &failure{http.StatusRequestEntityTooLarge, codes.ResourceExhausted,
+			fmt.Sprintf("the request is larger than %d bytes: send smaller batches", limit)}
+	}
+	return err
+}
+
+var (
+	buffers   = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+	unzippers sync.Pool
+)
+
+// protoOf turns a JSON request into the protobuf form, so that both are scanned by the same code.
+func protoOf(b []byte) ([]byte, error) {
+	req := ptraceotlp.NewExportRequest()
+	if err := req.UnmarshalJSON(b); err != nil {
+		return nil, err
+	}
+	return req.MarshalProto()
+}
+
+func reply(w http.ResponseWriter, kind string, res telemetry.Result) {
+	body := response(res)
+	switch {
+	case kind == typeJSON && res.Rejected == 0:
+		body = []byte("{}")
+	case kind == typeJSON:
+		var err error
+		if body, err = responseOf(res).MarshalJSON(); err != nil {
+			panic(err) // pdata marshals into memory and gives no error
+		}
+	}
+	w.Header().Set("Content-Type", kind)
+	_, _ = w.Write(body) // a client that is gone sends again
+}
+
+// fail answers with a google.rpc.Status in the request's own encoding.
+func fail(w http.ResponseWriter, kind string, f *failure) {
+	text := strings.ToValidUTF8(f.text, "\uFFFD") // it may quote the request
+	s := &spb.Status{Code: int32(f.code), Message: text[:min(len(text), 1000)]}
+	marshal := proto.Marshal
+	if kind == typeJSON {
+		marshal = protojson.Marshal
+	}
+	body, err := marshal(s)
+	if err != nil {
+		body = nil // the text was cut within a letter; without a body the code still tells
+	}
+	w.Header().Set("Content-Type", kind)
+	w.WriteHeader(f.http)
+	_, _ = w.Write(body)
+}

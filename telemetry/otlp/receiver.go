@@ -1,0 +1,217 @@
+package otlp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"foresail.dev/telemetry"
+	"google.golang.org/grpc"
+)
+
+// Sink takes what was received. AddBatch is called by many goroutines and keeps nothing of the batch.
+type Sink interface {
+	AddBatch(received time.Time, b *telemetry.Batch) telemetry.Result
+}
+
+// Default addresses: the ports that OpenTelemetry names for OTLP, on this machine alone.
+const (
+	DefaultGRPC = "127.0.0.1:4317"
+	DefaultHTTP = "127.0.0.1:4318"
+)
+
+// Config says where to listen and how much to take in.
+type Config struct {
+	GRPC string // address for gRPC, for example DefaultGRPC; port 0 takes any; empty: off
+	HTTP string // address for HTTP
+	// AllowRemote lets the addresses be others than this machine's own. There is no encryption and no access control:
+	// whoever reaches the port can send spans.
+	AllowRemote bool
+
+	MaxRequestBytes int // of one request, also once decompressed; more is refused; 0 means 4 MiB
+	MaxConcurrent   int // requests worked on at once; more are told to come again; 0 means 16
+	MaxConnections  int // open at once on each port; more wait to be accepted; 0 means 256
+
+	Now func() time.Time // the clock that says when a request was received; nil means time.Now
+}
+
+func (c Config) withDefaults() Config {
+	or := func(v *int, d int) {
+		if *v <= 0 {
+			*v = d
+		}
+	}
+	or(&c.MaxRequestBytes, 4<<20)
+	or(&c.MaxConcurrent, 16)
+	or(&c.MaxConnections, 256)
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return c
+}
+
+// Validate reports every fault of the configuration at once.
+func (c Config) Validate() error {
+	var errs []error
+	if c.GRPC == "" && c.HTTP == "" {
+		errs = append(errs, errors.New("otlp: neither a gRPC nor an HTTP address is set: set one, for example "+DefaultGRPC))
+	}
+	for _, a := range []struct{ field, addr string }{{"gRPC", c.GRPC}, {"HTTP", c.HTTP}} {
+		if a.addr == "" {
+			continue
+		}
+		host, _, err := net.SplitHostPort(a.addr)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("otlp: %s address %q is not host:port: %w", a.field, a.addr, err))
+			continue
+		}
+		if ip := net.ParseIP(host); !c.AllowRemote && host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+			errs = append(errs, fmt.Errorf("otlp: %s address %s is open to other machines without encryption: use 127.0.0.1, or allow remote senders by name", a.field, a.addr))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Receiver listens for OTLP and hands what it receives to a sink. Listen starts it and Shutdown ends it.
+type Receiver struct {
+	cfg        Config
+	sink       Sink
+	grpcL      net.Listener
+	httpL      net.Listener
+	grpcServer *grpc.Server
+	httpServer *http.Server
+	slots      chan struct{} // one for each request that is worked on
+	scanners   sync.Pool
+	serving    sync.WaitGroup
+	once       sync.Once
+	stats      counters
+}
+
+// Stats count requests since Listen.
+type Stats struct {
+	Requests  uint64 // taken, by either protocol
+	Malformed uint64 // refused because of their bytes, their type or their size
+	Busy      uint64 // told to come again
+	Bytes     uint64 // of requests taken, decompressed
+}
+
+type counters struct{ requests, malformed, busy, bytes atomic.Uint64 }
+
+// Stats are the counts so far.
+func (r *Receiver) Stats() Stats {
+	return Stats{r.stats.requests.Load(), r.stats.malformed.Load(), r.stats.busy.Load(), r.stats.bytes.Load()}
+}
+
+// Listen opens the ports and serves until Shutdown. When one port can't be opened the other is closed again.
+func Listen(cfg Config, sink Sink) (*Receiver, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	r := &Receiver{cfg: cfg.withDefaults(), sink: sink}
+	r.slots = make(chan struct{}, r.cfg.MaxConcurrent)
+	r.scanners.New = func() any { return &scanner{} }
+	var err error
+	if r.grpcL, err = r.open("gRPC", cfg.GRPC); err != nil {
+		return nil, err
+	}
+	if r.httpL, err = r.open("HTTP", cfg.HTTP); err != nil {
+		if r.grpcL != nil {
+			err = errors.Join(err, r.grpcL.Close())
+		}
+		return nil, err
+	}
+	if r.grpcL != nil {
+		r.grpcServer = r.newGRPC()
+		r.serving.Go(func() { _ = r.grpcServer.Serve(r.grpcL) }) // ends with Shutdown
+	}
+	if r.httpL != nil {
+		r.httpServer = r.newHTTP()
+		r.serving.Go(func() { _ = r.httpServer.Serve(r.httpL) })
+	}
+	return r, nil
+}
+
+func (r *Receiver) open(protocol, addr string) (net.Listener, error) {
+	if addr == "" {
+		return nil, nil
+	}
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("otlp: listen for %s on %s: %w: stop what uses the port, or choose another address", protocol, addr, err)
+	}
+	return newLimited(l, r.cfg.MaxConnections), nil
+}
+
+// GRPCAddr is the address that gRPC is served on, with the port that was taken; empty when off.
+func (r *Receiver) GRPCAddr() string { return addrOf(r.grpcL) }
+
+// HTTPAddr is the address that HTTP is served on; empty when off.
+func (r *Receiver) HTTPAddr() string { return addrOf(r.httpL) }
+
+func addrOf(l net.Listener) string {
+	if l == nil {
+		return ""
+	}
+	return l.Addr().String()
+}
+
+// Shutdown stops listening, lets requests that are being worked on finish until ctx ends, and then cuts them off. It is
+// safe on a nil Receiver, and a second time.
+func (r *Receiver) Shutdown(ctx context.Context) error {
+	if r == nil {
+		return nil
+	}
+	var err error
+	r.once.Do(func() {
+		if r.httpServer != nil {
+			if err = r.httpServer.Shutdown(ctx); err != nil {
+				err = errors.Join(fmt.Errorf("otlp: HTTP requests were cut off: %w", err), r.httpServer.Close())
+			}
+		}
+		if r.grpcServer != nil {
+			done := make(chan struct{})
+			go func() { r.grpcServer.GracefulStop(); close(done) }()
+			select {
+			case <-done:
+			case <-ctx.Done():
+				r.grpcServer.Stop()
+				<-done
+				err = errors.Join(err, fmt.Errorf("otlp: gRPC requests were cut off: %w", ctx.Err()))
+			}
+		}
+		r.serving.Wait()
+	})
+	return err
+}
+
+// take scans a request and hands it to the sink. The bytes are not used after it returns.
+func (r *Receiver) take(b []byte) (telemetry.Result, error) {
+	s := r.scanners.Get().(*scanner)
+	defer r.scanners.Put(s)
+	batch, err := s.scan(b)
+	if err != nil {
+		r.stats.malformed.Add(1)
+		return telemetry.Result{}, err
+	}
+	r.stats.requests.Add(1)
+	r.stats.bytes.Add(uint64(len(b)))
+	return r.sink.AddBatch(r.cfg.Now(), batch), nil
+}
+
+// enter takes a slot for a request; false when all are in use.
+func (r *Receiver) enter() bool {
+	select {
+	case r.slots <- struct{}{}:
+		return true
+	default:
+		r.stats.busy.Add(1)
+		return false
+	}
+}
+
+func (r *Receiver) leave() { <-r.slots }
