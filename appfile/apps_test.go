@@ -10,35 +10,48 @@ import (
 // mixes are the shares of endpoints that the load generators of the sources use.
 var mixes = map[string]map[string]float64{
 	"hotel-reservation": {"search": 600, "recommend": 390, "user": 5, "reserve": 5},
+	"online-boutique":   {"index": 61, "product": 232, "view-cart": 100, "add-to-cart": 50, "set-currency": 36, "checkout": 18},
+	"social-network":    {"compose-post": 5, "read-home-timeline": 80, "read-user-timeline": 15},
 }
 
-// need is the mean cores that each service uses, by the file's demands, at a rate of requests over a mix.
-func need(bp *foresail.Blueprint, mix map[string]float64, rate float64) []float64 {
-	f, cores, sum := newFlow(bp), make([]float64, len(bp.Services)), 0.0
+// need is the mean cores (or disks) that each service uses, by the file's demands, at a rate of requests over a mix.
+func need(bp *foresail.Blueprint, mix map[string]float64, rate float64, of func(foresail.Demand) foresail.Dist) []float64 {
+	f, cores, all := newFlow(bp), make([]float64, len(bp.Services)), 0.0
 	for _, v := range mix {
-		sum += v
+		all += v
 	}
 	for e, t := range bp.Entries {
 		visits := f.visits(f.base[t.Service] + t.Operation)
 		for s := range bp.Services {
 			for o, op := range bp.Services[s].Operations {
-				cores[s] += rate * mix[bp.App.Endpoints[e].Name] / sum * visits[f.base[s]+o] * work(op.Steps)
+				cores[s] += rate * mix[bp.App.Endpoints[e].Name] / all * visits[f.base[s]+o] * work(op.Steps, of)
 			}
 		}
 	}
 	return cores
 }
 
-// work is the mean CPU seconds of one run of steps.
-func work(steps []foresail.Step) float64 {
+// work is the mean seconds of one run of steps.
+func work(steps []foresail.Step, of func(foresail.Demand) foresail.Dist) float64 {
 	sum := 0.0
 	for _, s := range steps {
-		sum += s.Work.CPU.Mean
+		sum += of(s.Work).Mean
 		for _, c := range s.Calls {
-			sum += c.Probability * float64(c.Repeat) * (1 - c.Hit) * work(c.Miss)
+			sum += c.Probability * float64(c.Repeat) * (1 - c.Hit) * work(c.Miss, of)
 		}
 	}
 	return sum
+}
+
+func cpuOf(d foresail.Demand) foresail.Dist  { return d.CPU }
+func diskOf(d foresail.Demand) foresail.Dist { return d.IO }
+
+// sum adds up.
+func sum(v []float64) (s float64) {
+	for _, x := range v {
+		s += x
+	}
+	return s
 }
 
 // The built-in applications need a few cores at their lowest load and some tens at most at their highest; what they
@@ -50,6 +63,8 @@ func TestBuiltInApplicationsFitTheirLoads(t *testing.T) {
 		low, high float64 // requests/s
 	}{
 		{"hotel-reservation", 15, 300, 2700},
+		{"online-boutique", 11, 50, 800},
+		{"social-network", 36, 50, 450},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			bp, err := ReadApp(tt.name)
@@ -64,13 +79,9 @@ func TestBuiltInApplicationsFitTheirLoads(t *testing.T) {
 					t.Errorf("no endpoint %s", name)
 				}
 			}
-			sum := func(v []float64) (s float64) {
-				for _, x := range v {
-					s += x
-				}
-				return s
-			}
-			low, middle, high := need(bp, mixes[tt.name], tt.low), need(bp, mixes[tt.name], (tt.low+tt.high)/2), need(bp, mixes[tt.name], tt.high)
+			mix := mixes[tt.name]
+			low, middle, high := need(bp, mix, tt.low, cpuOf), need(bp, mix, (tt.low+tt.high)/2, cpuOf), need(bp, mix, tt.high, cpuOf)
+			disks := need(bp, mix, tt.high, diskOf)
 			if l, h := sum(low), sum(high); l < 0.5 || l > 8 || h < 8 || h > 60 {
 				t.Errorf("needs %.1f cores at %g requests/s and %.1f at %g", l, tt.low, h, tt.high)
 			}
@@ -87,6 +98,9 @@ func TestBuiltInApplicationsFitTheirLoads(t *testing.T) {
 				}
 				if most := s.Bounds.Max().Cores(); high[i] > 0.7*most {
 					t.Errorf("%s may have %.2f cores, but needs %.2f at the peak", s.Name, most, high[i])
+				}
+				if disks[i] > 0.7*float64(s.Initial.Replicas) {
+					t.Errorf("%s keeps %.2f disks busy at the peak, and has %d", s.Name, disks[i], s.Initial.Replicas)
 				}
 				if m := bp.Services[i].BaseMemory; m < 16<<20 || m > 64<<20 {
 					t.Errorf("%s holds %d bytes when idle: too many for a small machine, or too few to be real", s.Name, m)
