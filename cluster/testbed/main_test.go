@@ -12,5 +12,8 @@ func TestMain(m *testing.M) {
 	if ran, code := testbed.Child(os.Args[1:]); ran {
 		os.Exit(code)
 	}
+	if len(os.Args) == 5 && os.Args[1] == roleParent {
+		os.Exit(runParent(os.Args[2:]))
+	}
 	os.Exit(m.Run())
 }
