@@ -41,16 +41,17 @@ func Latest(parts []*foresail.Snapshot, id foresail.ServiceID, want foresail.Sig
 	return nil
 }
 
-// Tail is those of parts, oldest first, that began within d of the newest one's end; the newest at least.
+// Tail is those of parts, oldest first, that began within d of the newest one's end; the newest at least. What came before
+// the clock was put back is left out.
 func Tail(parts []*foresail.Snapshot, d time.Duration) []*foresail.Snapshot {
 	if len(parts) == 0 {
 		return nil
 	}
-	from := parts[len(parts)-1].End.Add(-d)
-	for len(parts) > 1 && parts[0].Start.Before(from) {
-		parts = parts[1:]
+	i := len(parts) - 1
+	for from := parts[i].End.Add(-d); i > 0 && !parts[i-1].Start.Before(from) && !parts[i-1].End.After(parts[i].Start); {
+		i--
 	}
-	return parts
+	return parts[i:]
 }
 
 // Cores is the mean number of cores that a service used while its CPU was observed, and for how long that was: silence is

@@ -12,9 +12,10 @@ import (
 
 // memory is what the guard remembers of a service.
 type memory struct {
-	Asked  *foresail.Allocation // last asked for
-	Raised time.Time            // when its total was last raised
-	Totals []total              // total cores it was to have over the last period, oldest first; the first may be older
+	Last   foresail.Allocation // what it was last to have, as observed or else as asked for
+	Known  bool                // that was observed once
+	Raised time.Time           // when its total was last raised
+	Totals []total             // total cores it was to have over the last period, oldest first; the first may be older
 }
 
 type total struct {
@@ -78,6 +79,7 @@ func (g *Manager) limit(d *decision, p *foresail.Plan, by string, hold bool) *fo
 	for i := range d.app.Services {
 		m := &g.state.Services[i]
 		if base, known := g.base(d, foresail.ServiceID(i)); known {
+			m.Last, m.Known = base, true
 			m.note(d.now, base.Cores(), g.c.Period)
 		}
 	}
@@ -103,20 +105,20 @@ func (g *Manager) limit(d *decision, p *foresail.Plan, by string, hold bool) *fo
 			}
 			continue
 		}
-		m.Asked = &to
+		m.Last = to
 		out.Changes = append(out.Changes, foresail.Change{Service: c.Service, To: to, Reason: acts.reason(by, c, to)})
 	}
 	return out
 }
 
-// base is what a service was last asked to have, which steps count from; known is false where it was never observed
-// and never asked for.
+// base is what a service was last asked to have, which steps count from; known is false where that was
+// never observed.
 func (g *Manager) base(d *decision, id foresail.ServiceID) (foresail.Allocation, bool) {
 	if st := plan.Latest(d.beats, id, foresail.SignalAllocation); st != nil {
 		return plan.Wanted(&d.app.Services[id], st)
 	}
-	if a := g.state.Services[id].Asked; a != nil {
-		return *a, true
+	if m := &g.state.Services[id]; m.Known {
+		return m.Last, true
 	}
 	return d.app.Services[id].Initial, false
 }
@@ -248,21 +250,24 @@ func (g *Manager) memory(d *decision, id foresail.ServiceID, base, to foresail.A
 	return to.Memory, did
 }
 
-// lower brings a raise down to hi cores: first the replicas, towards what there is, then the CPU of each.
+// lower brings a raise down to hi cores, at least what there is: first the replicas, towards what there is, then the CPU
+// of each. A raise never becomes a cut.
 func lower(base, to foresail.Allocation, hi float64) foresail.Allocation {
 	if to.Replicas > base.Replicas {
-		to.Replicas = base.Replicas
-		if n := math.Floor(hi/to.CPU + 1e-9); n > float64(base.Replicas) {
-			to.Replicas = int(n)
-		}
+		n := math.Floor(hi/to.CPU + 1e-9)
+		to.Replicas = int(min(max(n, float64(base.Replicas)), float64(to.Replicas)))
 	}
 	if to.Replicas > 0 && to.Cores() > hi {
 		to.CPU = plan.Milli(hi / float64(to.Replicas))
 	}
+	if to.Cores() < base.Cores() {
+		to.Replicas, to.CPU = base.Replicas, base.CPU
+	}
 	return to
 }
 
-// raise brings a cut up to lo cores: first the replicas, towards what there is, then the CPU of each.
+// raise brings a cut up to lo cores, at most what there is: first the replicas, towards what there is, then the CPU of
+// each. A cut never becomes a raise.
 func raise(base, to foresail.Allocation, lo float64) foresail.Allocation {
 	if to.Replicas < base.Replicas {
 		n := math.Ceil(lo/to.CPU - 1e-9)
@@ -271,8 +276,14 @@ func raise(base, to foresail.Allocation, lo float64) foresail.Allocation {
 		}
 		to.Replicas = max(int(n), to.Replicas)
 	}
-	if to.Replicas > 0 && to.Cores() < lo {
-		to.CPU = plan.MilliUp(lo / float64(to.Replicas))
+	switch n := float64(max(to.Replicas, 1)); {
+	case to.Cores() < lo:
+		to.CPU = plan.MilliUp(lo / n)
+	case to.Cores() > base.Cores():
+		to.CPU = plan.Milli(base.Cores() / n)
+	}
+	if c := to.Cores(); c < lo || c > base.Cores() || lo >= base.Cores() {
+		to.Replicas, to.CPU = base.Replicas, base.CPU
 	}
 	return to
 }
