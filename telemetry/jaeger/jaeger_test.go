@@ -78,6 +78,14 @@ func (w *tally) check(t *testing.T, key string, r Row) {
 		return // latency is of requests that did not fail, which the tally does not tell apart
 	}
 	slices.Sort(ms)
+	if sum := 0.0; len(ms) > 0 {
+		for _, v := range ms {
+			sum += v
+		}
+		if want := sum / float64(len(ms)); math.Abs(*r.Mean-want) > want*1e-9 {
+			t.Errorf("%s: the mean is %g ms, want %g", key, *r.Mean, want)
+		}
+	}
 	for q, got := range map[float64]*float64{0.5: r.P50, 0.99: r.P99} {
 		if len(ms) == 0 {
 			if got != nil {
@@ -135,7 +143,7 @@ func count(t *testing.T, path string) map[string]*tally {
 			spans[s.(map[string]any)["spanID"].(string)] = s.(map[string]any)
 		}
 		for _, s := range spans {
-			at("service " + service(s) + "> ").spans++
+			at("service "+service(s)+"> ").spans++
 			parent := ""
 			if refs, _ := s["references"].([]any); len(refs) > 0 {
 				parent = refs[0].(map[string]any)["spanID"].(string)

@@ -32,6 +32,7 @@ type Row struct {
 	Calls     *float64 `json:"calls,omitempty"`    // requests a service received, or an edge carried
 	Requests  *float64 `json:"requests,omitempty"` // of an endpoint
 	Errors    *float64 `json:"errors,omitempty"`
+	Mean      *float64 `json:"mean_ms,omitempty"` // exact; the percentiles are those of a sketch, at most 4.4 % off
 	P50       *float64 `json:"p50_ms,omitempty"`
 	P99       *float64 `json:"p99_ms,omitempty"`
 }
@@ -69,17 +70,17 @@ func (s *Summary) Rows() []Row {
 		st, name := &s.Snapshot.Services[i], s.App.Services[i].Name
 		spans := s.services[name]
 		rows = append(rows, Row{Kind: "service", Service: name, Spans: &spans, Calls: &st.Completions, Errors: &st.Errors,
-			P50: ms(st.Latency, 0.5), P99: ms(st.Latency, 0.99)})
+			Mean: mean(st.Latency), P50: ms(st.Latency, 0.5), P99: ms(st.Latency, 0.99)})
 	}
 	for i := range s.Snapshot.Edges {
 		e := &s.Snapshot.Edges[i]
 		rows = append(rows, Row{Kind: "edge", From: s.App.Services[e.From].Name, To: s.App.Services[e.To].Name, Calls: &e.Calls,
-			Errors: &e.Errors, P50: ms(e.Latency, 0.5), P99: ms(e.Latency, 0.99)})
+			Errors: &e.Errors, Mean: mean(e.Latency), P50: ms(e.Latency, 0.5), P99: ms(e.Latency, 0.99)})
 	}
 	for i := range s.App.Endpoints {
 		e, st := &s.App.Endpoints[i], &s.Snapshot.Endpoints[i]
 		rows = append(rows, Row{Kind: "endpoint", Endpoint: e.Name, Service: s.App.Services[e.Entry].Name, Operation: e.Operation,
-			Requests: &st.Requests, Errors: &st.Errors, P50: ms(st.Latency, 0.5), P99: ms(st.Latency, 0.99)})
+			Requests: &st.Requests, Errors: &st.Errors, Mean: mean(st.Latency), P50: ms(st.Latency, 0.5), P99: ms(st.Latency, 0.99)})
 	}
 	return rows
 }
@@ -87,6 +88,15 @@ func (s *Summary) Rows() []Row {
 // ms is a quantile in milliseconds; nil where there is none.
 func ms(s *sketch.Sketch, q float64) *float64 {
 	v := s.Quantile(q) * 1000
+	if math.IsNaN(v) {
+		return nil
+	}
+	return &v
+}
+
+// mean is the mean in milliseconds; nil where there is none.
+func mean(s *sketch.Sketch) *float64 {
+	v := s.Mean() * 1000
 	if math.IsNaN(v) {
 		return nil
 	}
