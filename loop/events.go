@@ -61,3 +61,37 @@ func (m *Mode) UnmarshalText(b []byte) (err error) {
 	*m, err = ParseMode(string(b))
 	return err
 }
+
+// Join tells each of several in turn.
+func Join(all ...Events) Events {
+	return Events{
+		Observed: func(h *foresail.History, s *foresail.Snapshot) {
+			for _, e := range all {
+				if e.Observed != nil {
+					e.Observed(h, s)
+				}
+			}
+		},
+		Decided: func(d Decision) {
+			for _, e := range all {
+				if e.Decided != nil {
+					e.Decided(d)
+				}
+			}
+		},
+		Missing: func(s foresail.Signals) {
+			for _, e := range all {
+				if e.Missing != nil {
+					e.Missing(s)
+				}
+			}
+		},
+		Trouble: func(err error) {
+			for _, e := range all {
+				if e.Trouble != nil {
+					e.Trouble(err)
+				}
+			}
+		},
+	}
+}

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"foresail.dev"
+	"foresail.dev/cluster/testbed"
+	"foresail.dev/cluster/testbed/users"
+	"foresail.dev/load"
+	"foresail.dev/telemetry"
+	"foresail.dev/telemetry/otlp"
+)
+
+// bed is a testbed and the receiver that its processes report to.
+type bed struct {
+	*testbed.Cluster
+	assembler *telemetry.Assembler
+	receiver  *otlp.Receiver
+	stopped   sync.Once
+	stopErr   error
+}
+
+// bedConfig says what to start.
+type bedConfig struct {
+	blueprint  *foresail.Blueprint
+	load       *load.Load
+	seed       uint64
+	duration   time.Duration
+	grpc, http string // where spans are received; http may be empty
+	logs       func(string)
+}
+
+// startBed receives spans and starts the processes that send them.
+func startBed(ctx context.Context, c bedConfig) (*bed, error) {
+	b := &bed{assembler: telemetry.NewAssembler(c.blueprint.App, telemetry.Options{EndpointService: users.Service})}
+	var err error
+	if b.receiver, err = otlp.Listen(otlp.Config{GRPC: c.grpc, HTTP: c.http}, b.assembler); err != nil {
+		return nil, err
+	}
+	b.Cluster, err = testbed.New(ctx, testbed.Config{
+		Blueprint: c.blueprint, Load: c.load, Seed: c.seed, Duration: c.duration,
+		Observer: b.assembler, OTLP: b.receiver.GRPCAddr(),
+	})
+	if err != nil {
+		return nil, errors.Join(err, b.stopReceiver())
+	}
+	return b, nil
+}
+
+// stop ends every process, then the receiver, so that the last spans still arrive. It may be called again.
+func (b *bed) stop() error {
+	b.stopped.Do(func() { b.stopErr = errors.Join(b.Cluster.Close(), b.stopReceiver()) })
+	return b.stopErr
+}
+
+func (b *bed) stopReceiver() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if err := b.receiver.Shutdown(ctx); err != nil {
+		return fmt.Errorf("stopping the OTLP receiver: %w", err)
+	}
+	return nil
+}
+
+// bedDetail is what the result of a testbed holds beside its rows.
+type bedDetail struct {
+	Writes  []writeDetail   `json:"writes"`
+	Clients []clientDetail  `json:"clients"`
+	Spans   telemetry.Stats `json:"spans"`
+}
+
+// writeDetail is one limit that a plan wrote to a cgroup.
+type writeDetail struct {
+	At      time.Time `json:"at"`
+	Replica string    `json:"replica"`
+	Path    string    `json:"path"`
+	Value   string    `json:"value"`
+}
+
+// clientDetail is what the load generator itself counted of one endpoint, from the intended send time.
+type clientDetail struct {
+	Endpoint string   `json:"endpoint"`
+	Sent     int64    `json:"sent"`
+	Ended    int64    `json:"ended"`
+	Errors   int64    `json:"errors"`
+	Refused  int64    `json:"refused"`
+	P50      *float64 `json:"p50_ms,omitempty"`
+	P99      *float64 `json:"p99_ms,omitempty"`
+}
+
+func (b *bed) detail() bedDetail {
+	d := bedDetail{Writes: []writeDetail{}, Spans: b.assembler.Stats()}
+	for _, w := range b.Writes() {
+		if !w.Initial {
+			d.Writes = append(d.Writes, writeDetail{w.At, w.Replica, w.Path, w.Value})
+		}
+	}
+	for i, e := range b.Summary().Endpoints {
+		d.Clients = append(d.Clients, clientDetail{Endpoint: b.App().Endpoints[i].Name, Sent: e.Sent, Ended: e.Ended,
+			Errors: e.Errors, Refused: e.Refused, P50: quantile(e.Latency, 0.5), P99: quantile(e.Latency, 0.99)})
+	}
+	return d
+}
+
+// print says what was written, for people.
+func (b *bed) print(w io.Writer) error {
+	d := b.detail()
+	_, err := fmt.Fprintf(w, "%d limits written to cgroups by plans; %d spans received\n", len(d.Writes), d.Spans.Received)
+	return err
+}

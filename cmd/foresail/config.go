@@ -1,0 +1,77 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"foresail.dev/appfile"
+	"foresail.dev/loop"
+	"foresail.dev/plan/managers"
+)
+
+// runConfig is foresail.yaml; see docs/formats/run.md.
+type runConfig struct {
+	Application string        `yaml:"application" rule:"required"` // a file, relative to this one, or the name of a built-in application
+	Load        string        `yaml:"load" rule:"required"`        // a load file, relative to this one
+	Cluster     string        `yaml:"cluster" rule:"oneof=sim|testbed"`
+	Mode        loop.Mode     `yaml:"mode"`
+	Manager     managerName   `yaml:"manager"`
+	Guard       guardConfig   `yaml:"guard"`
+	Listen      string        `yaml:"listen"` // of the page
+	OTLP        otlpConfig    `yaml:"otlp"`
+	Seed        uint64        `yaml:"seed"`
+	Duration    time.Duration `yaml:"duration" rule:"min=0"` // 0: until stopped
+	Speed       float64       `yaml:"speed" rule:"above=0,max=1000"`
+	State       string        `yaml:"state"` // where the manager's state is kept; empty: it is not kept
+}
+
+type guardConfig struct {
+	Enabled  bool        `yaml:"enabled"`
+	Baseline managerName `yaml:"baseline"`
+}
+
+type otlpConfig struct {
+	GRPC string `yaml:"grpc"`
+	HTTP string `yaml:"http"`
+}
+
+// managerName is the name of a manager that there is.
+type managerName string
+
+// UnmarshalText refuses a name that no manager has.
+func (m *managerName) UnmarshalText(b []byte) error {
+	if !slices.Contains(managers.Names(), string(b)) {
+		return fmt.Errorf("unknown manager %q: use %s", b, strings.Join(managers.Names(), ", "))
+	}
+	*m = managerName(b)
+	return nil
+}
+
+func readRunConfig(path string) (runConfig, error) {
+	c := runConfig{Cluster: "sim", Mode: loop.Auto, Manager: "hpa", Guard: guardConfig{Enabled: true, Baseline: "hpa"},
+		OTLP: otlpConfig{GRPC: "127.0.0.1:4317", HTTP: "127.0.0.1:4318"}, Seed: 1, Speed: 1}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return c, usage(err)
+	}
+	if err := appfile.Decode(path, data, &c); err != nil {
+		return c, usage(err)
+	}
+	dir := filepath.Dir(path)
+	c.Load = relative(dir, c.Load)
+	if strings.ContainsAny(c.Application, "/.") {
+		c.Application = relative(dir, c.Application)
+	}
+	return c, nil
+}
+
+func relative(dir, path string) string {
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(dir, path)
+}

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"math"
+	"sync"
+	"time"
+
+	"foresail.dev"
+	"foresail.dev/cluster/sim"
+	"foresail.dev/load"
+	"foresail.dev/web"
+)
+
+// Spikes that the demo's page can send.
+const (
+	spikeFactor = 3
+	spikeLength = 20 * time.Second
+	maxLevel    = 4
+)
+
+// demoCluster is a simulated cluster whose load a person can shift while it runs. Once a second the load in effect is
+// set anew from the chosen shape, level, mix and spike, by simulated time.
+type demoCluster struct {
+	*sim.Cluster
+
+	mu     sync.Mutex
+	shapes []*load.Load // by name; the first is the demo's own
+	shape  int
+	level  float64
+	mix    []float64     // by EndpointID
+	since  time.Duration // when the shape was chosen
+	spike  time.Duration // until when a spike lasts
+	at     time.Duration // simulated time so far
+	rate   float64       // in effect, requests a second
+}
+
+func newDemoControls(c *sim.Cluster, day *load.Load, app *foresail.App) *demoCluster {
+	d := &demoCluster{Cluster: c, level: 1, mix: make([]float64, len(app.Endpoints)), shapes: []*load.Load{
+		day,
+		{Name: "steady", Curve: []load.Segment{{Shape: load.Constant, From: 200}}},
+		{Name: "ramp", Curve: []load.Segment{{Shape: load.Ramp, From: 60, To: 450, For: 3 * time.Minute}}},
+	}}
+	day.Shares(0, d.mix)
+	d.rate = day.Level(0)
+	return d
+}
+
+// Next sets the load for the second that begins, and simulates the next interval.
+func (d *demoCluster) Next(ctx context.Context) (*foresail.Snapshot, error) {
+	d.mu.Lock()
+	if d.at%time.Second == 0 {
+		d.rate = d.now()
+		d.SetLoad(&load.Load{
+			Curve: []load.Segment{{Shape: load.Constant, From: d.rate}},
+			Mix:   []load.MixPoint{{Shares: append([]float64(nil), d.mix...)}},
+		})
+	}
+	d.at += foresail.Beat
+	d.mu.Unlock()
+	return d.Cluster.Next(ctx)
+}
+
+// now is the rate that should be; the lock is held.
+func (d *demoCluster) now() float64 {
+	rate := d.shapes[d.shape].Level(d.at-d.since) * d.level
+	if d.at < d.spike {
+		rate *= spikeFactor
+	}
+	return rate
+}
+
+// Load is the load as it is now.
+func (d *demoCluster) Load() web.LoadState {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	s := web.LoadState{Level: d.level, MaxLevel: maxLevel, Rate: math.Round(d.rate*10) / 10, Shape: d.shapes[d.shape].Name,
+		Mix: append([]float64(nil), d.mix...), Spike: spikeFactor, SpikeS: spikeLength.Seconds()}
+	for _, l := range d.shapes {
+		s.Shapes = append(s.Shapes, l.Name)
+	}
+	if left := d.spike - d.at; left > 0 {
+		s.SpikeNow = left.Seconds()
+	}
+	return s
+}
+
+// Change shifts the load from the next second on.
+func (d *demoCluster) Change(c web.LoadChange) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if c.Level != nil {
+		d.level = *c.Level
+	}
+	if c.Shape != nil {
+		for i, l := range d.shapes {
+			if l.Name == *c.Shape && i != d.shape {
+				d.shape, d.since = i, d.at
+			}
+		}
+	}
+	if c.Mix != nil {
+		sum := 0.0
+		for _, v := range c.Mix {
+			sum += v
+		}
+		for i, v := range c.Mix {
+			d.mix[i] = v / sum
+		}
+	}
+	if c.Spike {
+		d.spike = d.at + spikeLength
+	}
+	return nil
+}

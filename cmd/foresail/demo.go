@@ -1,0 +1,74 @@
+package main
+
+import (
+	"errors"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"foresail.dev/appfile"
+	"foresail.dev/cluster/sim"
+	"foresail.dev/loop"
+	"foresail.dev/web"
+)
+
+// demoLoad is what the demo's users do: a day of ten minutes.
+const demoLoad = `
+load: day
+curve:
+  - diurnal: {low: 80, high: 320, period: 10m}
+mix: {read-home-timeline: 60, read-user-timeline: 15, read-post: 8, compose-post: 5, search: 4, log-in: 2, recommend: 2,
+  favorite: 1, repost: 1, send-message: 1, read-messages: 1, follow: 0.5, block: 0.1}
+`
+
+func newDemo() *cobra.Command {
+	var listen string
+	var duration time.Duration
+	var seed uint64
+	var asJSON bool
+	flags := managerFlags{}
+	c := &cobra.Command{
+		Use:   "demo",
+		Short: "Simulates Social Network, manages it, and serves the page; nothing to install or configure",
+		Args:  noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if duration < 0 {
+				return usagef("--duration %v: give a time longer than zero, or 0 to run until stopped", duration)
+			}
+			blueprint, err := appfile.ReadApp("social-network")
+			if err != nil {
+				return err
+			}
+			l, err := appfile.ParseLoad("demo", []byte(demoLoad), blueprint.App, nil)
+			if err != nil {
+				return err
+			}
+			manager, err := flags.build(blueprint.App)
+			if err != nil {
+				return err
+			}
+			s, err := sim.New(sim.Config{Blueprint: blueprint, Load: l, Seed: seed, Start: now(), Duration: duration})
+			if err != nil {
+				return err
+			}
+			d := newDemoControls(s, l, blueprint.App)
+			r := job{app: blueprint.App, cluster: loop.Paced(d, 1), manager: manager, mode: loop.Auto, seed: seed,
+				duration: duration, json: asJSON, name: "demo", out: c.OutOrStdout(), err: c.ErrOrStderr(),
+				page: web.Config{Title: "Social Network (simulated)", Addr: listen, Controls: d}}
+			err = r.run(c.Context())
+			if errors.Is(err, syscall.EADDRINUSE) && !c.Flags().Changed("listen") {
+				r.page.Addr = "127.0.0.1:0" // someone else has the usual port: any other will do
+				err = r.run(c.Context())
+			}
+			return err
+		},
+	}
+	fl := c.Flags()
+	fl.StringVar(&listen, "listen", web.DefaultAddr, "address of the page")
+	fl.DurationVar(&duration, "duration", 0, "stop after this time; 0: run until stopped")
+	fl.Uint64Var(&seed, "seed", 1, "seed of everything that is drawn")
+	fl.BoolVar(&asJSON, "json", false, "print the result as JSON when it ends")
+	flags.register(fl, "autoscale-opt")
+	return c
+}

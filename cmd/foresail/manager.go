@@ -1,0 +1,43 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"foresail.dev"
+	"foresail.dev/plan/guard"
+	"foresail.dev/plan/managers"
+)
+
+// managerFlags choose who decides.
+type managerFlags struct {
+	name     string
+	guarded  bool
+	baseline string
+}
+
+func (f *managerFlags) register(fl *pflag.FlagSet, manager string) {
+	fl.StringVar(&f.name, "manager", manager, "who decides: "+strings.Join(managers.Names(), ", "))
+	fl.BoolVar(&f.guarded, "guard", true, "wrap the manager in the guard: bounds, steps, cooldown, fallback")
+	fl.StringVar(&f.baseline, "baseline", "hpa", "the reactive manager that the guard falls back to")
+}
+
+// build makes the manager, wrapped in the guard unless told otherwise.
+func (f *managerFlags) build(app *foresail.App) (foresail.Manager, error) {
+	m, err := managers.New(f.name, app)
+	if err != nil {
+		return nil, usage(err)
+	}
+	if !f.guarded {
+		return m, nil
+	}
+	baseline, err := managers.New(f.baseline, app)
+	if err != nil {
+		return nil, usagef("baseline: %w", err)
+	}
+	g, err := guard.New(m, baseline, guard.Config{
+		Rebuild: func() (foresail.Manager, error) { return managers.New(f.name, app) },
+	})
+	return g, usage(err)
+}

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"text/tabwriter"
+)
+
+// result is what every command that prints a result prints with --json; see docs/formats/results.md.
+type result struct {
+	Schema  string  `json:"schema"`
+	Commit  string  `json:"commit,omitempty"` // absent in a build that carries none
+	Seed    *uint64 `json:"seed,omitempty"`
+	Machine machine `json:"machine"`
+	Rows    any     `json:"rows"`
+	Detail  any     `json:"detail,omitempty"` // what does not fit in flat rows, named by the schema
+}
+
+// machine says where a result was made.
+type machine struct {
+	OS      string `json:"os"`
+	Arch    string `json:"arch"`
+	CPUs    int    `json:"cpus"`
+	CPU     string `json:"cpu,omitempty"`
+	Kernel  string `json:"kernel,omitempty"`
+	Go      string `json:"go"`
+	MemMiB  int64  `json:"memory_mib,omitempty"`
+	Version string `json:"foresail"`
+}
+
+func newResult(name string, seed *uint64, rows any) result {
+	return result{Schema: "foresail.dev/" + name + "/v1", Commit: commit(), Seed: seed, Machine: thisMachine(), Rows: rows}
+}
+
+// commit is the revision that the binary was built from, with "-dirty" when the tree had changes; empty when unknown.
+func commit() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return ""
+	}
+	var revision, dirty string
+	for _, s := range info.Settings {
+		switch {
+		case s.Key == "vcs.revision":
+			revision = s.Value
+		case s.Key == "vcs.modified" && s.Value == "true":
+			dirty = "-dirty"
+		}
+	}
+	if revision == "" {
+		return ""
+	}
+	return revision + dirty
+}
+
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
+}
+
+func thisMachine() machine {
+	m := machine{OS: runtime.GOOS, Arch: runtime.GOARCH, CPUs: runtime.NumCPU(), Go: runtime.Version(), Version: version()}
+	m.CPU = fieldOf("/proc/cpuinfo", "model name")
+	if b, err := os.ReadFile("/proc/sys/kernel/osrelease"); err == nil {
+		m.Kernel = strings.TrimSpace(string(b))
+	}
+	var kib int64
+	if _, err := fmt.Sscanf(fieldOf("/proc/meminfo", "MemTotal"), "%d kB", &kib); err == nil {
+		m.MemMiB = kib / 1024
+	}
+	return m
+}
+
+// fieldOf reads the first "key : value" line of a file; empty when there is none.
+func fieldOf(file, key string) string {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return ""
+	}
+	for line := range strings.Lines(string(b)) {
+		if k, v, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(k) == key {
+			return strings.TrimSpace(v)
+		}
+	}
+	return ""
+}
+
+func printJSON(w io.Writer, r result) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	return e.Encode(r)
+}
+
+// table prints aligned columns; cells that were not observed are "—".
+func table(w io.Writer, head []string, rows [][]string) error {
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(tw, strings.Join(head, "\t")+"\t")
+	for _, r := range rows {
+		fmt.Fprintln(tw, strings.Join(r, "\t")+"\t")
+	}
+	return tw.Flush()
+}
+
+// opt formats a value that may be absent.
+func opt[T any](format string, v *T) string {
+	if v == nil {
+		return "—"
+	}
+	return fmt.Sprintf(format, *v)
+}

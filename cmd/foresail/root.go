@@ -1,0 +1,79 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+func newRoot(stdout, stderr io.Writer) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "foresail",
+		Short: "Keeps a microservice application inside its latency objectives with as few cores as it can",
+		Long: `Foresail keeps a microservice application inside its latency objectives with as few cores as it can,
+and says what will go wrong before it does, where, and why.
+
+Try it, with nothing to install or configure:
+
+  foresail demo`,
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		Args:              noArgs,
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+		RunE:              func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return usagef("%w; see %q", err, c.CommandPath()+" --help")
+	})
+	root.AddCommand(newDemo(), newRun(), newSimulate(), newTestbed(), newImport(), newApps(), newVersion())
+	return root
+}
+
+// noArgs refuses arguments and names the command that was meant.
+func noArgs(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	if c.HasSubCommands() {
+		msg := fmt.Sprintf("unknown command %q", args[0])
+		c.SuggestionsMinimumDistance = 2
+		if near := c.SuggestionsFor(args[0]); len(near) > 0 {
+			msg += ", did you mean " + strings.Join(near, " or ") + "?"
+		}
+		return usagef("%s; see %q", msg, c.CommandPath()+" --help")
+	}
+	return usagef("%s takes no arguments, got %q", c.CommandPath(), args)
+}
+
+// needs refuses arguments, and a call without the named flags.
+func needs(flags ...string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if err := noArgs(c, args); err != nil {
+			return err
+		}
+		var missing []string
+		for _, f := range flags {
+			if !c.Flags().Changed(f) {
+				missing = append(missing, "--"+f)
+			}
+		}
+		if len(missing) > 0 {
+			return usagef("%s needs %s; see %q", c.CommandPath(), strings.Join(missing, " and "), c.CommandPath()+" --help")
+		}
+		return nil
+	}
+}
+
+func newVersion() *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "Prints the version", Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			_, err := fmt.Fprintf(c.OutOrStdout(), "foresail %s %s\n", version(), commit())
+			return err
+		},
+	}
+}

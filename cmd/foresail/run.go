@@ -1,0 +1,202 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"foresail.dev"
+	"foresail.dev/cluster/sim"
+	"foresail.dev/loop"
+	"foresail.dev/web"
+)
+
+func newRun() *cobra.Command {
+	var file, listen string
+	var duration time.Duration
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "run -f foresail.yaml",
+		Short: "Manages one application, and serves the page that shows it",
+		Long: `Manages one application as a file says: a simulated one, or real processes on this machine (cluster: testbed).
+Runs until it is stopped (Ctrl-C) or the duration is over, then prints a summary.`,
+		Example: "  foresail run -f examples/testbed.yaml --duration 2m --json",
+		Args:    needs("file"),
+		RunE: func(c *cobra.Command, _ []string) error {
+			cfg, err := readRunConfig(file)
+			if err != nil {
+				return err
+			}
+			if c.Flags().Changed("duration") {
+				cfg.Duration = duration
+			}
+			if c.Flags().Changed("listen") {
+				cfg.Listen = listen
+			}
+			if cfg.Duration < 0 {
+				return usagef("--duration %v: give a time longer than zero, or 0 to run until stopped", cfg.Duration)
+			}
+			return manage(c, cfg, asJSON)
+		},
+	}
+	fl := c.Flags()
+	fl.StringVarP(&file, "file", "f", "", "what to run; see docs/formats/run.md")
+	fl.DurationVar(&duration, "duration", 0, "stop after this time, instead of what the file says; 0: run until stopped")
+	fl.StringVar(&listen, "listen", "", "address of the page, instead of what the file says")
+	fl.BoolVar(&asJSON, "json", false, "print the result as JSON")
+	return c
+}
+
+// manage runs what a configuration says until it ends, and prints the summary.
+func manage(c *cobra.Command, cfg runConfig, asJSON bool) error {
+	blueprint, l, err := readFiles(cfg.Application, cfg.Load)
+	if err != nil {
+		return err
+	}
+	flags := managerFlags{name: string(cfg.Manager), guarded: cfg.Guard.Enabled, baseline: string(cfg.Guard.Baseline)}
+	manager, err := flags.build(blueprint.App)
+	if err != nil {
+		return err
+	}
+	r := job{app: blueprint.App, manager: manager, mode: cfg.Mode, seed: cfg.Seed, duration: cfg.Duration, state: cfg.State,
+		json: asJSON, name: "run", out: c.OutOrStdout(), err: c.ErrOrStderr(),
+		page: web.Config{Addr: cfg.Listen}}
+	switch cfg.Cluster {
+	case "testbed":
+		b, err := startBed(c.Context(), bedConfig{blueprint: blueprint, load: l, seed: cfg.Seed, duration: cfg.Duration,
+			grpc: cfg.OTLP.GRPC, http: cfg.OTLP.HTTP})
+		if err != nil {
+			return err
+		}
+		r.bed, r.cluster = b, b
+	default:
+		s, err := sim.New(sim.Config{Blueprint: blueprint, Load: l, Seed: cfg.Seed, Start: now(), Duration: cfg.Duration})
+		if err != nil {
+			return usage(err)
+		}
+		r.cluster = loop.Paced(s, cfg.Speed)
+	}
+	return r.run(c.Context())
+}
+
+// now is the wall clock's last whole second: where a simulation that is shown live starts.
+func now() time.Time { return time.Now().UTC().Truncate(time.Second) }
+
+// job is one managed application, shown on a page while it runs.
+type job struct {
+	app      *foresail.App
+	cluster  foresail.Cluster
+	bed      *bed // nil unless the cluster is a testbed
+	manager  foresail.Manager
+	mode     loop.Mode
+	seed     uint64
+	duration time.Duration
+	state    string
+	json     bool
+	name     string
+	page     web.Config
+	out, err interface{ Write([]byte) (int, error) }
+}
+
+func (r *job) run(ctx context.Context) (err error) {
+	if r.bed != nil {
+		defer func() {
+			if serr := r.bed.stop(); err == nil {
+				err = serr
+			}
+		}()
+	}
+	r.page.App, r.page.Mode, r.page.Manager = r.app, r.mode.String(), r.manager.Name()
+	server, err := web.New(r.page)
+	if err != nil {
+		return usage(err)
+	}
+	addr, err := server.Listen()
+	if err != nil {
+		return err
+	}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve() }()
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		defer cancel()
+		if serr := server.Shutdown(ctx); err == nil {
+			err = serr
+		}
+		if serr := <-served; err == nil {
+			err = serr
+		}
+	}()
+	fmt.Fprintf(r.err, "%s is managed by %s (%s); see http://%s\n", r.app.Name, r.manager.Name(), r.mode, addr)
+
+	sum := newSummary(r.app)
+	o := loop.Options{Mode: r.mode, Events: loop.Join(sum.events(), server.Events(), r.notices())}
+	if r.state != "" {
+		o.State = loop.File(r.state)
+	}
+	if err := loop.Run(ctx, r.cluster, r.manager, o); err != nil {
+		return err
+	}
+	if r.bed != nil { // so that what the clients counted is final
+		if err := r.bed.stop(); err != nil {
+			return err
+		}
+	}
+	return r.print(sum)
+}
+
+// notices tell, on the error stream, what a person at the terminal should know while it runs: each thing once, when it
+// begins and when it is over.
+func (r *job) notices() loop.Events {
+	fallen, failed := false, ""
+	return loop.Events{
+		Missing: func(s foresail.Signals) {
+			if s != 0 {
+				fmt.Fprintf(r.err, "not observed, though %s needs it: %s\n", r.manager.Name(), s)
+			}
+		},
+		Trouble: func(err error) { fmt.Fprintln(r.err, err) },
+		Decided: func(d loop.Decision) {
+			at := d.At.Format(time.TimeOnly)
+			if msg := message(d.Err); msg != failed {
+				if failed = msg; msg != "" {
+					fmt.Fprintf(r.err, "%s  %s\n", at, msg)
+				}
+			}
+			if d.Plan == nil || fallen == (d.Plan.Fallback != "") {
+				return
+			}
+			if fallen = !fallen; fallen {
+				fmt.Fprintf(r.err, "%s  fallback: %s\n", at, d.Plan.Fallback)
+			} else {
+				fmt.Fprintf(r.err, "%s  %s decides again\n", at, d.Plan.Manager)
+			}
+		},
+	}
+}
+
+func message(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+func (r *job) print(sum *summary) error {
+	if r.json {
+		res := newResult(r.name, &r.seed, sum.rows())
+		if r.bed != nil {
+			res.Detail = r.bed.detail()
+		}
+		return printJSON(r.out, res)
+	}
+	if err := sum.print(r.out); err != nil {
+		return err
+	}
+	if r.bed != nil {
+		return r.bed.print(r.out)
+	}
+	return nil
+}

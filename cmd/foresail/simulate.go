@@ -1,0 +1,172 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"foresail.dev"
+	"foresail.dev/appfile"
+	"foresail.dev/cluster/sim"
+	"foresail.dev/load"
+	"foresail.dev/loop"
+	"foresail.dev/telemetry/otlp"
+)
+
+// epoch is when simulated time starts: a fixed instant, so that the same seed gives the same bytes.
+var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
+type simulateFlags struct {
+	app, load  string
+	duration   time.Duration
+	seed       uint64
+	manager    managerFlags
+	json       bool
+	snapshots  string
+	spans      string
+	traceShare float64
+}
+
+func newSimulate() *cobra.Command {
+	var f simulateFlags
+	c := &cobra.Command{
+		Use:   "simulate -f APPLICATION --load LOAD",
+		Short: "Simulates an application under a load: summary, snapshots and spans",
+		Long: `Simulates an application under a load, as fast as this machine can, and prints a summary.
+The same seed gives the same result, to the byte.`,
+		Example: `  foresail simulate -f hotel-reservation --load examples/loads/constant.yaml --duration 10m
+  foresail simulate -f app.yaml --load load.yaml --manager hpa --snapshots out.jsonl --spans spans.jsonl --trace-share 0.01`,
+		Args: needs("file", "load"),
+		RunE: func(c *cobra.Command, _ []string) error { return simulate(c, f) },
+	}
+	fl := c.Flags()
+	fl.StringVarP(&f.app, "file", "f", "", "application: a file, or the name of a built-in one (see 'foresail apps')")
+	fl.StringVar(&f.load, "load", "", "load file")
+	fl.DurationVar(&f.duration, "duration", time.Hour, "simulated time")
+	fl.Uint64Var(&f.seed, "seed", 1, "seed of everything that is drawn")
+	fl.BoolVar(&f.json, "json", false, "print the result as JSON")
+	fl.StringVar(&f.snapshots, "snapshots", "", "write every snapshot to this file, one JSON object a line")
+	fl.StringVar(&f.spans, "spans", "", "write the spans of sampled requests to this file, as OTLP JSON lines")
+	fl.Float64Var(&f.traceShare, "trace-share", 0.01, "share of requests whose spans are written, 0 to 1")
+	f.manager.register(fl, "static")
+	return c
+}
+
+func simulate(c *cobra.Command, f simulateFlags) error {
+	if f.duration <= 0 {
+		return usagef("--duration %v: give a time longer than zero", f.duration)
+	}
+	if !(f.traceShare >= 0 && f.traceShare <= 1) {
+		return usagef("--trace-share %v: give a share from 0 to 1", f.traceShare)
+	}
+	blueprint, l, err := readFiles(f.app, f.load)
+	if err != nil {
+		return err
+	}
+	cfg := sim.Config{Blueprint: blueprint, Load: l, Seed: f.seed, Start: epoch, Duration: f.duration}
+	out := recorder{app: blueprint.App}
+	if err := out.open(f, &cfg); err != nil {
+		return err
+	}
+	cluster, err := sim.New(cfg)
+	if err != nil {
+		return usage(err)
+	}
+	manager, err := f.manager.build(blueprint.App)
+	if err != nil {
+		return err
+	}
+	sum := newSummary(blueprint.App)
+	progress := newProgress(c.ErrOrStderr())
+	began := time.Now()
+	err = loop.Run(c.Context(), cluster, manager, loop.Options{Mode: loop.Auto, Events: loop.Join(sum.events(), loop.Events{
+		Observed: func(_ *foresail.History, s *foresail.Snapshot) {
+			out.snapshot(s)
+			at := s.End.Sub(epoch)
+			progress.at(at.Seconds()/f.duration.Seconds(), "simulated "+at.Truncate(time.Second).String())
+		},
+	})})
+	progress.end()
+	if cerr := out.close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return err
+	}
+	if f.json {
+		return printJSON(c.OutOrStdout(), newResult("simulate", &f.seed, sum.rows()))
+	}
+	if err := sum.print(c.OutOrStdout()); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(c.OutOrStdout(), "simulated in %s\n", time.Since(began).Round(time.Millisecond))
+	return err
+}
+
+// readFiles reads an application and a load for it; faults of both are told at once.
+func readFiles(app, loadFile string) (*foresail.Blueprint, *load.Load, error) {
+	b, err := appfile.ReadApp(app)
+	if err != nil {
+		return nil, nil, usage(err)
+	}
+	l, err := appfile.ReadLoad(loadFile, b.App)
+	if err != nil {
+		return nil, nil, usage(err)
+	}
+	return b, l, nil
+}
+
+// recorder writes the files that simulate was asked for.
+type recorder struct {
+	app       *foresail.App
+	snapshots *lines
+	spans     *os.File
+	spanErr   error
+}
+
+func (r *recorder) open(f simulateFlags, cfg *sim.Config) (err error) {
+	if f.snapshots != "" {
+		if r.snapshots, err = createLines(f.snapshots); err != nil {
+			return err
+		}
+	}
+	if f.spans != "" {
+		if r.spans, err = os.Create(f.spans); err != nil {
+			return usage(err)
+		}
+		cfg.TraceShare = f.traceShare
+		cfg.Spans = func(spans []foresail.Span) {
+			if r.spanErr == nil {
+				r.spanErr = otlp.WriteJSONLines(r.spans, spans)
+			}
+		}
+	}
+	return nil
+}
+
+func (r *recorder) snapshot(s *foresail.Snapshot) {
+	if r.snapshots != nil {
+		r.snapshots.write(lineOf(r.app, s))
+	}
+}
+
+// close reports the first file that did not get everything.
+func (r *recorder) close() (err error) {
+	if r.snapshots != nil {
+		err = r.snapshots.close()
+	}
+	if r.spans != nil {
+		cerr := r.spans.Close()
+		for _, e := range []error{r.spanErr, cerr} {
+			if err == nil {
+				err = e
+			}
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("the files are not complete: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,136 @@
+package main
+
+import (
+	"time"
+
+	"foresail.dev"
+	"foresail.dev/sketch"
+)
+
+// The form of one line of a snapshot file; see docs/formats/snapshots.md. What was not observed is absent.
+type (
+	snapshotLine struct {
+		Start     time.Time               `json:"start"`
+		End       time.Time               `json:"end"`
+		Stale     bool                    `json:"stale,omitempty"`
+		Services  map[string]serviceLine  `json:"services,omitempty"`
+		Endpoints map[string]endpointLine `json:"endpoints,omitempty"`
+		Edges     []edgeLine              `json:"edges,omitempty"`
+		Dropped   float64                 `json:"dropped,omitempty"`
+	}
+	serviceLine struct {
+		usageLine
+		Allocation *foresail.Allocation `json:"allocation,omitempty"`
+		Pending    *foresail.Allocation `json:"pending,omitempty"`
+		Replicas   map[string]usageLine `json:"replicas,omitempty"`
+	}
+	usageLine struct {
+		Ready       *int       `json:"ready,omitempty"`
+		CPU         *float64   `json:"cpu_core_seconds,omitempty"`
+		Throttled   *float64   `json:"throttled_seconds,omitempty"`
+		Memory      *int64     `json:"memory_bytes,omitempty"`
+		NetIn       *int64     `json:"network_in_bytes,omitempty"`
+		NetOut      *int64     `json:"network_out_bytes,omitempty"`
+		InFlight    *gaugeLine `json:"in_flight,omitempty"`
+		Arrivals    *float64   `json:"arrivals,omitempty"`
+		Completions *float64   `json:"completions,omitempty"`
+		Errors      *float64   `json:"errors,omitempty"`
+		Latency     *histogram `json:"latency,omitempty"`
+	}
+	gaugeLine struct {
+		Last float64 `json:"last"`
+		Mean float64 `json:"mean"`
+		Max  float64 `json:"max"`
+	}
+	endpointLine struct {
+		Arrivals  float64    `json:"arrivals"`
+		Requests  float64    `json:"requests"`
+		Errors    float64    `json:"errors"`
+		Late      float64    `json:"late"`
+		FirstLate *time.Time `json:"first_late,omitempty"`
+		Latency   *histogram `json:"latency,omitempty"`
+	}
+	edgeLine struct {
+		From    string     `json:"from"`
+		To      string     `json:"to"`
+		Calls   float64    `json:"calls"`
+		Errors  float64    `json:"errors"`
+		Latency *histogram `json:"latency,omitempty"`
+	}
+	// histogram is a latency sketch: bucket i holds values in (2^((i-1)/16), 2^(i/16)] seconds.
+	histogram struct {
+		Count   float64      `json:"count"`
+		Sum     float64      `json:"sum_seconds"`
+		Zero    float64      `json:"zero,omitempty"`
+		Buckets [][2]float64 `json:"buckets"` // index, count
+	}
+)
+
+// lineOf names the services of a snapshot and leaves out what was not observed.
+func lineOf(app *foresail.App, s *foresail.Snapshot) snapshotLine {
+	l := snapshotLine{Start: s.Start, End: s.End, Stale: s.Stale, Dropped: s.Dropped, Services: map[string]serviceLine{}}
+	for i := range s.Services {
+		svc := &s.Services[i]
+		out := serviceLine{usageLine: usageOf(&svc.Usage), Pending: svc.Pending}
+		if svc.Has.Has(foresail.SignalAllocation) {
+			out.Allocation = &svc.Allocation
+		}
+		if len(svc.Replicas) > 0 {
+			out.Replicas = make(map[string]usageLine, len(svc.Replicas))
+			for j := range svc.Replicas {
+				out.Replicas[svc.Replicas[j].Name] = usageOf(&svc.Replicas[j].Usage)
+			}
+		}
+		l.Services[app.Services[i].Name] = out
+	}
+	if s.Has.Has(foresail.SignalEndpoints) {
+		l.Endpoints = map[string]endpointLine{}
+		for i := range s.Endpoints {
+			e := &s.Endpoints[i]
+			out := endpointLine{Arrivals: e.Arrivals, Requests: e.Requests, Errors: e.Errors, Late: e.Late, Latency: histogramOf(e.Latency)}
+			if !e.FirstLate.IsZero() {
+				out.FirstLate = &e.FirstLate
+			}
+			l.Endpoints[app.Endpoints[i].Name] = out
+		}
+	}
+	for _, e := range s.Edges {
+		l.Edges = append(l.Edges, edgeLine{From: app.Services[e.From].Name, To: app.Services[e.To].Name,
+			Calls: e.Calls, Errors: e.Errors, Latency: histogramOf(e.Latency)})
+	}
+	return l
+}
+
+func usageOf(u *foresail.Usage) usageLine {
+	return usageLine{
+		Ready:       observed(u, foresail.SignalReady, u.Ready),
+		CPU:         observed(u, foresail.SignalCPU, u.CPU),
+		Throttled:   observed(u, foresail.SignalThrottled, u.Throttled.Seconds()),
+		Memory:      observed(u, foresail.SignalMemory, u.Memory),
+		NetIn:       observed(u, foresail.SignalNetwork, u.NetIn),
+		NetOut:      observed(u, foresail.SignalNetwork, u.NetOut),
+		InFlight:    observed(u, foresail.SignalInFlight, gaugeLine(u.InFlight)),
+		Arrivals:    observed(u, foresail.SignalArrivals, u.Arrivals),
+		Completions: observed(u, foresail.SignalCompletions, u.Completions),
+		Errors:      observed(u, foresail.SignalErrors, u.Errors),
+		Latency:     histogramOf(u.Latency),
+	}
+}
+
+func observed[T any](u *foresail.Usage, s foresail.Signals, v T) *T {
+	if !u.Has.Has(s) {
+		return nil
+	}
+	return &v
+}
+
+func histogramOf(s *sketch.Sketch) *histogram {
+	if s.Count() == 0 {
+		return nil
+	}
+	h := &histogram{Count: s.Count(), Sum: s.Sum(), Zero: s.Zero(), Buckets: [][2]float64{}}
+	for i, n := range s.Buckets() {
+		h.Buckets = append(h.Buckets, [2]float64{float64(i), n})
+	}
+	return h
+}

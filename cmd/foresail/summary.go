@@ -1,0 +1,252 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"sync"
+	"time"
+
+	"foresail.dev"
+	"foresail.dev/loop"
+	"foresail.dev/sketch"
+)
+
+// row is one endpoint in the result of run, simulate and testbed. What was not observed is absent.
+type row struct {
+	Application    string   `json:"application"`
+	Endpoint       string   `json:"endpoint"`
+	Requests       float64  `json:"requests"`
+	Errors         float64  `json:"errors"`
+	P50            *float64 `json:"p50_ms,omitempty"`
+	P95            *float64 `json:"p95_ms,omitempty"`
+	P99            *float64 `json:"p99_ms,omitempty"`
+	Objective      *float64 `json:"objective_ms,omitempty"`
+	Percentile     *float64 `json:"objective_percentile,omitempty"`
+	Met            *bool    `json:"met,omitempty"`
+	ViolationShare *float64 `json:"violation_share,omitempty"`
+	Windows        *int     `json:"windows,omitempty"`
+	CoresMean      *float64 `json:"cores_mean,omitempty"`
+	CoresUsedMean  *float64 `json:"cores_used_mean,omitempty"`
+	ReplicasMean   *float64 `json:"replicas_mean,omitempty"`
+	PlanChanges    int      `json:"plan_changes"`
+}
+
+// summary gathers a run into rows. Its Events are to be called by the loop; rows may be asked for at any time.
+type summary struct {
+	mu        sync.Mutex
+	app       *foresail.App
+	endpoints []endpointSum
+	seconds   float64
+	cores     mean
+	used      mean
+	replicas  mean
+	changes   int
+	stale     int
+	beats     int
+	dropped   float64
+	applyErr  error
+	fallbacks map[string]int
+}
+
+type endpointSum struct {
+	requests, errors, late float64
+	latency                *sketch.Sketch
+	judge                  *foresail.Judge
+}
+
+// mean is weighted by time.
+type mean struct{ sum, weight float64 }
+
+func (m *mean) add(v, w float64) { m.sum += v * w; m.weight += w }
+
+func (m *mean) value() *float64 {
+	if m.weight <= 0 {
+		return nil
+	}
+	return ptr(round(m.sum / m.weight))
+}
+
+func newSummary(app *foresail.App) *summary {
+	s := &summary{app: app, fallbacks: map[string]int{}}
+	for i, e := range app.Endpoints {
+		sum := endpointSum{latency: sketch.New()}
+		if e.Objective != nil {
+			sum.judge = foresail.NewJudge(foresail.EndpointID(i), *e.Objective)
+		}
+		s.endpoints = append(s.endpoints, sum)
+	}
+	return s
+}
+
+func (s *summary) events() loop.Events {
+	return loop.Events{
+		Observed: func(_ *foresail.History, snap *foresail.Snapshot) { s.observe(snap) },
+		Decided:  s.decided,
+	}
+}
+
+func (s *summary) observe(snap *foresail.Snapshot) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.beats++
+	if snap.Stale {
+		s.stale++
+	}
+	s.dropped += snap.Dropped
+	for i := range s.endpoints {
+		e := &s.endpoints[i]
+		if e.judge != nil {
+			e.judge.Add(snap)
+		}
+		e.count(snap, i)
+		for _, late := range snap.Late {
+			e.count(late, i)
+		}
+	}
+	s.resources(snap)
+}
+
+func (e *endpointSum) count(snap *foresail.Snapshot, i int) {
+	if !snap.Has.Has(foresail.SignalEndpoints) || i >= len(snap.Endpoints) {
+		return
+	}
+	seen := &snap.Endpoints[i]
+	e.requests += seen.Requests
+	e.errors += seen.Errors
+	e.late += seen.Late
+	e.latency.Merge(seen.Latency)
+}
+
+func (s *summary) resources(snap *foresail.Snapshot) {
+	var cores, used, replicas float64
+	var hasCores, hasUsed bool
+	for i := range snap.Services {
+		svc := &snap.Services[i]
+		if svc.Has.Has(foresail.SignalAllocation) {
+			hasCores = true
+			cores += svc.Allocation.Cores()
+			replicas += float64(svc.Allocation.Replicas)
+		}
+		if u, ok := svc.Cores(snap.Duration()); ok {
+			hasUsed = true
+			used += u
+		}
+	}
+	w := snap.Duration().Seconds()
+	s.seconds += w
+	if hasCores {
+		s.cores.add(cores, w)
+		s.replicas.add(replicas, w)
+	}
+	if hasUsed {
+		s.used.add(used, w)
+	}
+}
+
+func (s *summary) decided(d loop.Decision) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if d.Err != nil && d.Applied {
+		s.applyErr = d.Err
+	}
+	if d.Plan == nil {
+		return
+	}
+	if d.Plan.Fallback != "" {
+		s.fallbacks[d.Plan.Fallback]++
+	}
+	if !d.Applied {
+		return
+	}
+	for _, c := range d.Plan.Changes {
+		if int(c.Service) >= len(d.Before) || !c.To.Equal(d.Before[c.Service]) {
+			s.changes++
+		}
+	}
+}
+
+// rows are the results so far, one for each endpoint.
+func (s *summary) rows() []row {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := make([]row, 0, len(s.endpoints))
+	for i := range s.endpoints {
+		e := &s.endpoints[i]
+		r := row{
+			Application: s.app.Name, Endpoint: s.app.Endpoints[i].Name,
+			Requests: e.requests, Errors: e.errors,
+			P50: quantile(e.latency, 0.5), P95: quantile(e.latency, 0.95), P99: quantile(e.latency, 0.99),
+			CoresMean: s.cores.value(), CoresUsedMean: s.used.value(), ReplicasMean: s.replicas.value(),
+			PlanChanges: s.changes,
+		}
+		if o := s.app.Endpoints[i].Objective; o != nil {
+			r.Objective = ptr(ms(o.Latency))
+			r.Percentile = ptr(o.Percentile)
+			if e.requests > 0 {
+				r.Met = ptr(e.late <= e.requests*o.Allowed()*(1+1e-9))
+			}
+			if e.judge.Windows > 0 {
+				r.ViolationShare = ptr(e.judge.ViolationShare())
+				r.Windows = ptr(e.judge.Windows)
+			}
+		}
+		out = append(out, r)
+	}
+	return out
+}
+
+func ptr[T any](v T) *T { return &v }
+
+func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+// quantile is in milliseconds; absent when nothing was seen.
+func quantile(s *sketch.Sketch, q float64) *float64 {
+	v := s.Quantile(q) * 1000
+	if math.IsNaN(v) {
+		return nil
+	}
+	return ptr(round(v))
+}
+
+// round keeps three decimals: no figure here is more exact.
+func round(v float64) float64 { return math.Round(v*1000) / 1000 }
+
+// print writes the rows as a table for people, with a line on what the run took.
+func (s *summary) print(w io.Writer) error {
+	head := []string{"endpoint", "requests", "errors", "p50 ms", "p95 ms", "p99 ms", "objective", "met", "violations"}
+	var cells [][]string
+	for i, r := range s.rows() {
+		objective, met := "—", "—"
+		if o := s.app.Endpoints[i].Objective; o != nil {
+			objective = o.String()
+		}
+		if r.Met != nil {
+			met = map[bool]string{true: "yes", false: "NO"}[*r.Met]
+		}
+		violations := "—"
+		if r.ViolationShare != nil {
+			violations = fmt.Sprintf("%.1f %% of %d", *r.ViolationShare*100, *r.Windows)
+		}
+		cells = append(cells, []string{r.Endpoint, fmt.Sprintf("%.0f", r.Requests), fmt.Sprintf("%.0f", r.Errors),
+			opt("%.1f", r.P50), opt("%.1f", r.P95), opt("%.1f", r.P99), objective, met, violations})
+	}
+	if err := table(w, head, cells); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, err := fmt.Fprintf(w, "\n%s: %s observed; mean cores %s allocated, %s used; mean replicas %s; %d plan changes\n",
+		s.app.Name, time.Duration(s.seconds*float64(time.Second)).Round(time.Second), opt("%.2f", s.cores.value()),
+		opt("%.2f", s.used.value()), opt("%.1f", s.replicas.value()), s.changes)
+	if s.stale > 0 {
+		fmt.Fprintf(w, "nothing was observed in %d of %d intervals\n", s.stale, s.beats)
+	}
+	for reason, n := range s.fallbacks {
+		fmt.Fprintf(w, "fell back %d times: %s\n", n, reason)
+	}
+	if s.applyErr != nil {
+		fmt.Fprintf(w, "last failure to apply: %v\n", s.applyErr)
+	}
+	return err
+}

@@ -1,0 +1,58 @@
+package main
+
+import (
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"foresail.dev/web"
+
+	"foresail.dev/loop"
+)
+
+func newTestbed() *cobra.Command {
+	var app, loadFile, listen, otlpAddr string
+	var duration time.Duration
+	var seed uint64
+	var asJSON bool
+	flags := managerFlags{}
+	c := &cobra.Command{
+		Use:   "testbed -f APPLICATION --load LOAD",
+		Short: "Runs an application file as real processes on this machine, under real CPU quotas",
+		Long: `Runs an application file as real processes on this machine: one for each replica, each in its own cgroup with
+its CPU quota, calling each other over loopback and reporting spans over OTLP. Needs permission to make cgroups.
+Runs until it is stopped (Ctrl-C) or the duration is over, then prints a summary. Nothing is left behind.`,
+		Example: "  foresail testbed -f hotel-reservation --load examples/loads/gentle.yaml --duration 1m",
+		Args:    needs("file", "load"),
+		RunE: func(c *cobra.Command, _ []string) error {
+			if duration < 0 {
+				return usagef("--duration %v: give a time longer than zero, or 0 to run until stopped", duration)
+			}
+			blueprint, l, err := readFiles(app, loadFile)
+			if err != nil {
+				return err
+			}
+			manager, err := flags.build(blueprint.App)
+			if err != nil {
+				return err
+			}
+			b, err := startBed(c.Context(), bedConfig{blueprint: blueprint, load: l, seed: seed, duration: duration, grpc: otlpAddr})
+			if err != nil {
+				return err
+			}
+			r := job{app: blueprint.App, cluster: b, bed: b, manager: manager, mode: loop.Auto, seed: seed, duration: duration,
+				json: asJSON, name: "testbed", out: c.OutOrStdout(), err: c.ErrOrStderr(), page: web.Config{Addr: listen}}
+			return r.run(c.Context())
+		},
+	}
+	fl := c.Flags()
+	fl.StringVarP(&app, "file", "f", "", "application: a file, or the name of a built-in one (see 'foresail apps')")
+	fl.StringVar(&loadFile, "load", "", "load file")
+	fl.StringVar(&listen, "listen", web.DefaultAddr, "address of the page")
+	fl.StringVar(&otlpAddr, "otlp", "127.0.0.1:0", "address where the processes' spans are received (gRPC); port 0 takes a free one")
+	fl.DurationVar(&duration, "duration", 0, "stop after this time; 0: run until stopped")
+	fl.Uint64Var(&seed, "seed", 1, "seed of the load and of everything that is drawn")
+	fl.BoolVar(&asJSON, "json", false, "print the result as JSON")
+	flags.register(fl, "static")
+	return c
+}
