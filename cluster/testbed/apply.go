@@ -2,6 +2,7 @@ package testbed
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"time"
@@ -70,17 +71,17 @@ func (c *Cluster) ask(id foresail.ServiceID, to foresail.Allocation) error {
 	if _, bound := c.App().Services[id].Bounds.Clamp(to); bound != "" {
 		return fmt.Errorf("%s: %v is outside its bounds: %s", c.nameOf(s), to, bound)
 	}
+	// What rises does so now; all of it does when enough replicas are ready.
+	cpu, memory := max(to.CPU, s.cpu), max(to.Memory, s.memory)
+	if s.count(ready) >= to.Replicas {
+		cpu, memory = to.CPU, to.Memory
+	}
+	if cpu != s.cpu || memory != s.memory {
+		if err := c.limit(s, cpu, memory); err != nil {
+			return errors.Join(err, c.limit(s, s.cpu, s.memory)) // some replicas may have been changed
+		}
+	}
 	s.target = to
-	if to.CPU > s.cpu || to.Memory > s.memory {
-		if err := c.limit(s, max(to.CPU, s.cpu), max(to.Memory, s.memory)); err != nil {
-			return err
-		}
-	}
-	if s.count(ready) >= to.Replicas && (to.CPU != s.cpu || to.Memory != s.memory) {
-		if err := c.limit(s, to.CPU, to.Memory); err != nil {
-			return err
-		}
-	}
 	c.reconcile(s)
 	return nil
 }

@@ -120,8 +120,9 @@ func (c *Cluster) start(ctx context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.started = true
-	wall := c.clock.Now()
-	c.origin = c.clock.Elapsed() + wall.Truncate(c.cfg.Beat).Add(2*c.cfg.Beat).Sub(wall)
+	elapsed := c.clock.Elapsed()
+	wall := c.clock.At(elapsed)
+	c.origin = elapsed + wall.Truncate(c.cfg.Beat).Add(2*c.cfg.Beat).Sub(wall)
 	c.users.send(wire.ToChild{Begin: &c.origin})
 	c.wait.Go(c.sample)
 	return nil
