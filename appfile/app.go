@@ -316,7 +316,7 @@ func (o *objective) read(at Place) {
 	}
 	long := &yaml.Node{Kind: yaml.MappingNode, Line: at.node.Line, Column: at.node.Column,
 		Content: slices.Concat(part("percentile", m[1]), part("latency", m[2]))}
-	decodeStruct(Place{at.c, long, at.path}, reflect.ValueOf((*plainObjective)(o)).Elem())
+	decodeStruct(Place{at.c, long, at.path, nil}, reflect.ValueOf((*plainObjective)(o)).Elem())
 }
 
 // assumed marks what no source says: true for all of a mapping, or the names of some of its fields.

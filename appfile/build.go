@@ -58,7 +58,7 @@ func (b *builder) kind(s *service) *kind {
 func (b *builder) declare(i int) {
 	name, s := b.file.Services[i].Key, &b.file.Services[i].Value
 	at := b.at.At("services", name)
-	checkServiceName(at, name)
+	checkServiceName(at.Key(), name)
 	if s.Kind != "" && b.file.Kinds.Get(s.Kind) == nil {
 		at.At("kind").Faultf("%q is not a kind in this file%s", s.Kind, didYouMean(s.Kind, b.file.Kinds.Keys()))
 	}
@@ -107,7 +107,7 @@ func (b *builder) service(i int) {
 	fill := func(ops OrderedMap[operation], at Place) {
 		for j := range ops {
 			op, opAt := &ops[j], at.At("operations", ops[j].Key)
-			checkName(opAt, "an operation's", op.Key)
+			checkName(opAt.Key(), "an operation's", op.Key)
 			steps := opAt.At("steps")
 			var out []foresail.Step
 			for n := range op.Value.Steps {
@@ -123,7 +123,7 @@ func (b *builder) service(i int) {
 	fill(k.Operations, b.at.At("kinds", s.Kind))
 	fill(s.Operations, at)
 	initial, limits := b.allocation(layers, at)
-	if limits.MinMemory > 0 && bp.BaseMemory > limits.MinMemory {
+	if limits.MinMemory >= 1<<20 && bp.BaseMemory > limits.MinMemory {
 		at.At("base_memory").Faultf("a replica needs %d bytes when idle, but may be given as few as %d", bp.BaseMemory, limits.MinMemory)
 	}
 	b.out.Services = append(b.out.Services, bp)
@@ -152,15 +152,15 @@ func (b *builder) allocation(layers []*traits, at Place) (foresail.Allocation, f
 	}
 	for _, k := range slices.Sorted(maps.Keys(values)) {
 		p := at.At("initial", "settings", k)
-		checkName(p, "a setting's", k)
+		checkName(p.Key(), "a setting's", k)
 		if r, ok := ranges[k]; !ok {
-			p.Faultf("is not among the service's bounds.settings%s", didYouMean(k, slices.Sorted(maps.Keys(ranges))))
+			p.Key().Faultf("is not among the service's bounds.settings%s", didYouMean(k, slices.Sorted(maps.Keys(ranges))))
 		} else if v := values[k]; v < r.Min || v > r.Max {
 			p.Faultf("is %g, outside its bounds %g..%g", v, r.Min, r.Max)
 		}
 	}
 	for k, r := range ranges {
-		checkName(at.At("bounds", "settings", k), "a setting's", k)
+		checkName(at.At("bounds", "settings", k).Key(), "a setting's", k)
 		if _, ok := values[k]; !ok {
 			values[k] = r.Min
 		}
@@ -269,7 +269,7 @@ func (b *builder) target(text string, at Place) foresail.Target {
 		return foresail.Target{}
 	}
 	i, ok := b.ops[id][op]
-	if !ok {
+	if s := &b.file.Services[id].Value; !ok && (s.Kind == "" || b.file.Kinds.Get(s.Kind) != nil) { // else its kind is the fault
 		at.Faultf("service %s has no operation %q%s", name, op, didYouMean(op, slices.Collect(maps.Keys(b.ops[id]))))
 	}
 	return foresail.Target{Service: id, Operation: i}
@@ -277,7 +277,7 @@ func (b *builder) target(text string, at Place) foresail.Target {
 
 func (b *builder) endpoint(name string, e *endpoint) {
 	at := b.at.At("endpoints", name)
-	checkName(at, "an endpoint's", name)
+	checkName(at.Key(), "an endpoint's", name)
 	var t foresail.Target
 	if e.Entry != "" {
 		t = b.target(e.Entry, at.At("entry"))
@@ -291,7 +291,7 @@ func (b *builder) endpoint(name string, e *endpoint) {
 func (b *builder) objective(name string, o *objective) {
 	id, ok := b.out.App.EndpointByName(name)
 	if !ok {
-		b.at.At("objectives", name).Faultf("is an objective on an endpoint that is not there%s", didYouMean(name, b.file.Endpoints.Keys()))
+		b.at.At("objectives", name).Key().Faultf("is an objective on an endpoint that is not there%s", didYouMean(name, b.file.Endpoints.Keys()))
 		return
 	}
 	out := &foresail.Objective{Percentile: o.Percentile, Latency: o.Latency}

@@ -136,7 +136,7 @@ func decode(at Place, v reflect.Value, rules []rule) {
 		}
 		v.Set(reflect.MakeSlice(v.Type(), len(n.Content), len(n.Content)))
 		for i, e := range n.Content {
-			decode(Place{at.c, e, index(at.path, i)}, v.Index(i), elementRules(rules))
+			decode(Place{c: at.c, node: e, path: index(at.path, i)}, v.Index(i), elementRules(rules))
 		}
 	case reflect.Interface:
 		if err := n.Decode(v.Addr().Interface()); err != nil {
@@ -233,7 +233,7 @@ func entries(at Place, f func(key *yaml.Node, value Place)) {
 	}
 	for i := 0; i+1 < len(at.node.Content); i += 2 {
 		k := at.node.Content[i]
-		f(k, Place{at.c, at.node.Content[i+1], join(at.path, k.Value)})
+		f(k, Place{at.c, at.node.Content[i+1], join(at.path, k.Value), k})
 	}
 }
 
@@ -303,7 +303,7 @@ func decodeStruct(at Place, v reflect.Value) {
 	entries(at, func(k *yaml.Node, value Place) {
 		i := slices.Index(names, k.Value)
 		if i < 0 {
-			Place{at.c, k, join(at.path, k.Value)}.Faultf("is not a known field%s", didYouMean(k.Value, names))
+			value.Key().Faultf("is not a known field%s", didYouMean(k.Value, names))
 			return
 		}
 		present[k.Value] = true

@@ -229,7 +229,7 @@ func (m mix) points(at Place, app *foresail.App) []load.MixPoint {
 			id := slices.Index(names, name)
 			switch {
 			case id < 0:
-				at.At(name).Faultf("is not an endpoint of %s%s", app.Name, didYouMean(name, names))
+				at.At(name).Key().Faultf("is not an endpoint of %s%s", app.Name, didYouMean(name, names))
 				known = false
 				continue
 			case v < 0 || v > 1e12:

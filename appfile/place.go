@@ -17,20 +17,21 @@ type Place struct {
 	c    *collector
 	node *yaml.Node
 	path string
+	key  *yaml.Node // that node is the value of; nil for elements and the whole file
 }
 
 // At is the place of a part: a field or key for a string, an element for an int. Where the file does not have it, the
 // place keeps the position of what should hold it, and still tells the whole path.
 func (p Place) At(keys ...any) Place {
 	for _, key := range keys {
-		var found *yaml.Node
+		var found, name *yaml.Node
 		switch key := key.(type) {
 		case string:
 			p.path = join(p.path, key)
 			if p.node != nil && p.node.Kind == yaml.MappingNode {
 				for i := 0; i+1 < len(p.node.Content); i += 2 {
 					if p.node.Content[i].Value == key {
-						found = p.node.Content[i+1]
+						name, found = p.node.Content[i], p.node.Content[i+1]
 						break
 					}
 				}
@@ -44,9 +45,10 @@ func (p Place) At(keys ...any) Place {
 			panic(fmt.Sprintf("appfile: a part is named by a string or an int, not by %T", key))
 		}
 		if found == nil && p.node != nil { // keep the position, hide what is beneath
-			found = &yaml.Node{Line: p.node.Line, Column: p.node.Column}
+			line, column := p.position()
+			found = &yaml.Node{Line: line, Column: column}
 		}
-		p.node = found
+		p.node, p.key = found, name
 	}
 	return p
 }
@@ -57,18 +59,34 @@ func (p Place) Faultf(format string, args ...any) {
 		return
 	}
 	f := Fault{Path: p.path, Message: fmt.Sprintf(format, args...)}
-	if p.node != nil {
-		f.Line, f.Column = p.node.Line, p.node.Column
-	}
+	f.Line, f.Column = p.position()
 	p.c.add(f)
+}
+
+// Key is the place of the name in front of this value, for faults about the name.
+func (p Place) Key() Place {
+	if p.key != nil {
+		p.node = p.key
+	}
+	return p
 }
 
 // Line is the line in the file, from 1.
 func (p Place) Line() int {
-	if p.node == nil {
-		return 1
+	line, _ := p.position()
+	return line
+}
+
+// position is where a person looks for the value: at itself, and for one that spans lines at the name in front of it.
+func (p Place) position() (line, column int) {
+	n := p.node
+	if n != nil && p.key != nil && (n.Kind == yaml.MappingNode || n.Kind == yaml.SequenceNode) {
+		n = p.key
 	}
-	return max(p.node.Line, 1)
+	if n == nil {
+		return 1, 1
+	}
+	return max(n.Line, 1), max(n.Column, 1)
 }
 
 func (p Place) isScalar() bool { return p.node != nil && p.node.Kind == yaml.ScalarNode }
