@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"foresail.dev"
+	"foresail.dev/appfile"
 	"foresail.dev/cluster/sim"
-	"foresail.dev/load"
 )
 
 // benchmarkApplication has the shape of a social network: 3 endpoints, 36 services, caches before stores, fan-out when a
@@ -70,24 +70,17 @@ func benchmarkApplication() *foresail.Blueprint {
 	return bp
 }
 
-func benchmarkLoad(level float64) *load.Load {
-	l := constant(level)
-	l.Mix = []load.MixPoint{{Shares: []float64{1, 6, 3}}}
-	return l
-}
-
-// BenchmarkSimSocialNetwork simulates beats of 36 services at 500 requests/s. One operation is one beat of 100 ms.
-// To compare two trees: go test -run '^$' -bench SimSocialNetwork -count 6 ./cluster/sim > old.txt, the same > new.txt,
-// then benchstat old.txt new.txt.
-func BenchmarkSimSocialNetwork(b *testing.B) {
-	c := newSim(b, sim.Config{Blueprint: benchmarkApplication(), Load: benchmarkLoad(500), Seed: 1})
-	for range 100 { // until everything is as large as it gets
+// simulateBeats simulates one beat per operation, after a warm-up in which everything grows as large as it gets.
+func simulateBeats(b *testing.B, cfg sim.Config, warm int) {
+	c := newSim(b, cfg)
+	for range warm {
 		if _, err := c.Next(background); err != nil {
 			b.Fatal(err)
 		}
 	}
 	before, from := c.Events(), c.Offset()
 	b.ReportAllocs()
+	b.ResetTimer()
 	for b.Loop() {
 		if _, err := c.Next(background); err != nil {
 			b.Fatal(err)
@@ -95,4 +88,54 @@ func BenchmarkSimSocialNetwork(b *testing.B) {
 	}
 	b.ReportMetric(float64(c.Events()-before)/b.Elapsed().Seconds(), "events/s")
 	b.ReportMetric((c.Offset()-from).Seconds()/b.Elapsed().Seconds(), "sim-s/s")
+}
+
+// BenchmarkSimSocialNetwork simulates apps/social-network.yaml at 500 requests/s. One operation is one beat of 100 ms,
+// its snapshot included, which is all that is allocated. "as-filed" has the allocation of the file, which that load
+// swamps; "ample" four times its cores.
+//
+// To compare two trees: go test -run '^$' -bench SimSocialNetwork -count 6 ./cluster/sim > old.txt, the same > new.txt,
+// then benchstat old.txt new.txt.
+func BenchmarkSimSocialNetwork(b *testing.B) {
+	for _, v := range []struct {
+		name  string
+		times float64
+	}{{"ample", 4}, {"as-filed", 1}} {
+		b.Run(v.name, func(b *testing.B) {
+			bp, err := appfile.ReadApp("../../apps/social-network.yaml")
+			if err != nil {
+				b.Fatal(err)
+			}
+			for i := range bp.App.Services {
+				bp.App.Services[i].Initial.CPU *= v.times
+			}
+			simulateBeats(b, sim.Config{Blueprint: bp, Load: constant(500), Seed: 1}, 200)
+		})
+	}
+}
+
+// BenchmarkSimLarge simulates 10,000 services with ten replicas each, in chains of ten, at 2,000 requests/s. Its beat is
+// a second, as a snapshot of 100,000 replicas costs more than the events of 100 ms.
+func BenchmarkSimLarge(b *testing.B) {
+	const chains, length = 1000, 10
+	list := make([]foresail.ServiceBlueprint, chains*length)
+	for i := range list {
+		list[i] = foresail.ServiceBlueprint{Workers: 16, Queue: 100, Pool: 16}
+		steps := []foresail.Step{work(foresail.Exponential, 1*ms)}
+		if i%length != length-1 {
+			steps = append(steps, calls(call(foresail.ServiceID(i+1))))
+		}
+		list[i].Operations = op(steps...)
+	}
+	bp := blueprint(list...)
+	bp.App.Endpoints, bp.Entries, bp.Timeouts = nil, nil, nil
+	for i := range chains {
+		bp.App.Endpoints = append(bp.App.Endpoints, foresail.Endpoint{Name: fmt.Sprint(i)})
+		bp.Entries = append(bp.Entries, foresail.Target{Service: foresail.ServiceID(i * length)})
+	}
+	for i := range bp.App.Services {
+		bp.App.Services[i].Name = fmt.Sprintf("service-%d", i)
+		bp.App.Services[i].Initial = alloc(10, 1)
+	}
+	simulateBeats(b, sim.Config{Blueprint: bp, Load: constant(2000), Seed: 1, Beat: time.Second}, 3)
 }
