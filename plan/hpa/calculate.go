@@ -20,21 +20,27 @@ type view struct {
 
 // measure groups the replicas that are there now. A replica without CPU in the window is missing; one that is not ready,
 // or within its initialisation was not for the whole window, is unready, and its CPU is left out. st is the newest
-// statistics with the allocation, or nil.
-func (m *Manager) measure(svc *foresail.Service, id foresail.ServiceID, st *foresail.ServiceStats, parts []*foresail.Snapshot, mem *memory) view {
+// statistics with the allocation, or nil. Replicas beyond those wanted that were ready and are no longer are going, and
+// left out, as upstream leaves out pods that are being deleted.
+func (m *Manager) measure(svc *foresail.Service, id foresail.ServiceID, st *foresail.ServiceStats, wanted int, parts []*foresail.Snapshot, mem *memory) view {
 	v := view{request: svc.Initial.CPU}
 	if st != nil {
 		v.request = st.Allocation.CPU
 	}
 	now := newest(parts, id)
 	end := parts[len(parts)-1].End
+	excess := len(now) - wanted
 	ever := make(map[string]bool, len(now))
 	for i := range now {
 		r := &now[i]
 		ready := !r.Has.Has(foresail.SignalReady) || r.Ready > 0
-		ever[r.Name] = ready || mem.Ready[r.Name]
-		used, d := replicaCPU(parts, id, r.Name, i)
+		used, d, was := replicaCPU(parts, id, r.Name, i)
+		ever[r.Name] = ready || was || mem.Ready[r.Name]
 		v.seen = v.seen || d > 0
+		if !ready && ever[r.Name] && excess > 0 {
+			excess--
+			continue
+		}
 		switch {
 		case d <= 0 && ready:
 			v.missing++
@@ -77,19 +83,25 @@ func (v view) fromTotal(svc *foresail.Service, st *foresail.ServiceStats, id for
 	return v
 }
 
-// replicaCPU is the core-seconds that a replica used, and over how long that was observed.
-func replicaCPU(parts []*foresail.Snapshot, id foresail.ServiceID, name string, hint int) (used float64, d time.Duration) {
+// replicaCPU is the core-seconds that a replica used, over how long that was observed, and whether it was ever seen ready.
+func replicaCPU(parts []*foresail.Snapshot, id foresail.ServiceID, name string, hint int) (used float64, d time.Duration, ready bool) {
 	for _, p := range parts {
 		st := plan.Stats(p, id)
 		if st == nil {
 			continue
 		}
-		if k := indexReplica(st.Replicas, name, hint); k >= 0 && st.Replicas[k].Has.Has(foresail.SignalCPU) {
-			used += st.Replicas[k].CPU
+		k := indexReplica(st.Replicas, name, hint)
+		if k < 0 {
+			continue
+		}
+		r := &st.Replicas[k]
+		if r.Has.Has(foresail.SignalCPU) {
+			used += r.CPU
 			d += p.Duration()
 		}
+		ready = ready || r.Has.Has(foresail.SignalReady) && r.Ready > 0
 	}
-	return used, d
+	return used, d, ready
 }
 
 // newest is the replicas in the newest snapshot that tells them apart.

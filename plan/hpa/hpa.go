@@ -168,7 +168,7 @@ func (m *Manager) Decide(h *foresail.History) (*foresail.Plan, error) {
 		if from.Replicas == 0 {
 			continue // as upstream: nothing scales what was scaled to zero by hand
 		}
-		v := m.measure(svc, id, st, parts, mem)
+		v := m.measure(svc, id, st, from.Replicas, parts, mem)
 		seen = seen || v.seen
 		m.scale(d, id, svc, from, known, v, mem)
 	}

@@ -144,6 +144,9 @@ func TestReadiness(t *testing.T) {
 		{"a ready replica without CPU counts as busy on a scale-down", 3, func(time.Duration) []foresail.ReplicaStats {
 			return []foresail.ReplicaStats{replica("a", old, true, 0.2), replica("b", old, true, 0.2), replica("c", old, true, -1)}
 		}, 0}, // 0.4+1 over 3 = 46 %
+		{"one that is going does not count", 1, func(at time.Duration) []foresail.ReplicaStats {
+			return []foresail.ReplicaStats{replica("a", old, true, 0.9), replica("b", old, at < 8*time.Second, 0.9)}
+		}, 2}, // ceil(1 × 1.8), and not ceil(2 × 1.8)
 		{"one that has gone does not count", 1, func(at time.Duration) []foresail.ReplicaStats {
 			rs := []foresail.ReplicaStats{replica("a", old, true, 0.5)}
 			if at < 8*time.Second {
