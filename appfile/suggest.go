@@ -9,7 +9,7 @@ import (
 // didYouMean is `; did you mean "x"?` for the known name nearest to got, a list of the known names where none is near
 // and there are few, and empty otherwise.
 func didYouMean(got string, known []string) string {
-	best, at := "", len(got)/3+2
+	best, at := "", max(len(got)/3, 1)+1
 	for _, k := range known {
 		if d := distance(strings.ToLower(got), strings.ToLower(k), at); d < at {
 			best, at = k, d
