@@ -177,7 +177,8 @@ type Arrivals struct {
 	load    *Load
 	rng     *rand.Rand
 	at      time.Duration
-	pending bool // at is an arrival that no call has returned
+	left    float64 // unit-rate time from at to the next arrival; 0: not drawn yet
+	pending bool    // at is an arrival that no call has returned
 }
 
 // NewArrivals starts at offset 0.
@@ -198,19 +199,22 @@ func (a *Arrivals) Next(limit time.Duration) (at time.Duration, ok bool) {
 	return a.at, true
 }
 
-// advance moves to the next arrival, or to the first cell at or after limit that none came before. Starting anew from
-// there is right because an exponential wait has no memory.
+// advance moves to the next arrival, or to the first cell at or after limit that none came before. What is left of the
+// wait is kept, so that the limits asked with don't change the process.
 func (a *Arrivals) advance(limit time.Duration) {
-	left := a.rng.ExpFloat64() // of unit-rate time
+	if a.left == 0 {
+		a.left = a.rng.ExpFloat64()
+	}
 	for a.at < limit {
 		end := a.at.Truncate(cell) + cell
 		rate := a.load.Level(end - cell/2)
-		if got := rate * (end - a.at).Seconds(); got < left {
-			left -= got
+		if got := rate * (end - a.at).Seconds(); got <= 0 || got < a.left {
+			a.left -= math.Max(got, 0)
 			a.at = end
 			continue
 		}
-		a.at += time.Duration(left / rate * float64(time.Second))
+		a.at += time.Duration(a.left / rate * float64(time.Second))
+		a.left = 0
 		a.pending = true
 		return
 	}

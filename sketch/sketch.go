@@ -1,8 +1,9 @@
 // Package sketch holds a latency sketch: a histogram with fixed exponential buckets that merge without loss.
 //
 // The buckets are those of a Prometheus native histogram of schema 4, which are those of an OpenTelemetry exponential
-// histogram of scale 4: bucket i holds values in (2^((i-1)/16), 2^(i/16)], so a bucket is 4.4 % wide and a quantile is
-// at most 2.2 % off (interpolated on the logarithmic scale). OpenTelemetry numbers the same bucket i-1. Zero and
+// histogram of scale 4: bucket i holds values in (2^((i-1)/16), 2^(i/16)], so a bucket is 4.4 % wide. A quantile is
+// interpolated in its bucket on the logarithmic scale: never off by more than the bucket's width, and by less than half
+// of it, 2.2 %, where values are spread as latencies are. OpenTelemetry numbers the same bucket i-1. Zero and
 // negative values count in the zero bucket. Counts are float64, since spans that were sampled count for more than one.
 package sketch
 
