@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"foresail.dev"
+	"foresail.dev/apps"
 )
 
 // mixes are the shares of endpoints that the load generators of the sources use.
@@ -116,5 +117,38 @@ func TestBuiltInApplicationsFitTheirLoads(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Of Hotel Reservation no source gives any demand, and of Social Network only those of the compose endpoint's traces:
+// every other operation says that it is assumed, by itself, its service or its kind.
+func TestInventedDemandsAreMarked(t *testing.T) {
+	traced := map[string]bool{}
+	for _, name := range []string{"nginx-web-server.compose-post", "compose-post-service.ComposePost", "text-service.ComposeText",
+		"user-mention-service.ComposeUserMentions", "url-shorten-service.ComposeUrls", "media-service.ComposeMedia",
+		"unique-id-service.ComposeUniqueId", "user-service.ComposeCreator", "home-timeline-service.WriteHomeTimeline",
+		"user-timeline-service.WriteUserTimeline", "post-storage-service.StorePost", "social-graph-service.GetFollowers"} {
+		traced[name] = true
+	}
+	for _, name := range []string{"hotel-reservation", "social-network"} {
+		data, err := apps.Files.ReadFile(name + ".yaml")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var f appFile
+		if err := Decode(name, data, &f); err != nil {
+			t.Fatal(err)
+		}
+		if len(f.Sources) < 3 {
+			t.Errorf("%s names %d sources", name, len(f.Sources))
+		}
+		for _, s := range f.Services {
+			for _, op := range s.Value.Operations {
+				marked := s.Value.Assumed.All || op.Value.Assumed.All || len(op.Value.Assumed.Fields) > 0
+				if full := s.Key + "." + op.Key; marked == traced[full] && name == "social-network" || name == "hotel-reservation" && !marked {
+					t.Errorf("%s: %s is marked assumed: %v", name, full, marked)
+				}
+			}
+		}
 	}
 }
