@@ -198,7 +198,8 @@ func TestCPULimitActs(t *testing.T) {
 	if !(p99(wide) < 0.09 && p99(narrow) > 1.5*p99(wide) && p99(starved) > 2*p99(narrow)) {
 		t.Errorf("p99 %v s at 2 cores, %v at 0.7, %v at 0.4", p99(wide), p99(narrow), p99(starved))
 	}
-	within(t, "CPU when starved", starved.Services[0].CPU/10, 0.4, 0.001)
+	// Periods do not start with the measurement, so up to one quota more or less of a hundred falls into it.
+	within(t, "CPU when starved", starved.Services[0].CPU/10, 0.4, 0.01)
 	if narrow.Services[0].Throttled < 10*wide.Services[0].Throttled || starved.Services[0].Throttled < 3*time.Second {
 		t.Errorf("throttled %s, %s, %s", wide.Services[0].Throttled, narrow.Services[0].Throttled, starved.Services[0].Throttled)
 	}
