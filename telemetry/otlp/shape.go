@@ -100,29 +100,38 @@ func checkField(b []byte, pos int, t uint64, s *shape, depth int) (int, error) {
 	return pos, nil
 }
 
-// plainAttribute recognises, in a few comparisons, the form in which nearly every attribute comes: a key and then a
-// value that is a string, a truth value, a small whole number or a double, with lengths below 128. False says nothing.
+// plainAttribute recognises, in a few comparisons, the form in which nearly every attribute comes: one key and one value,
+// in either order, each shorter than 128 bytes, and the value a plain one. False says nothing.
 func plainAttribute(b []byte) bool {
-	if len(b) < 4 || b[0] != 1<<3|wireBytes || b[1] >= 0x80 {
+	if len(b) < 4 || b[1] >= 0x80 {
 		return false
 	}
-	v := 2 + int(b[1])
-	if v+2 > len(b) || b[v] != 2<<3|wireBytes || int(b[v+1]) != len(b)-v-2 || b[v+1] >= 0x80 {
+	second := 2 + int(b[1])
+	if second+2 > len(b) || b[second+1] >= 0x80 || int(b[second+1]) != len(b)-second-2 {
 		return false
 	}
-	value := b[v+2:]
-	if len(value) < 2 {
-		return len(value) == 0
+	const key, value = 1<<3 | wireBytes, 2<<3 | wireBytes
+	switch {
+	case b[0] == key && b[second] == value:
+		return plainValue(b[second+2:])
+	case b[0] == value && b[second] == key:
+		return plainValue(b[2:second])
 	}
-	switch value[0] {
+	return false
+}
+
+// plainValue recognises a value that is a string, a truth value, a small whole number or a double.
+func plainValue(b []byte) bool {
+	if len(b) < 2 {
+		return len(b) == 0
+	}
+	switch b[0] {
 	case 1<<3 | wireBytes:
-		return int(value[1]) == len(value)-2 && value[1] < 0x80
-	case 2<<3 | wireVarint:
-		return len(value) == 2 && value[1] < 0x80
-	case 3<<3 | wireVarint:
-		return len(value) == 2 && value[1] < 0x80 || len(value) == 3 && value[1] >= 0x80 && value[2] < 0x80
+		return int(b[1]) == len(b)-2 && b[1] < 0x80
+	case 2<<3 | wireVarint, 3<<3 | wireVarint:
+		return len(b) == 2 && b[1] < 0x80 || len(b) == 3 && b[1] >= 0x80 && b[2] < 0x80
 	case 4<<3 | wire64:
-		return len(value) == 9
+		return len(b) == 9
 	}
 	return false
 }
