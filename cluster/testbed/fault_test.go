@@ -108,6 +108,7 @@ func TestDiskFull(t *testing.T) {
 // Replicas hold the memory that they should, and limits are written where memory is managed. A limit below what is in
 // use can't be had, which is an error of that service.
 func TestMemoryLimit(t *testing.T) {
+	t.Parallel()
 	b := pair(1)
 	b.App.Services[1].Initial.Memory = 256 << 20
 	b.App.Services[1].Bounds.MinMemory, b.App.Services[1].Bounds.MaxMemory = 1<<20, 1<<30
@@ -147,6 +148,7 @@ func TestMemoryLimit(t *testing.T) {
 // Intervals follow each other without a gap, on whole beats, until the duration is over; one that was missed is part of
 // the next.
 func TestIntervals(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, testbed.Config{Blueprint: burner(0.2), Duration: 2 * time.Second})
 	var last *foresail.Snapshot
 	var sum time.Duration

@@ -12,6 +12,7 @@ import (
 
 // Every way in which a step may call does so, and the trace tells: this one is compared call by call.
 func TestTraceFollowsBlueprint(t *testing.T) {
+	t.Parallel()
 	to := func(s foresail.ServiceID) foresail.Call {
 		return foresail.Call{Target: foresail.Target{Service: s}, Probability: 1, Repeat: 1}
 	}
@@ -117,6 +118,7 @@ func checkTrace(t *testing.T, tr []foresail.Span) {
 
 // A replica works on so many requests at once, keeps so many waiting, and refuses the others at once; its callers fail.
 func TestFullQueueRefuses(t *testing.T) {
+	t.Parallel()
 	b := blueprint(svc{"slow", foresail.Allocation{Replicas: 1, CPU: 0.5}, foresail.ServiceBlueprint{Workers: 1, Queue: 2,
 		Operations: operation("wait", foresail.Step{Work: foresail.Demand{IO: foresail.Dist{Mean: 0.1}}})}})
 	r := newReceiver(t)
@@ -147,6 +149,7 @@ func TestFullQueueRefuses(t *testing.T) {
 // Users give up when their patience is over and try again; more requests than may be outstanding fail, and are counted
 // as sent. Latency counts from the intended time, retries included.
 func TestPatienceAndOutstanding(t *testing.T) {
+	t.Parallel()
 	b := blueprint(svc{"stuck", foresail.Allocation{Replicas: 1, CPU: 0.5}, foresail.ServiceBlueprint{
 		Operations: operation("hang", foresail.Step{Work: foresail.Demand{IO: foresail.Dist{Mean: 30}}})}})
 	b.Timeouts[0] = foresail.Patience{Timeout: 200 * time.Millisecond, Retries: 2, Backoff: 10 * time.Millisecond}
@@ -181,6 +184,7 @@ func TestPatienceAndOutstanding(t *testing.T) {
 
 // Closed-loop users each wait for their answer and think: so many users make so many requests.
 func TestClosedLoop(t *testing.T) {
+	t.Parallel()
 	crowd := func(users float64) *load.Load {
 		return &load.Load{Mode: load.Closed, Think: 100 * time.Millisecond, Curve: []load.Segment{{From: users}}}
 	}

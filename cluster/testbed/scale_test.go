@@ -47,6 +47,7 @@ func serving(t *testing.T, c *testbed.Cluster, id foresail.ServiceID, n int) {
 // Replicas come and go under load, and no request notices. A narrower allocation with more replicas takes effect only
 // when these are ready.
 func TestScalingLosesNoRequest(t *testing.T) {
+	t.Parallel()
 	r := newReceiver(t)
 	c := newCluster(t, testbed.Config{Blueprint: pair(1), Load: rate(150), Seed: 3, OTLP: r.address})
 	apply(t, c, 1, foresail.Allocation{Replicas: 3, CPU: 0.2})
@@ -80,6 +81,7 @@ func TestScalingLosesNoRequest(t *testing.T) {
 
 // A replica that is killed in mid-run is taken out of the routes and replaced.
 func TestKilledReplicaIsReplaced(t *testing.T) {
+	t.Parallel()
 	root := "foresail-test-kill-" + strconv.Itoa(os.Getpid())
 	c := newCluster(t, testbed.Config{Blueprint: pair(2), Load: rate(50), Seed: 4, CgroupRoot: root})
 	serving(t, c, 1, 2)

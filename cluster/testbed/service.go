@@ -236,18 +236,18 @@ func (c *Cluster) admit(s *service, r *replica) {
 // drain takes a replica out of the routes and ends it when every caller knows, and it has finished. mu is held.
 func (c *Cluster) drain(r *replica) {
 	r.state = draining
-	version := c.publish()
+	version, p := c.publish(), r.proc
 	c.wait.Go(func() {
 		if !c.within(ackLimit, func() bool { return c.known(version) }) {
 			c.logf("%s leaves, though not every caller has said that it knows", r.name)
 		}
-		r.proc.send(wire.ToChild{Drain: true})
+		p.send(wire.ToChild{Drain: true})
 		select {
-		case <-r.proc.exited:
+		case <-p.exited:
 		case <-c.ctx.Done():
 		case <-time.After(drainLimit):
 			c.logf("%s has not finished in %v: killed", r.name, drainLimit)
-			r.proc.kill()
+			p.kill()
 		}
 	})
 }
@@ -256,7 +256,9 @@ func (c *Cluster) drain(r *replica) {
 func (c *Cluster) ended(s *service, r *replica, p *process) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	r.proc = p // it may have ended before run could note it
+	if r.proc == nil {
+		r.proc = p // it ended before run could note it
+	}
 	c.bury(s, r, p.death())
 }
 
