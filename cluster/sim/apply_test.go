@@ -10,6 +10,7 @@ import (
 
 	"foresail.dev"
 	"foresail.dev/cluster/sim"
+	"foresail.dev/load"
 )
 
 func apply(t testing.TB, c *sim.Cluster, id foresail.ServiceID, to foresail.Allocation) {
@@ -132,6 +133,65 @@ func TestDrainLimit(t *testing.T) {
 	equal(t, "replicas", next(t, c, 1).listed, 1)
 	run(t, c, 60*time.Second, nil)
 	equal(t, "records in use", c.Live(), 0)
+}
+
+// A replica whose drain limit is over does nothing any more: no call leaves it, and its work in progress is forgotten.
+func TestNothingComesFromAReplicaThatIsGone(t *testing.T) {
+	bp := blueprint(
+		foresail.ServiceBlueprint{Operations: op(disk(20*ms), calls(call(1)), work(foresail.Constant, 100)), Pool: 1},
+		foresail.ServiceBlueprint{Operations: op(disk(30 * ms)), Workers: 100},
+	)
+	bp.App.Services[0].Initial = alloc(2, 1)
+	var spans []foresail.Span
+	c := newSim(t, sim.Config{Blueprint: bp, Load: during(time.Second, 60), Seed: 1, DrainLimit: 100 * time.Millisecond,
+		TraceShare: 1, Spans: func(s []foresail.Span) { spans = append(spans, s...) }})
+	run(t, c, time.Second, nil)
+	apply(t, c, 0, alloc(1, 1))
+	s := run(t, c, 100*time.Millisecond, nil) // the limit is over when this ends
+	killed := s.End
+	s = run(t, c, 100*time.Millisecond, nil)
+	doomed := s.Endpoints[0].Errors
+	if doomed < 10 {
+		t.Fatalf("%v requests failed: the test needs more", doomed)
+	}
+	run(t, c, 2*time.Second, nil)
+	from := map[foresail.SpanID]string{}
+	failed := 0.0
+	for _, sp := range spans {
+		if sp.Kind == foresail.KindClient {
+			from[sp.ID] = sp.Replica
+		}
+		if sp.Replica == "a-1" && sp.Kind == foresail.KindServer {
+			failed++
+		}
+	}
+	equal(t, "requests that are over", failed, doomed)
+	for _, sp := range spans {
+		if from[sp.Parent] == "a-1" && sp.Start.After(killed) {
+			t.Errorf("a call left the replica %s after it was gone", sp.Start.Sub(killed))
+		}
+	}
+}
+
+// A request may leave the accept queue at the very instant at which its replica is taken away.
+func TestGoneAtTheInstantAWaitingRequestBegins(t *testing.T) {
+	bp := blueprint(foresail.ServiceBlueprint{Operations: op(disk(150 * ms)), Workers: 1, Queue: 100})
+	bp.App.Services[0].Initial = alloc(2, 1)
+	l := constant(20) // users who don't think: they send at 0, and the disks are done at 150 ms and 300 ms
+	l.Mode = load.Closed
+	c := newSim(t, sim.Config{Blueprint: bp, Load: l, Seed: 1, DrainLimit: 100 * time.Millisecond})
+	run(t, c, 200*time.Millisecond, nil)
+	apply(t, c, 0, alloc(1, 1)) // gone at 300 ms
+	c.SetLoad(constant(0))
+	var arrived, done float64
+	run(t, c, 5*time.Second, func(s *foresail.Snapshot) {
+		arrived += s.Services[0].Arrivals
+		done += s.Services[0].Completions
+	})
+	equal(t, "records in use", c.Live(), 0)
+	if done < arrived+10 {
+		t.Errorf("%v arrived and %v were answered", arrived, done)
+	}
 }
 
 func TestApplyTellsWhatItCouldNotDo(t *testing.T) {

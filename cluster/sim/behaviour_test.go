@@ -185,6 +185,15 @@ func TestFailedCallFailsTheOperation(t *testing.T) {
 	}
 }
 
+func TestRepeatsStopAtTheFirstFailure(t *testing.T) {
+	k := call(1)
+	k.Repeat, k.Timeout = 3, time.Millisecond
+	bp := blueprint(foresail.ServiceBlueprint{Operations: op(calls(k))}, foresail.ServiceBlueprint{Operations: op(disk(5 * ms))})
+	c := newSim(t, sim.Config{Blueprint: bp, Load: constant(10), Seed: 1})
+	s := run(t, c, 10*time.Second, nil)
+	equal(t, "calls", s.Edges[0].Calls, s.Endpoints[0].Requests)
+}
+
 // A declared cycle ends by chance, or by MaxDepth.
 func TestCycles(t *testing.T) {
 	back, there := call(0), call(1)

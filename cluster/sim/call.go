@@ -208,15 +208,6 @@ func (c *Cluster) later(ci int32, k *call, def *callDef) {
 	c.queue.At(c.queue.Now()+int64(wait), des.Event{Kind: onRetry, A: ci})
 }
 
-func (c *Cluster) retry(ci int32) {
-	k := c.calls.at(ci)
-	if k.from >= 0 && c.visits.at(k.from).dead {
-		c.callDone(ci, k, true)
-		return
-	}
-	c.ask(ci, k)
-}
-
 // callDone ends one round of a call, all attempts and what follows a cache miss included; the last ends the call.
 func (c *Cluster) callDone(ci int32, k *call, failed bool) {
 	if !failed && k.left > 0 {

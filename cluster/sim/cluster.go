@@ -164,7 +164,7 @@ func (c *Cluster) handle(e des.Event) {
 	case onAnswer:
 		c.answered(e.A)
 	case onRetry:
-		c.retry(e.A)
+		c.ask(e.A, c.calls.at(e.A))
 	case onDeadline:
 		c.due(e.A)
 	case onReady:

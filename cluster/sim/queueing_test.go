@@ -88,3 +88,19 @@ func TestDisk(t *testing.T) {
 	within(t, "mean latency", s.Endpoints[0].Latency.Mean(), service/(1-rho), 0.04)
 	equal(t, "CPU", s.Services[0].CPU, 0)
 }
+
+// Power of two choices over many replicas, each an M/M/1: Mitzenmacher's limit, a mean of Σ ρ^(2^i-2) service times over
+// i ≥ 1, where a blind choice would give 1/(1-ρ) = 10.
+func TestPowerOfTwoChoices(t *testing.T) {
+	const service, rho, replicas = 10 * ms, 0.9, 100
+	bp := blueprint(foresail.ServiceBlueprint{Operations: op(work(foresail.Exponential, service)), Workers: 1, Queue: 1e6})
+	bp.App.Services[0].Initial = alloc(replicas, 1)
+	c := newSim(t, sim.Config{Blueprint: bp, Load: constant(rho * replicas / service), Seed: 6})
+	run(t, c, 5*time.Second, nil)
+	s := run(t, c, 40*time.Second, nil)
+	want := 0.0
+	for i := 1.0; i < 10; i++ {
+		want += math.Pow(rho, math.Exp2(i)-2)
+	}
+	within(t, "mean latency over service time", s.Services[0].Latency.Mean()/service, want, 0.03)
+}
