@@ -30,7 +30,7 @@ func ReadLoad(path string, app *foresail.App) (*load.Load, error) {
 }
 
 // ParseLoad reads a load file's content; name is the file's name in faults, and open opens the trace files by the
-// paths that the file gives. The error is nil or Faults.
+// paths that the file gives; nil where none can be. The error is nil or Faults.
 func ParseLoad(name string, data []byte, app *foresail.App, open func(path string) (io.ReadCloser, error)) (*load.Load, error) {
 	c := newCollector(name)
 	var f loadFile

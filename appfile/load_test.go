@@ -142,6 +142,17 @@ func TestTraceFormats(t *testing.T) {
 	}
 }
 
+func TestNoTracesWithoutFiles(t *testing.T) {
+	bp, err := ReadApp("hotel-reservation")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = ParseLoad("l.yaml", []byte("load: x\ncurve: [{trace: {file: t}}]\n"), bp.App, nil)
+	if want := "l.yaml:2:24: curve[0].trace.file: cannot be read: no files are read here"; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
 // The traces of ../shared hold what their sources say of them.
 func TestPublicTraces(t *testing.T) {
 	dir := "../../shared/data/load/"

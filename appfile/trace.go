@@ -42,6 +42,10 @@ func badLine(line int, format string, args ...any) error {
 }
 
 func (t *trace) segment(at Place, open func(string) (io.ReadCloser, error)) load.Segment {
+	if open == nil {
+		at.At("file").Faultf("cannot be read: no files are read here")
+		return load.Segment{}
+	}
 	file, err := open(t.File)
 	if err != nil {
 		at.At("file").Faultf("%v", err)
