@@ -84,23 +84,29 @@ func within(ctx context.Context, timeout time.Duration, attempt func(context.Con
 // Do sends one request and waits for its answer. The span in ctx becomes the callee's parent. A replica that can't be
 // connected to has not seen the request, so another one is asked at once; that does not count as a retry.
 func (c *Client) Do(ctx context.Context, to foresail.Target) error {
-	var err error
-	for range 2 * len(c.table.peers(to.Service)) {
-		peer := c.table.pick(to.Service, c.uniform)
-		if peer == nil {
-			break
+	first := c.table.pick(to.Service, c.uniform)
+	if first == nil {
+		return ErrNobody
+	}
+	err := c.sendTo(ctx, first, to.Operation)
+	if !unconnected(err) {
+		return err
+	}
+	for _, other := range c.table.peers(to.Service) {
+		if other == first {
+			continue
 		}
-		peer.outstanding.Add(1)
-		err = c.send(ctx, peer.Address, to.Operation)
-		peer.outstanding.Add(-1)
-		if !unconnected(err) {
+		if err = c.sendTo(ctx, other, to.Operation); !unconnected(err) {
 			return err
 		}
 	}
-	if err == nil {
-		return ErrNobody
-	}
 	return fmt.Errorf("%w: %w", ErrNobody, err)
+}
+
+func (c *Client) sendTo(ctx context.Context, p *peer, operation int) error {
+	p.outstanding.Add(1)
+	defer p.outstanding.Add(-1)
+	return c.send(ctx, p.address, operation)
 }
 
 func (c *Client) send(ctx context.Context, address string, operation int) error {

@@ -12,13 +12,13 @@ import (
 
 // Table is a routing table that changes while it is used. The zero value routes nowhere.
 type Table struct {
-	now atomic.Pointer[[][]*Peer] // by ServiceID
+	now atomic.Pointer[[][]*peer] // by ServiceID
 	mu  sync.Mutex                // one Set at a time
 }
 
-// Peer is one replica as this caller sees it.
-type Peer struct {
-	Address     string
+// peer is one replica as this caller sees it.
+type peer struct {
+	address     string
 	outstanding atomic.Int64 // this caller's requests that it has not answered
 }
 
@@ -26,19 +26,19 @@ type Peer struct {
 func (t *Table) Set(r *wire.Routes) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	known := map[string]*Peer{}
+	known := map[string]*peer{}
 	if old := t.now.Load(); old != nil {
 		for _, peers := range *old {
 			for _, p := range peers {
-				known[p.Address] = p
+				known[p.address] = p
 			}
 		}
 	}
-	table := make([][]*Peer, len(r.Addresses))
+	table := make([][]*peer, len(r.Addresses))
 	for i, addresses := range r.Addresses {
 		for _, a := range addresses {
 			if known[a] == nil {
-				known[a] = &Peer{Address: a}
+				known[a] = &peer{address: a}
 			}
 			table[i] = append(table[i], known[a])
 		}
@@ -47,7 +47,7 @@ func (t *Table) Set(r *wire.Routes) {
 }
 
 // peers are the replicas of a service that are ready.
-func (t *Table) peers(s foresail.ServiceID) []*Peer {
+func (t *Table) peers(s foresail.ServiceID) []*peer {
 	if table := t.now.Load(); table != nil && int(s) < len(*table) {
 		return (*table)[s]
 	}
@@ -56,7 +56,7 @@ func (t *Table) peers(s foresail.ServiceID) []*Peer {
 
 // pick is, of two ready replicas drawn at random, the one with fewer of this caller's requests outstanding: the power of
 // two choices, with what a caller can know. It is nil when none is ready.
-func (t *Table) pick(s foresail.ServiceID, uniform func() float64) *Peer {
+func (t *Table) pick(s foresail.ServiceID, uniform func() float64) *peer {
 	ready := t.peers(s)
 	switch n := len(ready); n {
 	case 0:

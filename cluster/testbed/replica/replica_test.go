@@ -1,0 +1,235 @@
+package replica
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"foresail.dev"
+	"foresail.dev/cluster/testbed/wire"
+	"pgregory.net/rapid"
+)
+
+// The gate against a stupid oracle: a list of those at work and a count of those that wait.
+func TestGate(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		workers, queue := rapid.IntRange(0, 3).Draw(r, "workers"), rapid.IntRange(0, 3).Draw(r, "queue")
+		steps := rapid.SliceOfN(rapid.Bool(), 0, 30).Draw(r, "arrivals and departures")
+		synctest.Test(t, func(t *testing.T) {
+			g := newGate(workers, queue)
+			var mu sync.Mutex
+			working, waiting, refused := 0, 0, 0 // the oracle's
+			entered, turned := 0, 0              // the gate's
+			for _, arrival := range steps {
+				switch {
+				case arrival:
+					go func() {
+						ok := g.enter()
+						mu.Lock()
+						defer mu.Unlock()
+						if ok {
+							entered++
+						} else {
+							turned++
+						}
+					}()
+					switch {
+					case workers == 0 || working < workers:
+						working++
+					case waiting < queue:
+						waiting++
+					default:
+						refused++
+					}
+				case working > 0:
+					g.leave()
+					mu.Lock()
+					entered--
+					mu.Unlock()
+					if working--; waiting > 0 {
+						waiting--
+						working++
+					}
+				}
+				synctest.Wait()
+				if entered != working || turned != refused {
+					t.Errorf("%d workers, queue %d: %d at work and %d refused, not %d and %d", workers, queue, entered, turned, working, refused)
+				}
+			}
+			for range working + waiting { // let those that wait end
+				g.leave()
+				synctest.Wait()
+			}
+		})
+	})
+}
+
+// Draws have the mean and the spread that are asked for.
+func TestDraw(t *testing.T) {
+	for _, d := range []foresail.Dist{
+		{}, {Mean: 0.002}, {Shape: foresail.Exponential, Mean: 0.002}, {Shape: foresail.LogNormal, Mean: 0.002}, {Shape: foresail.LogNormal, Mean: 0.002, CV: 0.8},
+	} {
+		const n = 200_000
+		dice := newDice(1, "test")
+		sum, squares := 0.0, 0.0
+		for range n {
+			x := dice.draw(d).Seconds()
+			sum += x
+			squares += x * x
+		}
+		mean := sum / n
+		sd := math.Sqrt(math.Max(squares/n-mean*mean, 0))
+		cv := d.CV
+		if d.Shape == foresail.Exponential {
+			cv = 1
+		}
+		if math.Abs(mean-d.Mean) > 0.02*d.Mean || math.Abs(sd-cv*d.Mean) > 0.05*d.Mean {
+			t.Errorf("%v: mean %.6f, deviation %.6f", d, mean, sd)
+		}
+	}
+	a, b, again := newDice(1, "a"), newDice(1, "b"), newDice(1, "a")
+	if x, y, z := a.uniform(), b.uniform(), again.uniform(); x == y || x != z {
+		t.Errorf("replicas draw %v and %v, and again %v", x, y, z)
+	}
+}
+
+// Burning uses the CPU time asked for, however many burn at once and whoever else wants the CPU.
+func TestBurnUsesWhatIsAsked(t *testing.T) {
+	b := newBurner()
+	burn := func(d time.Duration) time.Duration {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		start := threadCPU()
+		b.burn(d)
+		return threadCPU() - start
+	}
+	for _, d := range []time.Duration{0, 50 * time.Microsecond, time.Millisecond, 20 * time.Millisecond} {
+		var wait sync.WaitGroup
+		for range 3 {
+			wait.Go(func() {
+				// What the loop costs beside spinning is less than a tenth, or 100 µs where that is more.
+				if used := burn(d); used < d-near || used > d+max(d/10, 100*time.Microsecond) {
+					t.Errorf("burnt %v instead of %v", used, d)
+				}
+			})
+		}
+		wait.Wait()
+	}
+}
+
+// The disk serves one after the other, holds each for its time, and really moves bytes.
+func TestDisk(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "data")
+	d, err := newDisk(path, 3<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(path); !os.IsNotExist(err) {
+		t.Errorf("the data file has a name that may stay behind: %v", err)
+	}
+	if info, err := d.file.Stat(); err != nil || info.Size() < 3<<20 {
+		t.Errorf("the data file: %v, %v", info, err)
+	}
+	before := ioBytes(t)
+	start := time.Now()
+	var wait sync.WaitGroup
+	for range 4 {
+		wait.Go(func() {
+			if err := d.use(20*time.Millisecond, &foresail.Demand{Read: 1 << 20, Write: 2 << 20}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wait.Wait()
+	if took := time.Since(start); took < 80*time.Millisecond {
+		t.Errorf("four requests of 20 ms took %v", took)
+	}
+	if moved := ioBytes(t) - before; moved < 12<<20 {
+		t.Errorf("%d bytes were read and written, not 12 MiB", moved)
+	}
+	none, err := newDisk(path, 0)
+	if err != nil || none.file != nil || none.use(0, &foresail.Demand{}) != nil {
+		t.Errorf("a disk that nobody reads or writes: %+v, %v", none, err)
+	}
+	if _, err := newDisk(filepath.Join(path, "no", "such"), 1); err == nil {
+		t.Error("a data file in a directory that is not there was made")
+	}
+}
+
+// ioBytes is how many bytes this process has read and written with system calls.
+func ioBytes(t *testing.T) (sum int64) {
+	t.Helper()
+	b, err := os.ReadFile("/proc/self/io")
+	if err != nil {
+		t.Skip(err)
+	}
+	var read, write int64
+	if _, err := fmt.Sscanf(string(b), "rchar: %d\nwchar: %d", &read, &write); err != nil {
+		t.Fatal(err)
+	}
+	return read + write
+}
+
+// Memory is in use as long as it is held.
+func TestMemoryIsTouched(t *testing.T) {
+	before := resident()
+	var h held
+	for range 4 {
+		if err := h.add(8 << 20); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if grown := resident() - before; grown < 30<<20 {
+		t.Errorf("32 MiB held, %d bytes resident", grown)
+	}
+	h.release()
+	if left := resident() - before; left > 16<<20 {
+		t.Errorf("%d bytes still resident after the release", left)
+	}
+	if err := h.add(1 << 60); err == nil {
+		t.Error("an exabyte was allocated")
+	}
+}
+
+// A cold replica's demand falls linearly from its factor to one.
+func TestWarmup(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &replica{boot: &wire.Boot{Cold: true}, ready: time.Now(), service: &foresail.ServiceBlueprint{Warmup: 8 * time.Second, ColdFactor: 3}}
+		for _, want := range []float64{3, 2.5, 2, 1.5, 1, 1} {
+			if got := r.coldness(); math.Abs(got-want) > 1e-9 {
+				t.Errorf("after %v: %v, not %v", time.Since(r.ready), got, want)
+			}
+			time.Sleep(2 * time.Second)
+		}
+		r.ready, r.boot.Cold = time.Now(), false
+		if got := r.coldness(); got != 1 {
+			t.Errorf("a replica of the first allocation is cold: %v", got)
+		}
+	})
+}
+
+func TestLargest(t *testing.T) {
+	miss := []foresail.Step{{Work: foresail.Demand{Write: 9}}}
+	ops := []foresail.Operation{{Steps: []foresail.Step{{Work: foresail.Demand{Read: 5}}, {Calls: []foresail.Call{{Miss: miss}}}}}}
+	if n := largest(ops); n != 9 {
+		t.Errorf("the largest access is %d", n)
+	}
+}
+
+func BenchmarkBurn(b *testing.B) {
+	burner := newBurner()
+	b.ReportAllocs()
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	start := threadCPU()
+	for b.Loop() {
+		burner.burn(time.Millisecond)
+	}
+	b.ReportMetric((threadCPU()-start).Seconds()*1e3/float64(b.N), "cpu_ms/burn_of_1ms")
+}
