@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -13,6 +14,9 @@ import (
 func TestMain(m *testing.M) {
 	if ran, code := testbed.Child(os.Args[1:]); ran {
 		os.Exit(code)
+	}
+	if filepath.Base(os.Args[0]) == "foresail" {
+		os.Exit(Main())
 	}
 	testscript.Main(m, map[string]func(){"foresail": func() { os.Exit(Main()) }})
 }
