@@ -2,7 +2,9 @@ package foresail
 
 import (
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"strings"
 	"time"
 )
@@ -75,16 +77,19 @@ func (b Bounds) Clamp(a Allocation) (Allocation, string) {
 	}
 	if len(a.Settings) > 0 {
 		kept := make(map[string]float64, len(a.Settings))
-		for k, v := range a.Settings {
+		for _, k := range slices.Sorted(maps.Keys(a.Settings)) {
+			v := a.Settings[k]
 			r, ok := b.Settings[k]
 			if !ok {
 				continue
 			}
-			w := math.Min(math.Max(v, r.Min), r.Max)
-			if math.IsNaN(v) {
-				w = r.Min
+			switch {
+			case lim(!(v >= r.Min), "min "+k): // NaN too
+				v = r.Min
+			case lim(v > r.Max, "max "+k):
+				v = r.Max
 			}
-			kept[k] = w
+			kept[k] = v
 		}
 		a.Settings = kept
 	}

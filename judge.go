@@ -44,13 +44,19 @@ const maxEpisodes = 10_000
 // NewJudge judges endpoint e by its objective.
 func NewJudge(e EndpointID, o Objective) *Judge { return &Judge{objective: o, endpoint: e} }
 
-// Add takes the next snapshot, of at most the window's length, and returns the judgement that it completes, if any.
+// Add takes the next snapshot, of at most the window's length, and returns the newest judgement that it completes, if any.
 // Stale snapshots and those without endpoints are left out: nothing was seen, so nothing is judged.
 func (j *Judge) Add(s *Snapshot) (Window, bool) {
 	if s.Stale || !s.Has.Has(SignalEndpoints) || int(j.endpoint) >= len(s.Endpoints) {
 		return Window{}, false
 	}
 	e := &s.Endpoints[j.endpoint]
+	w := j.objective.WindowOrDefault()
+	// A window whose last snapshots were missing ends when the next begins.
+	missed, closed := Window{}, false
+	if !j.open.Start.IsZero() && s.Start.Truncate(w).After(j.open.End.Add(-1).Truncate(w)) {
+		missed, closed = j.close()
+	}
 	if j.open.Start.IsZero() {
 		j.open.Start = s.Start
 	}
@@ -63,9 +69,18 @@ func (j *Judge) Add(s *Snapshot) (Window, bool) {
 			j.open.FirstBad = s.Start
 		}
 	}
-	w := j.objective.WindowOrDefault()
-	if s.End.Truncate(w).Equal(s.Start.Truncate(w)) || j.open.Requests < float64(j.objective.MinRequestsOrDefault()) {
-		return Window{}, false // the window is not over, or has too few requests
+	if s.End.Truncate(w).After(s.Start.Truncate(w)) { // the window is over
+		if win, ok := j.close(); ok {
+			return win, true
+		}
+	}
+	return missed, closed
+}
+
+// close judges the open window, unless it has too few requests and must be joined with the next.
+func (j *Judge) close() (Window, bool) {
+	if j.open.Requests < float64(j.objective.MinRequestsOrDefault()) {
+		return Window{}, false
 	}
 	win := j.open
 	j.open = Window{}

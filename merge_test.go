@@ -1,0 +1,250 @@
+package foresail_test
+
+import (
+	"fmt"
+	"math"
+	"reflect"
+	"testing"
+	"time"
+
+	"foresail.dev"
+	"foresail.dev/sketch"
+	"pgregory.net/rapid"
+)
+
+var epoch = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+const everySignal = foresail.SignalsAll &^ (foresail.SignalEdges | foresail.SignalEndpoints)
+
+// drawUsage draws what was observed of something. Counts are whole numbers, so that adding them up has no rounding.
+func drawUsage(t *rapid.T, has foresail.Signals) foresail.Usage {
+	count := func(label string) float64 { return float64(rapid.IntRange(0, 50).Draw(t, label)) }
+	u := foresail.Usage{Has: has}
+	if has.Has(foresail.SignalReady) {
+		u.Ready = rapid.IntRange(0, 5).Draw(t, "ready")
+	}
+	if has.Has(foresail.SignalMemory) {
+		u.Memory = rapid.Int64Range(0, 1<<30).Draw(t, "memory")
+	}
+	if has.Has(foresail.SignalCPU) {
+		u.CPU = count("cpu")
+	}
+	if has.Has(foresail.SignalInFlight) {
+		mean := count("mean")
+		u.InFlight = foresail.Gauge{Last: count("last"), Mean: mean, Max: mean + count("above")}
+	}
+	if has.Has(foresail.SignalArrivals) {
+		u.Arrivals, u.Completions, u.Errors = count("arrivals"), count("completions"), count("errors")
+		u.Throttled = time.Duration(count("throttled")) * time.Millisecond
+		u.NetIn, u.NetOut = int64(count("in")), int64(count("out"))
+	}
+	if has.Has(foresail.SignalLatency) {
+		u.Latency = drawSketch(t)
+	}
+	return u
+}
+
+func drawSketch(t *rapid.T) *sketch.Sketch {
+	if rapid.Bool().Draw(t, "no latencies") {
+		return nil
+	}
+	s := sketch.New()
+	for range rapid.IntRange(1, 4).Draw(t, "latencies") {
+		s.Add(rapid.SampledFrom([]float64{0, 0.25, 0.5, 1, 2}).Draw(t, "latency"))
+	}
+	return s
+}
+
+// drawSnapshot draws one interval of an application of three services with the same two replicas each.
+func drawSnapshot(t *rapid.T, start time.Time, d time.Duration, has foresail.Signals) *foresail.Snapshot {
+	s := &foresail.Snapshot{Start: start, End: start.Add(d), Has: foresail.SignalEdges | foresail.SignalEndpoints,
+		Dropped: float64(rapid.IntRange(0, 3).Draw(t, "dropped"))}
+	for range 3 {
+		st := foresail.ServiceStats{Usage: drawUsage(t, has)}
+		if has.Has(foresail.SignalAllocation) {
+			st.Allocation = foresail.Allocation{Replicas: rapid.IntRange(1, 4).Draw(t, "replicas"), CPU: 1}
+		}
+		for _, name := range []string{"a", "b"} {
+			st.Replicas = append(st.Replicas, foresail.ReplicaStats{Name: name, Node: "n", Usage: drawUsage(t, has)})
+		}
+		s.Services = append(s.Services, st)
+	}
+	for range 2 {
+		e := foresail.EndpointStats{Requests: float64(rapid.IntRange(0, 50).Draw(t, "requests")), Latency: drawSketch(t)}
+		e.Late = float64(rapid.IntRange(0, int(e.Requests)).Draw(t, "late"))
+		if e.Late > 0 && rapid.Bool().Draw(t, "first late known") {
+			e.FirstLate = start.Add(d / 2)
+		}
+		s.Endpoints = append(s.Endpoints, e)
+	}
+	for from := range 3 {
+		for to := range 3 {
+			if rapid.Bool().Draw(t, "edge") {
+				s.Edges = append(s.Edges, foresail.EdgeStats{From: foresail.ServiceID(from), To: foresail.ServiceID(to),
+					Calls: float64(rapid.IntRange(0, 50).Draw(t, "calls")), Latency: drawSketch(t)})
+			}
+		}
+	}
+	return s
+}
+
+// render writes a snapshot out for comparison, gauge means and sums to nine digits.
+func render(s *foresail.Snapshot) string {
+	if s == nil {
+		return "nothing"
+	}
+	out := fmt.Sprintf("[%v %v) stale %v dropped %v has %v generation %d\n", s.Start.Sub(epoch), s.End.Sub(epoch), s.Stale, s.Dropped, s.Has, s.Generation)
+	hist := func(h *sketch.Sketch) string {
+		text := fmt.Sprintf("%v/%.9g", h.Count(), h.Sum())
+		if h != nil {
+			for i, n := range h.Buckets() {
+				text += fmt.Sprintf(" %d:%v", i, n)
+			}
+		}
+		return text
+	}
+	usage := func(u *foresail.Usage) string {
+		return fmt.Sprintf("has %v ready %d cpu %.9g throttled %v memory %d net %d %d in flight %v %.9g %.9g counts %v %v %v latency %s",
+			u.Has, u.Ready, u.CPU, u.Throttled, u.Memory, u.NetIn, u.NetOut, u.InFlight.Last, u.InFlight.Mean, u.InFlight.Max,
+			u.Arrivals, u.Completions, u.Errors, hist(u.Latency))
+	}
+	for i := range s.Services {
+		st := &s.Services[i]
+		out += fmt.Sprintf("service %d %v pending %v %s\n", i, st.Allocation, st.Pending, usage(&st.Usage))
+		for k := range st.Replicas {
+			out += fmt.Sprintf("  replica %s on %s %s\n", st.Replicas[k].Name, st.Replicas[k].Node, usage(&st.Replicas[k].Usage))
+		}
+	}
+	for i, e := range s.Endpoints {
+		out += fmt.Sprintf("endpoint %d %v %v %v first %v latency %s\n", i, e.Requests, e.Errors, e.Late, e.FirstLate.Sub(epoch), hist(e.Latency))
+	}
+	for _, e := range s.Edges {
+		out += fmt.Sprintf("edge %d→%d %v %s\n", e.From, e.To, e.Calls, hist(e.Latency))
+	}
+	return out
+}
+
+func TestMergingIsAssociative(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		has := rapid.SampledFrom([]foresail.Signals{everySignal, foresail.SignalCPU, everySignal &^ foresail.SignalInFlight}).Draw(t, "signals")
+		var parts []*foresail.Snapshot
+		at := epoch
+		for range 3 {
+			d := time.Duration(rapid.IntRange(1, 20).Draw(t, "tenths")) * foresail.Beat
+			parts = append(parts, drawSnapshot(t, at, d, has))
+			at = at.Add(d)
+		}
+		before := render(parts[0]) + render(parts[1]) + render(parts[2])
+		all := render(foresail.Merge(parts...))
+		left := render(foresail.Merge(foresail.Merge(parts[0], parts[1]), parts[2]))
+		right := render(foresail.Merge(parts[0], foresail.Merge(parts[1], parts[2])))
+		if all != left || all != right {
+			t.Fatalf("all at once:\n%s\nleft first:\n%s\nright first:\n%s", all, left, right)
+		}
+		if before != render(parts[0])+render(parts[1])+render(parts[2]) {
+			t.Fatal("merging changed its input")
+		}
+	})
+}
+
+// The oracle computes each quantity of the merged interval by itself, from its definition.
+func TestMergedQuantitiesAgreeWithTheirDefinition(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var parts []*foresail.Snapshot
+		at := epoch
+		for range rapid.IntRange(1, 5).Draw(t, "parts") {
+			d := time.Duration(rapid.IntRange(1, 20).Draw(t, "tenths")) * foresail.Beat
+			has := everySignal
+			for bit := foresail.SignalReady; bit <= foresail.SignalAllocation; bit <<= 1 {
+				if rapid.IntRange(0, 3).Draw(t, "absent") == 0 {
+					has &^= bit
+				}
+			}
+			parts = append(parts, drawSnapshot(t, at, d, has))
+			at = at.Add(d)
+		}
+		got := foresail.Merge(parts...).Services[1]
+		var want foresail.ServiceStats
+		weighted, observed, latencies := 0.0, 0.0, 0.0
+		for _, p := range parts {
+			s := p.Services[1]
+			want.Has |= s.Has
+			want.CPU += s.CPU
+			want.Arrivals += s.Arrivals
+			want.Completions += s.Completions
+			want.Errors += s.Errors
+			want.NetIn += s.NetIn
+			want.NetOut += s.NetOut
+			want.Throttled += s.Throttled
+			latencies += s.Latency.Count()
+			if s.Has.Has(foresail.SignalReady) {
+				want.Ready = s.Ready
+			}
+			if s.Has.Has(foresail.SignalMemory) {
+				want.Memory = s.Memory
+			}
+			if s.Has.Has(foresail.SignalAllocation) {
+				want.Allocation = s.Allocation
+			}
+			if s.Has.Has(foresail.SignalInFlight) {
+				want.InFlight.Last = s.InFlight.Last
+				want.InFlight.Max = max(want.InFlight.Max, s.InFlight.Max)
+				weighted += s.InFlight.Mean * p.Duration().Seconds()
+				observed += p.Duration().Seconds()
+			}
+		}
+		if observed > 0 {
+			want.InFlight.Mean = weighted / observed
+		}
+		if math.Abs(got.InFlight.Mean-want.InFlight.Mean) > 1e-9 || got.Latency.Count() != latencies {
+			t.Fatalf("in flight %v, want %v; %v latencies, want %v", got.InFlight.Mean, want.InFlight.Mean, got.Latency.Count(), latencies)
+		}
+		got.InFlight.Mean, got.Latency, got.Replicas = want.InFlight.Mean, nil, nil
+		if !reflect.DeepEqual(got, want) {
+			t.Fatalf("got %+v, want %+v", got, want)
+		}
+	})
+}
+
+func TestMergingNothing(t *testing.T) {
+	if foresail.Merge() != nil {
+		t.Error("nothing became something")
+	}
+	silent := &foresail.Snapshot{Start: epoch, End: epoch.Add(time.Second), Stale: true}
+	if s := foresail.Merge(silent, silent); !s.Stale {
+		t.Error("silence became something")
+	}
+	if s := foresail.Merge(silent, &foresail.Snapshot{}); s.Stale {
+		t.Error("what was partly observed is not stale")
+	}
+}
+
+// Replicas that come and go are kept under their names, whatever their order.
+func TestReplicasAreMergedByName(t *testing.T) {
+	of := func(names ...string) *foresail.Snapshot {
+		var st foresail.ServiceStats
+		for _, n := range names {
+			st.Replicas = append(st.Replicas, foresail.ReplicaStats{Name: n, Usage: foresail.Usage{Has: foresail.SignalCPU, CPU: 1}})
+		}
+		return &foresail.Snapshot{Start: epoch, End: epoch.Add(time.Second), Services: []foresail.ServiceStats{st}}
+	}
+	got := map[string]float64{}
+	for _, r := range foresail.Merge(of("a", "b"), of("b", "a", "c"), of("c")).Services[0].Replicas {
+		got[r.Name] = r.CPU
+	}
+	if fmt.Sprint(got) != "map[a:2 b:2 c:2]" {
+		t.Errorf("got %v", got)
+	}
+}
+
+func ExampleMerge() {
+	beat := func(i int, cpu float64) *foresail.Snapshot {
+		start := epoch.Add(time.Duration(i) * foresail.Beat)
+		return &foresail.Snapshot{Start: start, End: start.Add(foresail.Beat),
+			Services: []foresail.ServiceStats{{Usage: foresail.Usage{Has: foresail.SignalCPU, CPU: cpu}}}}
+	}
+	s := foresail.Merge(beat(0, 0.05), beat(1, 0.10), beat(2, 0.15))
+	cores, _ := s.Services[0].Cores(s.Duration())
+	fmt.Printf("%v, %.1f cores\n", s.Duration(), cores)
+	// Output: 300ms, 1.0 cores
+}
