@@ -291,9 +291,11 @@ func cut(t rapid.TB, a *Assembler, got *total, end time.Time) {
 			t.Fatalf("an addition %s old", s.End.Sub(l.End))
 		}
 	}
-	for i := range s.Services {
-		if g := s.Services[i].InFlight; g.Last < 0 || g.Mean < 0 || g.Max < g.Last || g.Max < g.Mean {
-			t.Fatalf("in flight %+v", g)
+	for _, s := range append(s.Late, s) {
+		for i := range s.Services {
+			if g := s.Services[i].InFlight; g.Last < 0 || g.Mean < 0 || g.Max < g.Last || g.Max < g.Mean {
+				t.Fatalf("in flight %+v", g)
+			}
 		}
 	}
 	got.snapshot(a.App(), s)

@@ -191,6 +191,39 @@ func TestCutGoesForward(t *testing.T) {
 	}
 }
 
+// What came before the first cut, without a start set, belongs to the first interval or is late.
+func TestBeforeTheFirstCut(t *testing.T) {
+	a := NewAssembler(testApp(), Options{})
+	a.Add([]foresail.Span{request(1, "cart", 0, 250*ms), request(2, "cart", 10*ms, 20*ms)})
+	s := a.Cut(beat(2))
+	if g := s.Services[1].InFlight; g.Last != 1 || g.Max != 1 || g.Mean != 1 || s.Services[1].Arrivals != 0 {
+		t.Errorf("%+v", s.Services[1].Usage)
+	}
+	if len(s.Late) != 1 || s.Late[0].Services[1].Arrivals != 2 || s.Late[0].Services[1].Completions != 1 {
+		t.Errorf("late: %+v", s.Late)
+	}
+}
+
+// A cut that comes seconds late leaves out what is by then too old.
+func TestCutAfterAPause(t *testing.T) {
+	a := NewAssembler(testApp(), Options{Start: epoch})
+	a.Cut(beat(100))
+	waits := request(3, "db", 9900*ms, ms)
+	waits.Kind, waits.Parent = foresail.KindUnspecified, spanID(4)
+	a.Add([]foresail.Span{request(1, "cart", 6*time.Second, ms), request(2, "cart", 9*time.Second, ms), waits})
+	s := a.Cut(beat(130))
+	if len(s.Late) != 1 || !s.Late[0].Start.Equal(beat(90)) || s.Dropped != 1 || a.Stats().Dropped.TooLate != 1 {
+		t.Errorf("%+v, %+v", s.Late, a.Stats())
+	}
+	a.Cut(beat(1000)) // db has been silent for long
+	parent := request(4, "cart", 100*time.Second, ms)
+	parent.Trace = waits.Trace
+	a.Add([]foresail.Span{parent})
+	if st := a.Stats(); st.Waiting != 0 || st.Dropped.TooLate != 2 {
+		t.Errorf("%+v", st)
+	}
+}
+
 // A parent that comes after its children, one without kinds, and one that never comes.
 func TestParents(t *testing.T) {
 	call := func(n uint64, parent uint64, service string, kind foresail.SpanKind) foresail.Span {

@@ -29,9 +29,11 @@ func (a *Assembler) Cut(end time.Time) *foresail.Snapshot {
 		return nil
 	}
 	late, now := a.due(stop)
-	s := a.build(now, a.instant(a.next), a.instant(stop))
 	for _, b := range late {
 		a.settle(b)
+	}
+	s := a.build(now, a.instant(a.next), a.instant(stop))
+	for _, b := range late {
 		if stop-(b.i+1) <= a.beats.limit {
 			s.Late = append(s.Late, a.buildLate(b))
 		} else {

@@ -192,7 +192,7 @@ func (n *names) unit(s *service, replica string, o *Options) int32 {
 func (n *names) forget(old int64) {
 	for i := range n.units {
 		u := &n.units[i]
-		if u.svc != nil && u.newest < old && u.level == 0 && u.waits == 0 {
+		if u.svc != nil && u.newest < old && u.waits == 0 {
 			delete(u.svc.units, u.name)
 			*u = unit{}
 			n.freed = append(n.freed, int32(i))
