@@ -59,6 +59,9 @@ func (c *Cluster) ask(id foresail.ServiceID, to foresail.Allocation) error {
 		return fmt.Errorf("there is no service %d", id)
 	}
 	s := c.services[id]
+	if to.Replicas < 1 {
+		return fmt.Errorf("%s: %d replicas: ask for at least 1", c.nameOf(s), to.Replicas)
+	}
 	if to.Memory == 0 {
 		to.Memory = s.target.Memory
 	}

@@ -17,7 +17,7 @@ const maxSamples = 64
 // Next waits for the end of the next interval, by the machine's steady clock, which no setting of the time moves, and
 // for Config.Lag more, in which the interval's last spans arrive. It returns what the observer and the cgroups tell of
 // the interval. When it is called late, one interval covers what was missed. It returns io.EOF when the duration is over
-// or the cluster is closed.
+// or the cluster is closed, and an error when the load generator has died.
 func (c *Cluster) Next(ctx context.Context) (*foresail.Snapshot, error) {
 	if c.last == 0 { // what was observed before the first interval belongs to none
 		if err := c.sleep(ctx, c.origin); err != nil {
@@ -29,11 +29,18 @@ func (c *Cluster) Next(ctx context.Context) (*foresail.Snapshot, error) {
 	if c.cfg.Duration > 0 && c.last >= c.origin+c.cfg.Duration {
 		return nil, io.EOF
 	}
-	err := c.until(ctx, func() bool { return len(c.samples) > 0 })
+	var end time.Time
+	err := c.until(ctx, func() bool { return len(c.samples) > 0 || c.broken != nil })
 	if err == nil {
 		c.mu.Lock()
-		end := c.samples[0].End
+		broken := c.broken
+		if broken == nil {
+			end = c.samples[0].End
+		}
 		c.mu.Unlock()
+		if broken != nil {
+			return nil, fmt.Errorf("testbed: %w", broken)
+		}
 		err = c.sleep(ctx, end.Sub(c.clock.At(0))+c.cfg.Lag)
 	}
 	switch {

@@ -27,10 +27,10 @@ type Cluster struct {
 	janitor   *janitor
 	dir       string
 	clock     wire.Clock
-	epoch     wire.Epoch
 	origin    time.Duration  // since the epoch: the first interval's start
 	wait      sync.WaitGroup // the goroutines of this cluster
 	last      time.Duration  // since the epoch: the newest interval's end; 0 before the first; Next's own
+	logging   sync.Mutex
 	closed    sync.Once
 	closeErr  error
 
@@ -40,7 +40,7 @@ type Cluster struct {
 	users    *process
 	crowd    cgroup.Group // of the users; it has no limit
 	routes   *wire.Routes
-	startErr error // why a replica of the first allocation failed
+	broken   error // why a process failed at the start, or the users later
 	started  bool
 	closing  bool
 	writes   []Write
@@ -59,14 +59,11 @@ func New(ctx context.Context, cfg Config) (*Cluster, error) {
 	if err := reach(ctx, cfg.OTLP); err != nil {
 		return nil, err
 	}
-	h, err := cfg.hierarchy, error(nil)
-	if h == nil {
-		if h, err = cgroup.Detect(); err != nil {
-			return nil, fmt.Errorf("testbed: %w", err)
-		}
+	h, err := cgroup.Detect()
+	if err != nil {
+		return nil, fmt.Errorf("testbed: %w", err)
 	}
-	c := &Cluster{cfg: cfg, hierarchy: h, epoch: wire.NewEpoch(), changed: make(chan struct{}), lost: map[string]int64{}}
-	c.clock = wire.NewClock(c.epoch)
+	c := &Cluster{cfg: cfg, hierarchy: h, clock: wire.NewClock(cfg.epoch), changed: make(chan struct{}), lost: map[string]int64{}}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	if err := c.prepare(); err != nil {
 		return nil, err
@@ -110,8 +107,8 @@ func (c *Cluster) start(ctx context.Context) error {
 		c.reconcile(s)
 	}
 	c.mu.Unlock()
-	err := c.until(ctx, func() bool { return c.startErr != nil || c.settled() })
-	if err = errors.Join(c.startErr, err); err != nil {
+	err := c.until(ctx, func() bool { return c.broken != nil || c.settled() })
+	if err = errors.Join(c.broken, err); err != nil {
 		return fmt.Errorf("testbed: start: %w", err)
 	}
 	if err := c.startUsers(ctx); err != nil {
@@ -143,7 +140,7 @@ func (c *Cluster) startUsers(ctx context.Context) error {
 		return fmt.Errorf("testbed: cgroup of the users: %w", err)
 	}
 	p.send(wire.ToChild{Boot: &wire.Boot{
-		Blueprint: c.cfg.Blueprint, Name: "users", Seed: c.cfg.Seed, OTLP: c.cfg.OTLP, Epoch: c.epoch,
+		Blueprint: c.cfg.Blueprint, Name: "users", Seed: c.cfg.Seed, OTLP: c.cfg.OTLP, Epoch: c.cfg.epoch,
 		Load: c.cfg.Load, Limit: c.cfg.Outstanding,
 	}})
 	c.mu.Lock()
@@ -151,8 +148,8 @@ func (c *Cluster) startUsers(ctx context.Context) error {
 	p.booted = true
 	version := c.publish()
 	c.mu.Unlock()
-	err = c.until(ctx, func() bool { return c.known(version) && c.users.alive() || c.startErr != nil })
-	if err = errors.Join(c.startErr, err); err != nil {
+	err = c.until(ctx, func() bool { return c.known(version) && c.users.alive() || c.broken != nil })
+	if err = errors.Join(c.broken, err); err != nil {
 		return fmt.Errorf("testbed: start the users: %w", err)
 	}
 	return nil
@@ -199,5 +196,7 @@ var errClosed = errors.New("the testbed is closed")
 
 // logf tells a person.
 func (c *Cluster) logf(format string, args ...any) {
+	c.logging.Lock()
+	defer c.logging.Unlock()
 	_, _ = fmt.Fprintf(c.cfg.Log, "testbed: "+format+"\n", args...)
 }

@@ -12,6 +12,7 @@ import (
 	"foresail.dev"
 	"foresail.dev/cluster/testbed/cgroup"
 	"foresail.dev/cluster/testbed/trace"
+	"foresail.dev/cluster/testbed/wire"
 	"foresail.dev/load"
 )
 
@@ -55,8 +56,7 @@ type Config struct {
 	// Log is told, a line each, what a person should know: replicas that died, spans lost. Default: nobody.
 	Log io.Writer
 
-	// hierarchy, where set, is used instead of the one detected.
-	hierarchy cgroup.Hierarchy
+	epoch wire.Epoch // zero: now
 }
 
 // complete fills in defaults and checks, naming every fault at once.
@@ -104,6 +104,9 @@ func (c *Config) complete() error {
 	}
 	if c.Outstanding == 0 {
 		c.Outstanding = 4096
+	}
+	if c.epoch == (wire.Epoch{}) {
+		c.epoch = wire.NewEpoch()
 	}
 	if c.Log == nil {
 		c.Log = io.Discard

@@ -63,6 +63,28 @@ func TestCgroupInUse(t *testing.T) {
 	watch(t, first, 5*time.Second, func(s *foresail.Snapshot) bool { return s.Services[0].Ready == 1 }) // it was not harmed
 }
 
+// Without its load generator a run is over, and says so.
+func TestUsersDie(t *testing.T) {
+	c := newCluster(t, testbed.Config{Blueprint: burner(0.2), Load: rate(5)})
+	merged(t, c, 200*time.Millisecond)
+	users := words(t, filepath.Join(filepath.Dir(groupDir(t, c)), "users", "cgroup.procs"))
+	pid, err := strconv.Atoi(users[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	for err == nil {
+		_, err = c.Next(ctx)
+	}
+	if !strings.Contains(err.Error(), "load generator") || !strings.Contains(err.Error(), "killed") {
+		t.Errorf("Next: %v", err)
+	}
+}
+
 // Every fault of a configuration is said at once.
 func TestConfigFaults(t *testing.T) {
 	_, err := testbed.New(t.Context(), testbed.Config{Duration: -1, Beat: time.Millisecond, Outstanding: -1})

@@ -36,7 +36,7 @@ func startJanitor(command []string) (*janitor, error) {
 	cmd := exec.Command(command[0], append(append([]string{}, command[1:]...), roleJanitor)...)
 	// A session of its own, so that neither Ctrl-C nor the end of a terminal reaches it.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	cmd.Dir = "/"
+	cmd.Env = environment()
 	pipe, err := cmd.StdinPipe()
 	if err == nil {
 		err = cmd.Start()

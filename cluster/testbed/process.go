@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -39,7 +40,7 @@ func (c *Cluster) spawn(role, name string, handle func(*process, wire.ToParent),
 	}
 	defer stderr.Close()
 	p.cmd = exec.Command(c.cfg.Command[0], append(append([]string{}, c.cfg.Command[1:]...), role, name)...)
-	p.cmd.Stderr = stderr
+	p.cmd.Stderr, p.cmd.Env = stderr, environment()
 	// A process group of its own: Ctrl-C reaches the parent alone, which then ends its children in order.
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	stdin, err := p.cmd.StdinPipe()
@@ -76,6 +77,11 @@ func (c *Cluster) spawn(role, name string, handle func(*process, wire.ToParent),
 		}
 	})
 	return p, nil
+}
+
+// environment is what children inherit: all but what would configure their OpenTelemetry SDK, which is ours to do.
+func environment() []string {
+	return slices.DeleteFunc(os.Environ(), func(e string) bool { return strings.HasPrefix(e, "OTEL_") })
 }
 
 // send queues a message; a child that doesn't read is killed.

@@ -2,6 +2,7 @@ package testbed
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"foresail.dev/cluster/testbed/wire"
@@ -86,7 +87,7 @@ func (c *Cluster) hearUsers(p *process, m wire.ToParent) {
 	c.heard(p, m)
 }
 
-// usersEnded is called when the users' process has ended; it is not started again, since its figures would be torn.
+// usersEnded is called when the users' process has ended. It is not started again: a run without its load is no run.
 func (c *Cluster) usersEnded(p *process) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -94,8 +95,7 @@ func (c *Cluster) usersEnded(p *process) {
 	if c.closing || c.figures.Final {
 		return
 	}
-	c.logf("the load generator ended: %v", p.death())
-	if !c.started && c.startErr == nil {
-		c.startErr = p.death()
+	if c.broken == nil {
+		c.broken = fmt.Errorf("the load generator ended: %w", p.death())
 	}
 }

@@ -214,7 +214,7 @@ func (c *Cluster) boot(s *service, r *replica, cold bool) *wire.Boot {
 	procs := max(2, int(max(bounds.MaxCPU, s.cpu)+0.999))
 	return &wire.Boot{
 		Blueprint: c.cfg.Blueprint, Service: s.id, Name: r.name, Seed: c.cfg.Seed, OTLP: c.cfg.OTLP, Dir: c.dir,
-		Epoch: c.epoch, Cold: cold, Procs: min(procs, runtime.NumCPU()),
+		Epoch: c.cfg.epoch, Cold: cold, Procs: min(procs, runtime.NumCPU()),
 	}
 }
 
@@ -285,8 +285,8 @@ func (c *Cluster) bury(s *service, r *replica, why error) {
 		return
 	}
 	c.logf("%s ended: %v", r.name, why)
-	if !c.started && c.startErr == nil {
-		c.startErr = fmt.Errorf("%s: %w", r.name, why)
+	if !c.started && c.broken == nil {
+		c.broken = fmt.Errorf("%s: %w", r.name, why)
 		return
 	}
 	if !r.since.IsZero() && c.clock.Now().Sub(r.since) >= healthy {

@@ -105,4 +105,3 @@ func TestSleepIsNeverShort(t *testing.T) {
 		}
 	}
 }
-

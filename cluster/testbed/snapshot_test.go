@@ -1,0 +1,66 @@
+package testbed_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"foresail.dev"
+	"foresail.dev/cluster/testbed"
+	"foresail.dev/cluster/testbed/users"
+	"foresail.dev/telemetry"
+	"foresail.dev/telemetry/otlp"
+)
+
+// What the snapshots of the assembler tell, late additions included, is what the users counted themselves; and it is
+// there when the interval is told, but for a few stragglers.
+func TestSnapshotsAgreeWithUsers(t *testing.T) {
+	t.Parallel()
+	b := twoTier()
+	assembler := telemetry.NewAssembler(b.App, telemetry.Options{EndpointService: users.Service})
+	receiver, err := otlp.Listen(otlp.Config{GRPC: "127.0.0.1:0"}, assembler)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = receiver.Shutdown(context.Background()) })
+	c := newCluster(t, testbed.Config{Blueprint: b, Load: rate(100), Seed: 11, Observer: assembler, OTLP: receiver.GRPCAddr()})
+
+	var onTime, late, front, calls float64
+	add := func(s *foresail.Snapshot, into *float64) {
+		if len(s.Endpoints) > 0 {
+			*into += s.Endpoints[0].Requests
+		}
+		if len(s.Services) > 0 {
+			front += s.Services[0].Completions
+		}
+		for _, e := range s.Edges {
+			if e.From == 0 && e.To == 1 {
+				calls += e.Calls
+			}
+		}
+	}
+	const span = 3 * time.Second
+	covered := time.Duration(0)
+	watch(t, c, 30*time.Second, func(s *foresail.Snapshot) bool {
+		add(s, &onTime)
+		for _, l := range s.Late {
+			add(l, &late)
+		}
+		if covered += s.Duration(); covered == span {
+			c.SetLoad(rate(0))
+		}
+		return covered >= span+time.Second // the last spans have long come
+	})
+	eventually(t, 5*time.Second, "figures newer than the last request", func() bool {
+		s := c.Summary()
+		return s.Endpoints[0].Ended == s.Endpoints[0].Sent && float64(s.Endpoints[0].Sent) >= onTime+late
+	})
+	sent := float64(c.Summary().Endpoints[0].Sent)
+	if sent < 200 || onTime+late != sent || front != sent || calls != sent {
+		t.Errorf("of %v requests, snapshots tell of %v on time and %v late; %v visits of the front end, %v of its calls", sent, onTime, late, front, calls)
+	}
+	if late > 0.2*sent {
+		t.Errorf("%v of %v requests were told late", late, sent)
+	}
+	t.Logf("%v requests, %v told late", sent, late)
+}
