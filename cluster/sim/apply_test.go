@@ -154,7 +154,15 @@ func TestNothingComesFromAReplicaThatIsGone(t *testing.T) {
 	if doomed < 10 {
 		t.Fatalf("%v requests failed: the test needs more", doomed)
 	}
-	run(t, c, 2*time.Second, nil)
+	last, err := c.Next(background)
+	for c.Offset() < 4*time.Second && err == nil {
+		last, err = c.Next(background)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Of each request in flight: its call, its visit, its frame, its trace.
+	equal(t, "records in use", float64(c.Live()), 4*last.Services[0].InFlight.Last)
 	from := map[foresail.SpanID]string{}
 	failed := 0.0
 	for _, sp := range spans {
@@ -171,6 +179,18 @@ func TestNothingComesFromAReplicaThatIsGone(t *testing.T) {
 			t.Errorf("a call left the replica %s after it was gone", sp.Start.Sub(killed))
 		}
 	}
+}
+
+// What waits for the disk of a replica that is taken away does not go on to its CPU.
+func TestNothingGoesOnInAReplicaThatIsGone(t *testing.T) {
+	bp := blueprint(foresail.ServiceBlueprint{Operations: op(disk(50*ms), work(foresail.Constant, 100))})
+	bp.App.Services[0].Initial = alloc(2, 1)
+	c := newSim(t, sim.Config{Blueprint: bp, Load: during(time.Second, 60), Seed: 1, DrainLimit: 100 * time.Millisecond})
+	run(t, c, time.Second, nil)
+	apply(t, c, 0, alloc(1, 1))
+	s := run(t, c, 4*time.Second, nil)
+	// Of each request in flight: its call, its visit, its frame.
+	equal(t, "records in use", float64(c.Live()), 3*s.Services[0].InFlight.Last)
 }
 
 // A request may leave the accept queue at the very instant at which its replica is taken away.

@@ -69,7 +69,7 @@ func TestRefusal(t *testing.T) {
 	bp := blueprint(foresail.ServiceBlueprint{Operations: op(work(foresail.LogNormal, service)), Workers: servers})
 	bp.App.Services[0].Initial.CPU = servers
 	c := newSim(t, sim.Config{Blueprint: bp, Load: constant(offered / service), Seed: 1})
-	s := run(t, c, 20*time.Minute, nil)
+	s := run(t, c, 10*time.Minute, nil)
 	b := 1.0
 	for k := 1.0; k <= servers; k++ {
 		b = offered * b / (k + offered*b)

@@ -119,7 +119,8 @@ func (c *Cluster) Offset() time.Duration { return time.Duration(c.queue.Now()) }
 // Now is the simulated instant: the end of the last snapshot.
 func (c *Cluster) Now() time.Time { return c.instant(c.queue.Now()) }
 
-// Events is how many events were simulated so far.
+// Events is how many events were simulated so far: a request is sent, a call comes to its service, a request leaves the
+// accept queue, a thread or a disk is done, a quota period begins, an answer comes back, a wait is over.
 func (c *Cluster) Events() uint64 { return c.queue.Handled() }
 
 // Next simulates one beat and returns what was observed in it; io.EOF when the duration is over. The snapshot is the

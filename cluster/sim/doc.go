@@ -27,6 +27,13 @@
 // then the operation fails; asynchronous calls fail without consequence. Repeated calls stop at the first failure. A
 // cache miss is work of the caller once the answer has come. A call nested deeper than MaxDepth fails.
 //
+// # Users
+//
+// An open load is a Poisson process whose rate follows the load's curve. A closed one has users who send, wait for the
+// answer, think for an exponential time and go on; their number is brought to the curve each 100 ms: new ones think
+// first, and those too many leave when they would next send. A user whose request took no time at all pauses for a
+// millisecond at least, so that time goes on. Users have the patience that the blueprint gives the endpoint.
+//
 // # Scaling
 //
 // Apply takes effect at once where it adds: CPU is raised within the running quota period, and replicas are started.
@@ -42,11 +49,21 @@
 // refused or dropped; its errors those that failed, were refused or dropped. Latency is from arrival to answer of those
 // that were worked on. An edge counts a call when its caller has its answer or gives it up. What users see of an
 // endpoint is from the instant a request was meant to be sent to its answer, retries included. A request that found no
-// replica ready counts in its service and in none of the replicas.
+// replica ready counts in its service and in none of the replicas. A replica has started when it was asked for. Every
+// snapshot is final: there are no late additions, and none is stale.
 //
 // # Common random numbers
 //
 // Every purpose has its own random stream, and what a request needs is derived from its number and its place in the
 // call tree. So with an open load and the same seed the same requests arrive at the same instants, make the same calls
-// and need the same CPU, whatever a manager does: two managers can be compared request by request.
+// and need the same CPU, whatever a manager does: two managers can be compared request by request. What a cold replica
+// needs more is not part of that, and neither are the attempts that a timeout or a refusal brings about.
+//
+// # How it is made
+//
+// Package des keeps the events; at one instant the earlier scheduled comes first. A request in a replica is a visit, an
+// RPC with all its attempts is a call, and a sequence of steps in progress is a frame; all live in slabs and name each
+// other by number, so that nothing is allocated once the slabs have grown. A replica has one event at most: when its
+// next thread is done, or its next quota period begins. All calls with the same timeout share one event. Snapshots are
+// made anew each beat and belong to the caller.
 package sim

@@ -30,7 +30,7 @@ func TestMMc(t *testing.T) {
 	bp := blueprint(foresail.ServiceBlueprint{Operations: op(work(foresail.Exponential, service)), Workers: servers, Queue: 1e6})
 	bp.App.Services[0].Initial.CPU = servers
 	c := newSim(t, sim.Config{Blueprint: bp, Load: constant(rho * servers / service), Seed: 2})
-	s := run(t, c, time.Hour, nil)
+	s := run(t, c, 30*time.Minute, nil)
 	a := rho * servers
 	sum, term := 0.0, 1.0
 	for k := range servers {
@@ -53,7 +53,7 @@ func TestMG1ProcessorSharing(t *testing.T) {
 	} {
 		bp := blueprint(foresail.ServiceBlueprint{Operations: op(foresail.Step{Work: foresail.Demand{CPU: d}})})
 		c := newSim(t, sim.Config{Blueprint: bp, Load: constant(rho / service), Seed: 3, NodeCores: 1})
-		s := run(t, c, 2*time.Hour, nil)
+		s := run(t, c, time.Hour, nil)
 		within(t, d.Shape.String()+": mean latency", s.Endpoints[0].Latency.Mean(), service/(1-rho), 0.04)
 		within(t, d.Shape.String()+": CPU", s.Services[0].CPU/s.Duration().Seconds(), rho, 0.02)
 	}
