@@ -288,7 +288,7 @@ func BenchmarkDecideGuard(b *testing.B) {
 				app.Services[i].Initial.Replicas = 4
 			}
 			c := &plantest.Cluster{Application: app, Beat: time.Second, Demand: func(foresail.ServiceID, time.Duration) float64 { return 2 }}
-			g := wrap(b, each("m", time.Second, always(p)), each("base", time.Second, quiet), guard.Config{})
+			g := wrap(b, each("m", 0, always(p)), each("base", time.Second, quiet), guard.Config{}) // asked each time
 			h := c.Filled(g.Needs(), 5*time.Minute)
 			b.ReportAllocs()
 			for b.Loop() {

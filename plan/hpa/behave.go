@@ -28,7 +28,7 @@ func (mem *memory) settle(replicas int, now time.Time) {
 func (m *Manager) scale(d *plan.Draft, id foresail.ServiceID, svc *foresail.Service, from foresail.Allocation, known bool, v view, mem *memory) {
 	now := d.At()
 	if len(mem.Recommended) == 0 {
-		mem.Recommended = []sample{{now, from.Replicas}} // a restart must not shrink anything for one window
+		mem.Recommended = []sample{{now.Add(-1), from.Replicas}} // a restart must not shrink anything for one window
 	}
 	o := m.calculate(from.Replicas, v)
 	lo, hi := svc.Bounds.MinReplicas, max(svc.Bounds.MaxReplicas, svc.Bounds.MinReplicas)
@@ -76,6 +76,9 @@ func (m *Manager) behave(mem *memory, current, desired, lo, hi int, now time.Tim
 		if r.At.After(now.Add(-longest - keep)) {
 			kept = append(kept, r)
 		}
+	}
+	if n := len(kept); n > 0 && kept[n-1].At.Equal(now) {
+		kept = kept[:n-1] // asked again at the same instant
 	}
 	mem.Recommended = append(kept, sample{now, desired})
 	mem.forget(now, m.c)

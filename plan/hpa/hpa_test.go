@@ -258,6 +258,13 @@ func TestARestartKeepsTheStabilisationWindow(t *testing.T) {
 	}
 }
 
+func TestAFreshStartShrinksNothingForOneWindow(t *testing.T) {
+	c := &plantest.Cluster{Application: plantest.App(1), Until: 6 * time.Minute,
+		Demand: func(foresail.ServiceID, time.Duration) float64 { return 0.4 }}
+	c.Put(0, foresail.Allocation{Replicas: 8, CPU: 1})
+	want(t, drive(t, c, manager(t, c.Application, hpa.Config{})), "5m15s 1")
+}
+
 func TestEveryFaultOfAConfigIsTold(t *testing.T) {
 	_, err := hpa.New(plantest.App(1), hpa.Config{Target: -1, Tolerance: -0.1, Sync: -1, Up: &hpa.Behaviour{Policies: []hpa.Policy{{Replicas: 1}}}})
 	for _, s := range []string{"target -1", "tolerance -0.1", "durations", "policy period 0s"} {
