@@ -63,7 +63,7 @@ func New(ctx context.Context, cfg Config) (*Cluster, error) {
 	if err != nil {
 		return nil, fmt.Errorf("testbed: %w", err)
 	}
-	c := &Cluster{cfg: cfg, hierarchy: h, clock: wire.NewClock(cfg.epoch), changed: make(chan struct{}), lost: map[string]int64{}}
+	c := &Cluster{cfg: cfg, hierarchy: h, clock: wire.NewClock(cfg.Epoch), changed: make(chan struct{}), lost: map[string]int64{}}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	if err := c.prepare(); err != nil {
 		return nil, err
@@ -140,7 +140,7 @@ func (c *Cluster) startUsers(ctx context.Context) error {
 		return fmt.Errorf("testbed: cgroup of the users: %w", err)
 	}
 	p.send(wire.ToChild{Boot: &wire.Boot{
-		Blueprint: c.cfg.Blueprint, Name: "users", Seed: c.cfg.Seed, OTLP: c.cfg.OTLP, Epoch: c.cfg.epoch,
+		Blueprint: c.cfg.Blueprint, Name: "users", Seed: c.cfg.Seed, OTLP: c.cfg.OTLP, Epoch: c.cfg.Epoch,
 		Load: c.cfg.Load, Limit: c.cfg.Outstanding,
 	}})
 	c.mu.Lock()

@@ -56,7 +56,10 @@ type Config struct {
 	// Log is told, a line each, what a person should know: replicas that died, spans lost. Default: nobody.
 	Log io.Writer
 
-	epoch wire.Epoch // zero: now
+	// Epoch is when the steady time of all timestamps begins. Who receives the spans should take the time from
+	// wire.NewClock of the same epoch, so that setting the machine's clock during a run does not look like clock skew.
+	// Default: now.
+	Epoch wire.Epoch
 }
 
 // complete fills in defaults and checks, naming every fault at once.
@@ -105,8 +108,8 @@ func (c *Config) complete() error {
 	if c.Outstanding == 0 {
 		c.Outstanding = 4096
 	}
-	if c.epoch == (wire.Epoch{}) {
-		c.epoch = wire.NewEpoch()
+	if c.Epoch == (wire.Epoch{}) {
+		c.Epoch = wire.NewEpoch()
 	}
 	if c.Log == nil {
 		c.Log = io.Discard

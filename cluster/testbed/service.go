@@ -214,7 +214,7 @@ func (c *Cluster) boot(s *service, r *replica, cold bool) *wire.Boot {
 	procs := max(2, int(max(bounds.MaxCPU, s.cpu)+0.999))
 	return &wire.Boot{
 		Blueprint: c.cfg.Blueprint, Service: s.id, Name: r.name, Seed: c.cfg.Seed, OTLP: c.cfg.OTLP, Dir: c.dir,
-		Epoch: c.cfg.epoch, Cold: cold, Procs: min(procs, runtime.NumCPU()),
+		Epoch: c.cfg.Epoch, Cold: cold, Procs: min(procs, runtime.NumCPU()),
 	}
 }
 
