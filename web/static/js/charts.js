@@ -3,6 +3,10 @@ import { $, el, whenVisible } from "./dom.js";
 import { absent, cores, count, ms, whole } from "./format.js";
 import { palette } from "./theme.js";
 
+// EVERY is the least time in ms between two drawings of a chart: in ten minutes on 600 pixels a second is a pixel, so
+// each other one is enough, and it halves what the page costs.
+const EVERY = 1900;
+
 let echarts = null;
 export const loadCharts = async () => (echarts = await import("/vendor/echarts/echarts.esm.min.mjs"));
 
@@ -15,9 +19,12 @@ class Chart {
     this.box = $(id);
     this.keys = $(id + "-keys");
     this.changed = whenVisible(this.box, () => this.draw());
-    new ResizeObserver(() => {
-      this.chart?.resize();
-      this.changed();
+    this.width = 0; // known from the observer: asking for it would force a layout
+    this.drawn = -Infinity;
+    new ResizeObserver((es) => {
+      this.width = es[0].contentRect.width;
+      if (this.width) this.chart?.resize();
+      this.now();
     }).observe(this.box);
   }
 
@@ -25,12 +32,20 @@ class Chart {
   restyle() {
     this.chart?.dispose();
     this.chart = null;
+    this.shape = null;
+    this.now();
+  }
+
+  // now draws without waiting for the next turn.
+  now() {
+    this.drawn = -Infinity;
     this.changed();
   }
 
   draw() {
     const points = this.store.points;
-    if (!echarts || !points.length || !this.box.clientWidth) return;
+    if (!echarts || !points.length || !this.width || performance.now() - this.drawn < EVERY) return;
+    this.drawn = performance.now();
     const p = palette();
     const lines = this.lines(this.store, p);
     if (!this.chart) {
@@ -39,30 +54,31 @@ class Chart {
       echarts.connect("time");
     }
     const end = points[points.length - 1].t;
-    const span = Math.min(Math.max(60, Math.ceil((end - points[0].t) / 60000) * 60), this.store.keep);
-    const option = this.frame(p, span, lines);
+    const span = Math.min(Math.max(60, (end - points[0].t) / 1000), this.store.keep);
+    const high = Math.max(...lines.map((l) => Math.max(l.atLeast ?? 0, top(l.data))));
+    const option = this.frame(p, span, lines, nice(high * 1.03));
     // Lines that came or went need the option anew; otherwise only data is replaced.
-    const shape = lines.map((l) => l.name).join("\n") + span;
+    const shape = lines.map((l) => l.name).join("\n");
     this.chart.setOption(shape === this.shape ? { xAxis: option.xAxis, yAxis: option.yAxis, series: option.series } : option,
       { notMerge: shape !== this.shape, lazyUpdate: false, silent: true });
     this.shape = shape;
     this.legend(lines);
   }
 
-  frame(p, span, lines) {
+  frame(p, span, lines, scale) {
     const font = { color: p.muted, fontSize: 11, fontFamily: "inherit" };
     const end = this.store.points[this.store.points.length - 1].t;
-    const step = span <= 60 ? 15 : span <= 180 ? 30 : span <= 360 ? 60 : 120;
-    const high = Math.max(...lines.map((l) => l.atLeast ?? 0), 0);
+    const step = span <= 60 ? 15 : span <= 120 ? 30 : span <= 300 ? 60 : 120;
+    const ticks = Array.from({ length: Math.floor(span / step) + 1 }, (_, i) => -i * step).reverse();
     return {
       animation: false,
       textStyle: { fontFamily: getComputedStyle(document.body).fontFamily },
       grid: { left: 4, right: 12, top: 10, bottom: 2, containLabel: true },
-      xAxis: { type: "value", min: -span, max: 0, interval: step, axisLine: { lineStyle: { color: p.line } }, axisTick: { show: false },
-        splitLine: { show: false }, axisLabel: { ...font, hideOverlap: true, formatter: ago, alignMaxLabel: "right", alignMinLabel: "left" },
+      xAxis: { type: "value", min: -span, max: 0, axisLine: { lineStyle: { color: p.line } }, axisTick: { show: false },
+        splitLine: { show: false }, axisLabel: { ...font, customValues: ticks, hideOverlap: true, formatter: ago, alignMaxLabel: "right", alignMinLabel: "left" },
         axisPointer: { show: true, lineStyle: { color: p.muted, type: "solid" }, label: { show: false } } },
-      yAxis: { type: "value", min: 0, max: (v) => nice(Math.max(v.max, high) * 1.04), splitNumber: 3, axisLabel: { ...font, formatter: (v) => short(v) },
-        axisLine: { show: false }, splitLine: { lineStyle: { color: p.line, opacity: 0.7 } } },
+      yAxis: { type: "value", min: 0, max: scale.max, interval: scale.step, axisLabel: { ...font, formatter: (v) => short(v) },
+        axisLine: { show: false, onZero: false }, axisTick: { show: false }, splitLine: { lineStyle: { color: p.line, opacity: 0.7 } } },
       tooltip: { trigger: "axis", confine: true, backgroundColor: p.panel, borderColor: p.line, padding: 8, transitionDuration: 0,
         textStyle: { color: p.ink, fontSize: 12 }, formatter: (items) => this.tip(items, end) },
       series: lines.map((l) => ({
@@ -109,12 +125,18 @@ function swatch(color, dash, marks) {
 const ago = (s) => (s > -0.5 ? "now" : s > -90 && s % 60 ? `−${Math.round(-s)} s` : s % 60 ? `−${Math.floor(-s / 60)} min ${Math.round(-s % 60)} s` : `−${-s / 60} min`);
 const short = (v) => (v >= 10000 ? `${v / 1000}k` : String(Math.round(v * 100) / 100));
 
-// nice rounds up to a value whose thirds and quarters read well.
+// nice is a scale up to v in at most four steps that read well.
 function nice(v) {
-  if (!(v > 0)) return 1;
-  const m = 10 ** Math.floor(Math.log10(v));
-  for (const k of [1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10]) if (k * m >= v) return k * m;
-  return 10 * m;
+  if (!(v > 0)) return { max: 1, step: 0.5 };
+  const m = 10 ** Math.floor(Math.log10(v / 4));
+  const step = [1, 2, 2.5, 5, 10].map((k) => k * m).find((s) => s * 4 >= v * (1 - 1e-9));
+  return { max: step * Math.ceil(v / step - 1e-9), step };
+}
+
+function top(data) {
+  let m = 0;
+  for (const d of data) if (d[1] > m) m = d[1];
+  return m;
 }
 
 // series takes one value of each point; a second that was not observed is a gap.

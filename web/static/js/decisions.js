@@ -43,7 +43,7 @@ export class Decisions {
     const empty = this.list.querySelector(".empty");
     if (!shown.length && !empty) this.list.append(el("li", { class: "empty", textContent: now.mode === "observe" ? "Nothing is decided in this mode." : "No change has been needed yet. Each one appears here with its reason." }));
     else if (shown.length) empty?.remove();
-    text($("dec-count"), now.decided ? `${now.decided} decided, ${decisions.length} kept` : "");
+    text($("dec-count"), now.decided ? `${now.decided} decisions, ${decisions.length} with something to tell` : "");
   }
 
   // keep puts the items in order and touches only those that came or went, so that focus and open details stay.

@@ -12,7 +12,11 @@ export class Graph {
     this.box = $("graph-scroll");
     this.focus = 0;
     this.changed = whenVisible(this.box, () => this.draw());
-    new ResizeObserver(() => this.changed()).observe(this.box);
+    this.width = 0; // known from the observer: asking for it would force a layout
+    new ResizeObserver((es) => {
+      this.width = es[0].contentRect.width;
+      this.changed();
+    }).observe(this.box);
     this.root.addEventListener("click", (e) => this.pick(e.target.closest(".node")));
     this.root.addEventListener("keydown", (e) => this.key(e));
     this.root.addEventListener("pointerover", (e) => this.hint(e.target.closest(".edge")));
@@ -21,19 +25,21 @@ export class Graph {
   // width that the drawing may take; on a phone it is wider than the box, which scrolls.
   draw() {
     const { app, now } = this.store;
+    $("graph-empty").hidden = !!now.services;
+    if (!now.services || !this.width) return;
     const edges = now.edges ?? [];
-    const signature = `${this.store.instance}/${app.generation}/${app.services.length}/${this.box.clientWidth}/` + edges.map((e) => `${e.from}>${e.to}`).join();
+    const signature = `${this.store.instance}/${app.generation}/${app.services.length}/${this.width}/` + edges.map((e) => `${e.from}>${e.to}`).join();
     if (signature !== this.signature) {
       this.signature = signature;
       this.build(app, edges);
     }
-    if (now.services) this.update(app, now, edges);
-    $("graph-empty").hidden = !!now.services;
+    this.update(app, now, edges);
   }
 
   build(app, edges) {
     const roots = [...new Set(app.endpoints.map((e) => e.entry))];
-    const l = (this.plan = layout(app.services.length, edges.map((e) => [e.from, e.to]), roots, this.box.clientWidth));
+    const l = (this.plan = layout(app.services.length, edges.map((e) => [e.from, e.to]), roots, this.width, innerHeight > 1200 ? 16 : 8));
+    this.tight = tightest(app, edges);
     const had = this.root.contains(document.activeElement);
     this.root.setAttribute("viewBox", `0 0 ${l.width} ${l.height}`);
     this.root.setAttribute("width", l.width);
@@ -50,13 +56,21 @@ export class Graph {
     this.mark();
   }
 
+  // measure tells how wide a name is in the font that it is drawn with.
+  measure() {
+    const css = getComputedStyle(this.root);
+    const c = (this.canvas ??= document.createElement("canvas").getContext("2d"));
+    c.font = `600 ${css.fontSize} ${css.fontFamily}`;
+    return (s) => c.measureText(s).width;
+  }
+
   card(s, i, at) {
     const title = svg("title", {});
     const name = svg("text", { class: "name", x: 9, y: 15 });
     const sub = svg("text", { class: "nums", x: 9, y: 29 });
-    const reps = svg("text", { class: "reps", x: at.w - 8, y: 15 });
+    const reps = svg("text", { class: "reps", x: at.w - 9, y: 29 });
     const fill = svg("rect", { class: "fill", x: 0, y: 0, width: at.w - 18, height: 3, rx: 1.5 });
-    name.textContent = middle(s.name, Math.floor((at.w - 42) / 6.3));
+    name.textContent = middle(s.name, at.w - 18, this.measure());
     const g = svg("g", { class: "node", transform: `translate(${at.x.toFixed(1)} ${at.y.toFixed(1)})`, tabindex: "-1", role: "button", "data-i": i }, title,
       svg("rect", { class: "box", width: at.w, height: CARD_H, rx: 5 }), name, sub, reps,
       svg("rect", { class: "track", x: 9, y: 33, width: at.w - 18, height: 3, rx: 1.5 }),
@@ -65,7 +79,6 @@ export class Graph {
   }
 
   update(app, now, edges) {
-    const tightest = Math.min(...app.endpoints.map((e) => e.objective?.latency_ms ?? Infinity));
     this.cards.forEach((c, i) => {
       const s = now.services[i] ?? {};
       text(c.sub, `${count(s.calls_s)}/s · ${ms(s.p99_ms)}`);
@@ -81,7 +94,7 @@ export class Graph {
       const p = this.lines[i];
       // Width by the logarithm, in quarters of a pixel, so that a small change moves nothing.
       attr(p, "stroke-width", String(e.calls_s ? Math.round((0.8 + 1.25 * Math.log10(1 + e.calls_s)) * 4) / 4 : 0.5));
-      attr(p, "data-slow", e.p99_ms === undefined ? null : e.p99_ms >= tightest / 2 ? "2" : e.p99_ms >= tightest / 4 ? "1" : "0");
+      attr(p, "data-slow", e.p99_ms === undefined ? null : e.p99_ms >= this.tight[e.from] * 0.8 ? "2" : e.p99_ms >= this.tight[e.from] * 0.5 ? "1" : "0");
     });
   }
 
@@ -153,11 +166,28 @@ export class Graph {
   }
 }
 
+// tightest is, for each service, the tightest objective among the endpoints whose requests can get there.
+function tightest(app, edges) {
+  const out = app.services.map(() => Infinity);
+  for (const e of app.endpoints) {
+    if (!e.objective) continue;
+    const seen = new Set([e.entry]);
+    for (const v of seen) {
+      out[v] = Math.min(out[v], e.objective.latency_ms);
+      for (const c of edges) if (c.from === v) seen.add(c.to);
+    }
+  }
+  return out;
+}
+
 const heat = (u) => (u >= 0.8 ? "2" : u >= 0.6 ? "1" : "0");
 
-// middle shortens a name in its middle: families of names differ at both ends.
-function middle(s, n) {
-  if (s.length <= n) return s;
-  const head = Math.ceil((n - 1) * 0.55);
-  return s.slice(0, head) + "…" + s.slice(s.length - (n - 1 - head));
+// middle shortens a name to a width, in its middle: families of names differ at both ends.
+function middle(s, width, measure) {
+  let cut = s;
+  for (let n = s.length - 1; measure(cut) > width && n > 4; n--) {
+    const head = Math.ceil(n * 0.5);
+    cut = s.slice(0, head) + "…" + s.slice(s.length - (n - head));
+  }
+  return cut;
 }

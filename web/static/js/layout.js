@@ -3,20 +3,19 @@
 // changes, never for new numbers.
 
 export const CARD_H = 40;
-const GAP = 8; // between cards of a layer
 const LANE = 12; // height that an edge takes where it passes a layer
-const COL_GAP = 34;
+const COL_GAP = 28;
 const CARD_MIN = 118, CARD_MAX = 210;
 
 // layout places n nodes. edges are [from, to]; roots are entry nodes. It returns the width and height of the drawing, a
-// card {x, y, w} for each node, and a path for each edge.
-export function layout(n, edges, roots, width) {
+// card {x, y, w} for each node, and a path for each edge. rowGap lies between the cards of a layer.
+export function layout(n, edges, roots, width, rowGap = 8) {
   const g = layers(n, edges, roots);
   const cols = Math.max(g.count, 1);
   const w = Math.max(CARD_MIN, Math.min(CARD_MAX, (width - 2 - (cols - 1) * COL_GAP) / cols));
   const gap = cols > 1 ? Math.max(COL_GAP, Math.min(150, (width - 2 - cols * w) / (cols - 1))) : COL_GAP;
   const items = order(build(g, edges), 12);
-  const height = place(items);
+  const height = place(items, rowGap);
   const cards = [];
   const x = (layer) => 1 + layer * (w + gap);
   for (const layer of items) for (const it of layer) if (it.node >= 0) cards[it.node] = { x: x(it.layer), y: it.y, w, layer: it.layer, row: it.row };
@@ -44,7 +43,7 @@ function layers(n, edges, roots) {
   const depth = new Int32Array(n);
   for (const v of seq.toReversed()) for (const [w, i] of out[v]) if (!back.has(i)) depth[w] = Math.max(depth[w], depth[v] + 1);
   const lonely = [];
-  for (let v = 0; v < n; v++) if (!out[v].length && !called.has(v) && !roots.includes(v)) lonely.push(v);
+  for (let v = 0; v < n; v++) if (!out[v].length && !called.has(v) && (!edges.length || !roots.includes(v))) lonely.push(v);
   spread(lonely, depth, n);
   return { depth, count: n ? Math.max(...depth) + 1 : 0, order: seq.toReversed(), chains: [] };
 }
@@ -133,14 +132,14 @@ function crossings(items) {
 }
 
 // place gives each item its y: packed and centred first, then pulled towards its neighbours, order and gaps kept.
-function place(items) {
-  const tall = (l) => l.reduce((t, it) => t + it.h + GAP, -GAP);
+function place(items, rowGap) {
+  const tall = (l) => l.reduce((t, it) => t + it.h + rowGap, -rowGap);
   const height = Math.max(CARD_H, ...items.map(tall));
   for (const l of items) {
     let y = (height - tall(l)) / 2;
     for (const it of l) {
       it.y = y;
-      y += it.h + GAP;
+      y += it.h + rowGap;
     }
   }
   for (let s = 0; s < 16; s++) {
@@ -149,22 +148,22 @@ function place(items) {
         const near = [...it.ins, ...it.outs];
         return near.length ? near.reduce((t, o) => t + o.y + o.h / 2, 0) / near.length - it.h / 2 : it.y;
       });
-      settle(l, want, height);
+      settle(l, want, height, rowGap);
     }
   }
   return height;
 }
 
-function settle(l, want, height) {
+function settle(l, want, height, rowGap) {
   let floor = 0;
   l.forEach((it, i) => {
     it.y = Math.max((it.y + want[i]) / 2, floor);
-    floor = it.y + it.h + GAP;
+    floor = it.y + it.h + rowGap;
   });
   let ceil = height;
   for (const it of l.toReversed()) {
     it.y = Math.min(it.y, ceil - it.h);
-    ceil = it.y - GAP;
+    ceil = it.y - rowGap;
   }
 }
 

@@ -34,7 +34,7 @@ function pickEndpoint(i) {
   store.endpoint = i;
   store.picked = true;
   $("endpoint").value = i;
-  plots[0].changed();
+  plots[0].now();
   if (document.activeElement !== $("endpoint")) $("c1-h").scrollIntoView({ block: "nearest" });
 }
 

@@ -12,10 +12,10 @@ const COLUMNS = [
   { key: "p50", head: "p50 ms", title: "Half of the calls were answered faster", get: (s) => s.p50_ms, show: (s) => msBare(s.p50_ms) },
   { key: "p99", head: "p99 ms", title: "99 % of the calls were answered faster", get: (s) => s.p99_ms, show: (s) => msBare(s.p99_ms) },
   { key: "flight", head: "in flight", title: "Requests accepted and not answered, on average", get: (s) => s.in_flight, show: (s) => count(s.in_flight) },
-  { key: "failed", head: "failed/s", get: (s) => s.errors_s, show: (s) => count(s.errors_s), alarm: (s) => s.errors_s > 0 },
+  { key: "failed", head: "failed/s", get: (s) => s.errors_s, show: (s) => count(s.errors_s), zero: (s) => s.errors_s === 0, alarm: (s) => s.errors_s > 0 },
   { key: "used", head: "cores used", get: (s) => s.cores_used, show: (s) => cores(s.cores_used) },
   { key: "alloc", head: "allocated", title: "Cores allocated, over all replicas", get: (s) => s.cores_allocated, show: (s) => cores(s.cores_allocated) },
-  { key: "throttled", head: "throttled", title: "Share of replica time spent waiting because the CPU limit was used up", get: (s) => s.throttled, show: (s) => percent(s.throttled), alarm: (s) => s.throttled > 0.05 },
+  { key: "throttled", head: "throttled", title: "Share of replica time spent waiting because the CPU limit was used up", get: (s) => s.throttled, show: (s) => percent(s.throttled), zero: (s) => s.throttled === 0, alarm: (s) => s.throttled > 0.05 },
   { key: "ready", head: "replicas", title: "Ready of wanted", get: (s) => s.ready, show: (s) => (absent(s.ready) ? "—" : absent(want(s)) ? whole(s.ready) : `${s.ready} of ${want(s)}`), alarm: (s) => !absent(want(s)) && s.ready < want(s) },
   { key: "pending", head: "pending", title: "Asked for and not yet in effect", get: (s) => s.pending?.replicas, show: (s) => (s.pending ? allocation(s.pending) : "") },
 ];
@@ -69,7 +69,7 @@ export class Table {
       return { tr, cells, i };
     });
     this.table.tBodies[0].replaceChildren(...this.rows.map((r) => r.tr));
-    this.sortedAt = 0;
+    this.sortedAt = -Infinity;
   }
 
   draw() {
@@ -79,7 +79,7 @@ export class Table {
       COLUMNS.forEach((c, k) => {
         const cell = r.cells[k];
         text(cell.num, c.show(s, app.services[r.i]));
-        if (c.alarm) attr(cell.num, "class", c.alarm(s) ? "alarm" : null);
+        if (c.alarm) attr(cell.num, "class", c.alarm(s) ? "alarm" : c.zero?.(s) ? "zero" : null);
         if (cell.fill) {
           scale(cell.fill, s.utilisation ?? 0);
           attr(cell.fill, "data-heat", absent(s.utilisation) ? null : s.utilisation >= 0.8 ? "2" : s.utilisation >= 0.6 ? "1" : "0");

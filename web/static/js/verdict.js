@@ -25,6 +25,7 @@ export function verdict(store) {
   attr(mode, "data-mode", now.mode ?? null);
   attr(mode, "title", MODES[now.mode] ?? null);
   text($("manager"), now.manager ? `manager ${now.manager}` : "");
+  document.body.classList.toggle("waiting", !now.services);
   const bad = objectives(app, now);
   costs(store);
   load(now);
@@ -43,11 +44,11 @@ function objectives(app, now) {
   const worst = (bad.length ? bad : seen).toSorted((a, b) => ratio(b) - ratio(a))[0];
   const near = worst && !absent(worst.at_objective_ms) ? `${worst.name}: p${worst.objective.percentile} ${ms(worst.at_objective_ms)} of ${ms(worst.objective.latency_ms)}` : "";
   if (!now.at) cell("v-ok", "Waiting", "no snapshot has come yet", "wait");
-  else if (now.stale) cell("v-ok", "No telemetry", `nothing observed for ${duration(now.silent_s)}; numbers below are older`, "warn");
+  else if (now.stale) cell("v-ok", "No telemetry", `nothing observed for ${duration(now.silent_s)}; the charts hold what was seen before`, "warn");
   else if (!judged.length) cell("v-ok", "No objectives", "the application file states none", "wait");
   else if (bad.length) cell("v-ok", `${bad.length} of ${judged.length} missed`, near, "bad");
   else if (judged.some((e) => e.status === "waiting")) cell("v-ok", "Not judged yet", "too few requests so far", "wait");
-  else cell("v-ok", "All met", near ? `nearest to its bound: ${near}` : "", "ok");
+  else cell("v-ok", "All met", near ? `nearest its bound: ${near}` : "", "ok");
   return bad.length;
 }
 
@@ -89,7 +90,8 @@ function lastChange(store) {
     return cell("v-act", "None", when);
   }
   const { head, why } = describe(d, store.app);
-  const ago = now.at ? `${duration((now.at - (d.last ?? d.at)) / 1000)} ago. ` : "";
+  const s = (now.at - (d.last ?? d.at)) / 1000;
+  const ago = !now.at ? "" : s < 1.5 ? "Just now. " : `${duration(s)} ago. `;
   cell("v-act", head, ago + why, d.error ? "warn" : null);
 }
 
