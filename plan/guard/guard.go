@@ -34,9 +34,7 @@ type Manager struct {
 	c               Config
 	inner, baseline foresail.Manager
 	name            string
-
-	innerTurn, baselineTurn plan.Timer
-	state                   state
+	state           state
 }
 
 // state is what the guard remembers, as it is kept over a restart.
@@ -48,6 +46,8 @@ type state struct {
 	Why      string    // the newest fault
 	Good     int       // good answers of the inner manager in a row, while fallen
 	Services []memory  // by ServiceID
+
+	InnerTurn, BaselineTurn plan.Timer
 }
 
 // New guards inner; baseline takes its place when inner fails. They must not be the same manager. Every fault of c is
@@ -103,7 +103,7 @@ func (g *Manager) Decide(h *foresail.History) (*foresail.Plan, error) {
 	d := g.begin(h)
 	silent := last.Stale
 	fault := g.telemetry(d)
-	asked := g.innerTurn.Due(d.now, g.inner.Needs().Every)
+	asked := g.state.InnerTurn.Due(d.now, g.inner.Needs().Every)
 	var p *foresail.Plan
 	if asked {
 		var err error
@@ -118,7 +118,7 @@ func (g *Manager) Decide(h *foresail.History) (*foresail.Plan, error) {
 	if back {
 		d.notes = append(d.notes, fmt.Sprintf("%s is back after %d good answers", g.inner.Name(), g.c.Return))
 	}
-	baseline := g.baselineTurn.Due(d.now, g.baseline.Needs().Every)
+	baseline := g.state.BaselineTurn.Due(d.now, g.baseline.Needs().Every)
 	var q *foresail.Plan
 	var baseErr error
 	if baseline || fell {
@@ -153,7 +153,7 @@ func (g *Manager) begin(h *foresail.History) *decision {
 		g.state.Services = append(g.state.Services, memory{})
 	}
 	every := g.Needs().Every
-	for _, t := range []*plan.Timer{&g.innerTurn, &g.baselineTurn} {
+	for _, t := range []*plan.Timer{&g.state.InnerTurn, &g.state.BaselineTurn} {
 		if t.Last.IsZero() {
 			t.Last = d.now.Add(-every) // the loop has waited that long since the first snapshot
 		}

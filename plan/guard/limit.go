@@ -137,13 +137,13 @@ func (g *Manager) allowed(d *decision, id foresail.ServiceID, base, to foresail.
 		did = append(did, act{"guard/bounds", bound, "the application's bounds allow no more and no less"})
 	}
 	if to.Cores() > base.Cores() {
-		if hi, a := g.most(d, id, base); to.Cores() > hi {
+		if hi, a := g.most(d, id, base); to.Cores() > hi+rounding {
 			to = lower(base, to, hi)
 			did = append(did, a)
 		}
 	}
 	if to.Cores() < base.Cores() {
-		if lo, a := g.least(d, id, base, hold); to.Cores() < lo {
+		if lo, a := g.least(d, id, base, hold); to.Cores() < lo-rounding {
 			to = raise(base, to, lo)
 			did = append(did, a)
 		}
@@ -250,6 +250,9 @@ func (g *Manager) memory(d *decision, id foresail.ServiceID, base, to foresail.A
 	return to.Memory, did
 }
 
+// rounding is what two totals may differ by and still be the same.
+const rounding = 1e-6
+
 // lower brings a raise down to hi cores, at least what there is: first the replicas, towards what there is, then the CPU
 // of each. A raise never becomes a cut.
 func lower(base, to foresail.Allocation, hi float64) foresail.Allocation {
@@ -277,12 +280,12 @@ func raise(base, to foresail.Allocation, lo float64) foresail.Allocation {
 		to.Replicas = max(int(n), to.Replicas)
 	}
 	switch n := float64(max(to.Replicas, 1)); {
-	case to.Cores() < lo:
+	case to.Cores() < lo-rounding:
 		to.CPU = plan.MilliUp(lo / n)
 	case to.Cores() > base.Cores():
 		to.CPU = plan.Milli(base.Cores() / n)
 	}
-	if c := to.Cores(); c < lo || c > base.Cores() || lo >= base.Cores() {
+	if c := to.Cores(); c < lo-rounding || c > base.Cores()+rounding || lo >= base.Cores() {
 		to.Replicas, to.CPU = base.Replicas, base.CPU
 	}
 	return to
