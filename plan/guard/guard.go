@@ -95,22 +95,28 @@ const freshness = time.Second
 
 // Decide asks the managers whose turn it is, chooses whose answer counts and moves it into what is allowed. It never
 // panics and never errs: what went wrong is in Plan.Fallback.
-func (g *Manager) Decide(h *foresail.History) (*foresail.Plan, error) {
+func (g *Manager) Decide(h *foresail.History) (p *foresail.Plan, err error) {
 	last := h.Last()
 	if last == nil {
 		return nil, nil
 	}
+	defer func() {
+		if v := recover(); v != nil { // of the guard's own, or of a Needs
+			p = &foresail.Plan{At: h.Now(), Manager: g.name, Fallback: fmt.Sprintf("%s: panic: %v, so everything is kept", g.name, v)}
+			err = nil
+		}
+	}()
 	d := g.begin(h)
 	silent := last.Stale
 	fault := g.telemetry(d)
 	asked := g.state.InnerTurn.Due(d.now, g.inner.Needs().Every)
-	var p *foresail.Plan
+	var ours *foresail.Plan
 	if asked {
-		var err error
-		if p, err = g.ask(g.inner, h); err != nil {
-			g.rebuild(err)
+		var bad error
+		if ours, bad = g.ask(g.inner, h); bad != nil {
+			g.rebuild(bad)
 			if fault == "" {
-				fault = err.Error()
+				fault = bad.Error()
 			}
 		}
 	}
@@ -125,9 +131,9 @@ func (g *Manager) Decide(h *foresail.History) (*foresail.Plan, error) {
 		q, baseErr = g.ask(g.baseline, h)
 	}
 	if !g.state.Fallen {
-		out := g.limit(d, p, g.inner.Name(), false)
-		if p != nil {
-			out.Fallback = p.Fallback // of a wrapper inside
+		out := g.limit(d, ours, g.inner.Name(), false)
+		if ours != nil {
+			out.Fallback = ours.Fallback // of a wrapper inside
 		}
 		return d.finish(out), nil
 	}

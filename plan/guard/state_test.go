@@ -123,3 +123,80 @@ func TestARestartChangesNoDecision(t *testing.T) {
 		t.Error("the run has no fallback")
 	}
 }
+
+// needy panics when it is asked what it needs, once it was built.
+type needy struct {
+	*fake
+	built bool
+}
+
+func (m *needy) Needs() foresail.Needs {
+	if m.built {
+		panic("needs")
+	}
+	return m.fake.Needs()
+}
+
+func TestAPanicOutsideDecideKeepsEverything(t *testing.T) {
+	m := &needy{fake: each("m", time.Second, quiet)}
+	g := wrap(t, m, each("base", time.Second, quiet), guard.Config{})
+	h := (&plantest.Cluster{Application: plantest.App(1)}).Filled(g.Needs(), time.Second)
+	m.built = true
+	if p, err := g.Decide(h); err != nil || p.Fallback != "guard(m): panic: needs, so everything is kept" || len(p.Changes) != 0 {
+		t.Errorf("%+v, %v", p, err)
+	}
+}
+
+// FuzzRestore gives the guard any state: it is refused or harmless.
+func FuzzRestore(f *testing.F) {
+	app := plantest.App(2)
+	build := func() *guard.Manager {
+		base, err := hpa.New(app, hpa.Config{})
+		if err != nil {
+			f.Fatal(err)
+		}
+		inner, err := hpa.New(app, hpa.Config{})
+		if err != nil {
+			f.Fatal(err)
+		}
+		g, err := guard.New(inner, base, guard.Config{})
+		if err != nil {
+			f.Fatal(err)
+		}
+		return g
+	}
+	c := &plantest.Cluster{Application: app, Demand: func(foresail.ServiceID, time.Duration) float64 { return 0.9 }}
+	g := build()
+	h := c.Filled(g.Needs(), 40*time.Second)
+	if _, err := g.Decide(h); err != nil {
+		f.Fatal(err)
+	}
+	b, err := g.Save()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b)
+	f.Add([]byte("{}"))
+	f.Add([]byte(`{"Guard":{"Fallen":true,"Good":-1,"Services":[{"Totals":[{"Cores":-5}]},{},{}]},"Inner":"W10=","Baseline":"bnVsbA=="}`))
+	f.Fuzz(func(t *testing.T, state []byte) {
+		g := build()
+		if err := g.Restore(state); err != nil {
+			return
+		}
+		p, err := g.Decide(h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p == nil {
+			return
+		}
+		if strings.HasPrefix(p.Fallback, g.Name()) {
+			t.Fatalf("the guard panicked: %s", p.Fallback)
+		}
+		for _, ch := range p.Changes {
+			if in, bound := app.Services[ch.Service].Bounds.Clamp(ch.To); bound != "" {
+				t.Fatalf("%v leaves the bounds %v", ch.To, in)
+			}
+		}
+	})
+}
