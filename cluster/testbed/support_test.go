@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -112,12 +113,28 @@ func newCluster(t testing.TB, cfg testbed.Config) *testbed.Cluster {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := c.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	runDirs.Store(c, cfg.Dir)
+	t.Cleanup(func() { shut(t, c) })
 	return c
+}
+
+// runDirs holds Config.Dir of each cluster.
+var runDirs sync.Map
+
+// shut closes a cluster. A child process that wrote to its standard error (a panic, a race, a server's complaint) fails
+// the test.
+func shut(t testing.TB, c *testbed.Cluster) {
+	t.Helper()
+	dir, _ := runDirs.Load(c)
+	logs, _ := filepath.Glob(filepath.Join(dir.(string), "foresail-*", "*.log"))
+	for _, l := range logs {
+		if b, err := os.ReadFile(l); err == nil && len(b) > 0 {
+			t.Errorf("%s says: %s", filepath.Base(l), b)
+		}
+	}
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
 }
 
 // watch calls Next until the end, or until done is true of a snapshot.

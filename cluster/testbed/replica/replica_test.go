@@ -113,8 +113,8 @@ func TestBurnUsesWhatIsAsked(t *testing.T) {
 		var wait sync.WaitGroup
 		for range 3 {
 			wait.Go(func() {
-				// What the loop costs beside spinning is less than a tenth, or 100 µs where that is more.
-				if used := burn(d); used < d-near || used > d+max(d/10, 100*time.Microsecond) {
+				// Going from thread to thread between turns, as this test must to look at one clock, costs beside the spinning.
+				if used := burn(d); used < d-near || used > d+max(d/4, time.Millisecond/2) {
 					t.Errorf("burnt %v instead of %v", used, d)
 				}
 			})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,17 +14,27 @@ import (
 
 // exporter notes the size of each batch; a context that is over, or err, fails it.
 type exporter struct {
+	mu      sync.Mutex
 	batches []int
 	err     error
 	ended   int
 }
 
 func (e *exporter) ExportSpans(_ context.Context, spans []sdk.ReadOnlySpan) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	e.batches = append(e.batches, len(spans))
 	return e.err
 }
 
 func (e *exporter) Shutdown(context.Context) error { e.ended++; return nil }
+
+// sent is the batches so far.
+func (e *exporter) sent() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return fmt.Sprint(e.batches)
+}
 
 // emit makes n spans.
 func emit(p *sdk.TracerProvider, n int) {
@@ -42,20 +53,20 @@ func TestBatches(t *testing.T) {
 		time.Sleep(Interval / 2)
 		emit(p, 2)
 		synctest.Wait()
-		if len(e.batches) != 0 {
-			t.Errorf("sent before the interval was over: %v", e.batches)
+		if got := e.sent(); got != "[]" {
+			t.Errorf("sent before the interval was over: %v", got)
 		}
 		time.Sleep(Interval/2 + 1)
 		synctest.Wait()
-		if fmt.Sprint(e.batches) != "[5]" {
-			t.Errorf("after the interval: %v", e.batches)
+		if got := e.sent(); got != "[5]" {
+			t.Errorf("after the interval: %v", got)
 		}
 		time.Sleep(time.Hour) // nothing to send: nothing is
 		emit(p, BatchSize+1)
 		time.Sleep(Interval + 1)
 		synctest.Wait()
-		if want := fmt.Sprint([]int{5, BatchSize, 1}); fmt.Sprint(e.batches) != want {
-			t.Errorf("batches %v, not %v", e.batches, want)
+		if want := fmt.Sprint([]int{5, BatchSize, 1}); e.sent() != want {
+			t.Errorf("batches %v, not %v", e.sent(), want)
 		}
 		if n := b.dropped.Load(); n != 0 {
 			t.Errorf("%d dropped", n)
@@ -78,7 +89,9 @@ func TestLossIsCounted(t *testing.T) {
 		if n := b.dropped.Load(); n != QueueSize+7 {
 			t.Errorf("%d dropped when the receiver refused", n)
 		}
+		e.mu.Lock()
 		e.err = nil
+		e.mu.Unlock()
 		emit(p, 2)
 		for range 2 {
 			if err := b.Shutdown(t.Context()); err != nil {
