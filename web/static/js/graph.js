@@ -111,7 +111,7 @@ export class Graph {
 
   select(i) {
     this.selected = this.selected === i ? null : i;
-    if (this.selected !== null) this.move(i, false);
+    if (this.selected !== null && this.cards) this.move(i, false); // it may not have been drawn yet
     this.mark();
     this.onSelect(this.selected);
   }
@@ -123,7 +123,7 @@ export class Graph {
     const near = new Set([sel]);
     (this.store.now.edges ?? []).forEach((e, i) => {
       const on = e.from === sel || e.to === sel;
-      this.lines[i]?.classList.toggle("on", on);
+      this.lines?.[i]?.classList.toggle("on", on);
       if (on) near.add(e.from).add(e.to);
     });
     this.cards?.forEach((c, i) => {
