@@ -35,7 +35,7 @@ func ExampleRun() {
 	}})
 	fmt.Println(err)
 	// Output:
-	// 12:00:15 2 × 1.00 cores: CPU at 100 % of the request over 15s against a target of 50 %: 1 replicas become 2
-	// 12:00:30 4 × 1.00 cores: CPU at 100 % of the request over 15s against a target of 50 %: 2 replicas become 4
+	// 12:00:15 2 × 1.00 cores: CPU at 100 % of the request over 15s against a target of 50 %: from 1 to 2 replicas
+	// 12:00:30 4 × 1.00 cores: CPU at 100 % of the request over 15s against a target of 50 %: from 2 to 4 replicas
 	// <nil>
 }

@@ -1,6 +1,7 @@
 package guard_test
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"strings"
@@ -266,7 +267,7 @@ func TestNoPlanLeavesWhatIsAllowed(t *testing.T) {
 				}
 				asked[i] = ch.To
 			}
-			_ = c.Apply(nil, p)
+			_ = c.Apply(context.Background(), p)
 		}
 	})
 }

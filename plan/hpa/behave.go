@@ -167,7 +167,7 @@ func (m *Manager) reason(from foresail.Allocation, known bool, v view, o outcome
 		r.Text = fmt.Sprintf("%d replicas are outside the bounds: %d is the nearest inside", from.Replicas, b.replicas)
 		return r
 	}
-	r.Text = fmt.Sprintf("CPU at %.0f %% of the request over %v against a target of %.0f %%: %d replicas become %d",
+	r.Text = fmt.Sprintf("CPU at %.0f %% of the request over %v against a target of %.0f %%: from %d to %d replicas",
 		o.utilisation, m.c.Sync, m.c.Target*100, from.Replicas, b.replicas)
 	if o.why != "" {
 		r.Considered = append(r.Considered, fmt.Sprintf("%s (%d not ready, %d without a metric): the ratio is %.2f",

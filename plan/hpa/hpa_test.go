@@ -81,7 +81,7 @@ func TestOtherServicesAndTheCPUOfAReplicaAreLeftAlone(t *testing.T) {
 	if ch.Service != 1 || ch.To.Replicas != 2 || ch.To.CPU != 0.4 {
 		t.Errorf("%+v", ch)
 	}
-	if want := "CPU at 75 % of the request over 15s against a target of 50 %: 1 replicas become 2"; ch.Reason.Text != want {
+	if want := "CPU at 75 % of the request over 15s against a target of 50 %: from 1 to 2 replicas"; ch.Reason.Text != want {
 		t.Errorf("reason %q, want %q", ch.Reason.Text, want)
 	}
 	if len(ch.Reason.Considered) == 0 {
