@@ -14,7 +14,7 @@ import (
 )
 
 // gRPC hands over a request's bytes as they came: the codec decodes nothing. Export is registered as a stream, although
-// each side sends one message, so that a request waits for its slot before its bytes are read; until then the
+// each side sends one message, so that a request takes its slot before its bytes are read; until then the
 // connection's window bounds what a client can make the receiver hold.
 
 const window = 1 << 20 // bytes in flight per connection

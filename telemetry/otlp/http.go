@@ -159,15 +159,15 @@ func reply(w http.ResponseWriter, kind string, res telemetry.Result) {
 
 // fail answers with a google.rpc.Status in the request's own encoding.
 func fail(w http.ResponseWriter, kind string, f *failure) {
-	text := strings.ToValidUTF8(f.text, "\uFFFD") // it may quote the request
-	s := &spb.Status{Code: int32(f.code), Message: text[:min(len(text), 1000)]}
+	const most = 1000 // bytes; the text may quote the request
+	s := &spb.Status{Code: int32(f.code), Message: strings.ToValidUTF8(f.text[:min(len(f.text), most)], "\uFFFD")}
 	marshal := proto.Marshal
 	if kind == typeJSON {
 		marshal = protojson.Marshal
 	}
 	body, err := marshal(s)
 	if err != nil {
-		body = nil // the text was cut within a letter; without a body the code still tells
+		panic(err) // the text is valid UTF-8, and nothing else can be wrong
 	}
 	w.Header().Set("Content-Type", kind)
 	w.WriteHeader(f.http)

@@ -29,6 +29,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -323,13 +324,13 @@ func TestRefusals(t *testing.T) {
 			t.Errorf("%s: HTTP %d %q, want %d", name, code, b, c.code)
 			continue
 		}
-		if h.Get("Content-Type") == "application/x-protobuf" {
-			var s spb.Status
-			if err := proto.Unmarshal(b, &s); err != nil || codes.Code(s.Code) != c.status || s.Message == "" {
-				t.Errorf("%s: body %q is not a Status of code %s (%v)", name, b, c.status, err)
-			}
-		} else if !strings.Contains(string(b), fmt.Sprintf(`"code":%d`, c.status)) {
-			t.Errorf("%s: body %q does not say code %d", name, b, c.status)
+		unmarshal := proto.Unmarshal
+		if h.Get("Content-Type") == "application/json" {
+			unmarshal = protojson.Unmarshal
+		}
+		var s spb.Status
+		if err := unmarshal(b, &s); err != nil || codes.Code(s.Code) != c.status || s.Message == "" {
+			t.Errorf("%s: body %q is not a Status of code %s (%v)", name, b, c.status, err)
 		}
 	}
 	conn := dial(t, r)
@@ -408,6 +409,39 @@ func TestBusyAndGraceful(t *testing.T) {
 	if err := <-down; err != nil {
 		t.Error(err)
 	}
+}
+
+// A request that does not end is cut off when the time for it is over.
+func TestShutdownDeadline(t *testing.T) {
+	sink := &blocked{make(chan struct{}), make(chan struct{})}
+	r := listen(t, Config{}, sink)
+	conn := dial(t, r)
+	over := make(chan error, 2)
+	go func() {
+		_, err := export(conn, Encode(someSpans(1)))
+		over <- err
+	}()
+	go func() {
+		res, err := http.Post("http://"+r.HTTPAddr()+"/v1/traces", "application/x-protobuf", bytes.NewReader(Encode(someSpans(1))))
+		if err == nil {
+			res.Body.Close()
+		}
+		over <- err
+	}()
+	<-sink.enter
+	<-sink.enter
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := r.Shutdown(ctx); err == nil || !strings.Contains(err.Error(), "gRPC requests were cut off") || !strings.Contains(err.Error(), "HTTP requests were cut off") {
+		t.Errorf("%v", err)
+	}
+	for range 2 {
+		if err := <-over; err == nil {
+			t.Error("a request that was cut off succeeded")
+		}
+	}
+	sink.leave <- struct{}{}
+	sink.leave <- struct{}{}
 }
 
 func TestShutdown(t *testing.T) {
