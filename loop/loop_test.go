@@ -375,6 +375,16 @@ func TestFileKeepsTheOldStateWhenItCannotWrite(t *testing.T) {
 	if err := f.Save([]byte("x")); err == nil {
 		t.Error("saved into a folder that is not there")
 	}
+	taken := filepath.Join(dir, "taken")
+	if err := os.Mkdir(taken, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := loop.File(taken).Save([]byte("x")); err == nil {
+		t.Error("saved over a folder")
+	}
+	if entries, _ := os.ReadDir(dir); len(entries) != 1 {
+		t.Errorf("left behind: %v", entries)
+	}
 }
 
 func TestModesHaveNames(t *testing.T) {

@@ -171,6 +171,16 @@ func TestARaiseThatIsPendingDoesNotAddUp(t *testing.T) {
 	}
 }
 
+func TestNothingIsLoweredWhileARaiseIsPending(t *testing.T) {
+	app := plantest.App(1)
+	m := manager(t, app, autoscale.Config{})
+	c := &plantest.Cluster{Application: app, Delay: time.Minute, Demand: func(foresail.ServiceID, time.Duration) float64 { return 0.05 }}
+	_ = c.Apply(t.Context(), &foresail.Plan{Changes: []foresail.Change{{To: foresail.Allocation{Replicas: 4, CPU: 1}}}})
+	if p, err := m.Decide(c.Filled(m.Needs(), time.Second)); p != nil || err != nil {
+		t.Errorf("%+v, %v", p, err)
+	}
+}
+
 func TestWhatIsNotObservedIsLeftAloneAndSilenceIsAnError(t *testing.T) {
 	app := plantest.App(2)
 	m := manager(t, app, autoscale.Config{})

@@ -122,9 +122,6 @@ func (m *Manager) unready(r *foresail.ReplicaStats, ready, ever bool, parts []*f
 	if r.Started.IsZero() || !r.Started.Add(m.c.Initialisation).After(end) {
 		return !ready && (r.Started.IsZero() || !ever)
 	}
-	if !ready {
-		return true
-	}
 	for _, p := range parts {
 		st := plan.Stats(p, id)
 		if st == nil || len(st.Replicas) == 0 {
