@@ -93,7 +93,7 @@ func (c *Cluster) ask(id foresail.ServiceID, to foresail.Allocation) error {
 func (c *Cluster) limit(s *service, cpu float64, memory int64) error {
 	for _, r := range s.replicas {
 		if r.group != nil {
-			if err := c.limitOne(s, r, cpu, memory); err != nil {
+			if err := c.limitOne(r, cpu, memory); err != nil {
 				return fmt.Errorf("%s: %w", r.name, err)
 			}
 		}
@@ -102,20 +102,24 @@ func (c *Cluster) limit(s *service, cpu float64, memory int64) error {
 	return nil
 }
 
-// limitOne writes one replica's limits. mu is held.
-func (c *Cluster) limitOne(s *service, r *replica, cpu float64, memory int64) error {
-	w, err := r.group.SetCPU(cpu)
-	if err != nil {
-		return err
+// limitOne writes what changes of one replica's limits. mu is held.
+func (c *Cluster) limitOne(r *replica, cpu float64, memory int64) error {
+	if cpu != r.cpu {
+		w, err := r.group.SetCPU(cpu)
+		if err != nil {
+			return err
+		}
+		r.cpu = cpu
+		c.record(r, w.Path, w.Value)
 	}
-	c.record(r, w.Path, w.Value)
-	if memory == s.memory && memory == 0 {
-		return nil
+	if memory != r.memory {
+		w, err := r.group.SetMemory(memory)
+		if err != nil {
+			return err
+		}
+		r.memory = memory
+		c.record(r, w.Path, w.Value)
 	}
-	if w, err = r.group.SetMemory(memory); err != nil {
-		return err
-	}
-	c.record(r, w.Path, w.Value)
 	return nil
 }
 

@@ -49,27 +49,31 @@ func (c *Cluster) Next(ctx context.Context) (*foresail.Snapshot, error) {
 	case err != nil:
 		return nil, io.EOF
 	}
-	measured := c.take()
+	measured, due := c.take()
 	c.last = measured.End.Sub(c.clock.At(0))
 	s := c.cut(c.last)
 	overlay(s, measured)
+	if c.cfg.Observer != nil {
+		c.quiet.judge(s, due)
+	}
 	return s, nil
 }
 
-// take merges the intervals that are due.
-func (c *Cluster) take() *foresail.Snapshot {
+// take merges the intervals that are over; requests is how many were due in them.
+func (c *Cluster) take() (s *foresail.Snapshot, requests float64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	n := 1
 	for n < len(c.samples) && !c.samples[n].End.Add(c.cfg.Lag).After(c.clock.Now()) {
 		n++
 	}
-	due := c.samples[:n]
+	over := c.samples[:n]
 	c.samples = slices.Clone(c.samples[n:])
-	if n == 1 {
-		return due[0]
+	if s = over[0]; n > 1 {
+		s = foresail.Merge(over...)
 	}
-	return foresail.Merge(due...)
+	epoch := c.clock.At(0)
+	return s, c.quiet.due(s.Start.Sub(epoch), s.End.Sub(epoch))
 }
 
 // cut is what the observer saw up to an offset from the epoch; empty and stale where there is no observer.

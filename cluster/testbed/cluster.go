@@ -29,7 +29,8 @@ type Cluster struct {
 	clock     wire.Clock
 	origin    time.Duration  // since the epoch: the first interval's start
 	wait      sync.WaitGroup // the goroutines of this cluster
-	last      time.Duration  // since the epoch: the newest interval's end; 0 before the first; Next's own
+	quiet     quiet
+	last      time.Duration // since the epoch: the newest interval's end; 0 before the first; Next's own
 	logging   sync.Mutex
 	closed    sync.Once
 	closeErr  error
@@ -120,6 +121,7 @@ func (c *Cluster) start(ctx context.Context) error {
 	elapsed := c.clock.Elapsed()
 	wall := c.clock.At(elapsed)
 	c.origin = elapsed + wall.Truncate(c.cfg.Beat).Add(2*c.cfg.Beat).Sub(wall)
+	c.quiet = quiet{load: c.cfg.Load, since: c.origin}
 	c.users.send(wire.ToChild{Begin: &c.origin})
 	c.wait.Go(c.sample)
 	return nil
@@ -163,6 +165,7 @@ func (c *Cluster) SetLoad(l *load.Load) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.users != nil {
+		c.quiet.load, c.quiet.since = l, c.clock.Elapsed()
 		c.users.send(wire.ToChild{Load: l})
 	}
 }

@@ -67,12 +67,9 @@ func TestCgroupInUse(t *testing.T) {
 func TestUsersDie(t *testing.T) {
 	c := newCluster(t, testbed.Config{Blueprint: burner(0.2), Load: rate(5)})
 	merged(t, c, 200*time.Millisecond)
-	users := words(t, filepath.Join(filepath.Dir(groupDir(t, c)), "users", "cgroup.procs"))
-	pid, err := strconv.Atoi(users[0])
+	pid := member(t, filepath.Join(filepath.Dir(groupDir(t, c)), "users"))
+	err := syscall.Kill(pid, syscall.SIGKILL)
 	if err != nil {
-		t.Fatal(err)
-	}
-	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)

@@ -39,6 +39,20 @@ func words(t testing.TB, path string) []string {
 	return strings.Fields(string(b))
 }
 
+// member is the one process in a cgroup.
+func member(t *testing.T, dir string) int {
+	t.Helper()
+	in := words(t, filepath.Join(dir, "cgroup.procs"))
+	if len(in) != 1 {
+		t.Fatalf("%d processes are in %s, not one", len(in), dir)
+	}
+	pid, err := strconv.Atoi(in[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pid
+}
+
 // stat is one counter of a cgroup's cpu.stat.
 func stat(t *testing.T, dir, name string) int {
 	t.Helper()
@@ -54,9 +68,9 @@ func stat(t *testing.T, dir, name string) int {
 }
 
 // processCPU is what the kernel has accounted to a process, apart from any cgroup.
-func processCPU(t *testing.T, pid string) time.Duration {
+func processCPU(t *testing.T, pid int) time.Duration {
 	t.Helper()
-	f := words(t, fmt.Sprintf("/proc/%s/stat", pid))
+	f := words(t, fmt.Sprintf("/proc/%d/stat", pid))
 	user, _ := strconv.Atoi(f[13])
 	system, _ := strconv.Atoi(f[14])
 	return time.Duration(user+system) * time.Second / 100 // USER_HZ is 100 on every Linux that Go runs on
@@ -68,7 +82,7 @@ func TestQuotaLimits(t *testing.T) {
 	c := newCluster(t, testbed.Config{Blueprint: burner(0.2), Load: rate(30), Seed: 2})
 	merged(t, c, time.Second) // the queue fills
 	dir := groupDir(t, c)
-	pid := words(t, filepath.Join(dir, "cgroup.procs"))[0]
+	pid := member(t, dir)
 	start, cpuBefore, throttledBefore := time.Now(), processCPU(t, pid), stat(t, dir, "nr_throttled")
 	sentBefore := c.Summary().Endpoints[0]
 

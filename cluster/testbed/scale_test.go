@@ -89,8 +89,7 @@ func TestKilledReplicaIsReplaced(t *testing.T) {
 			dir = filepath.Dir(w.Path)
 		}
 	}
-	pid, _ := strconv.Atoi(words(t, filepath.Join(dir, "cgroup.procs"))[0])
-	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+	if err := syscall.Kill(member(t, dir), syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
 	sawLoss, held := false, true

@@ -54,6 +54,8 @@ type replica struct {
 	address string
 	asked   time.Time    // steady time at which it was asked for
 	since   time.Time    // steady time at which it became ready
+	cpu     float64      // the quota written; 0: none yet
+	memory  int64        // the limit written; 0: none yet
 	seen    cgroup.Stats // as the last snapshot told
 }
 
@@ -205,7 +207,7 @@ func (c *Cluster) enclose(s *service, r *replica) (cgroup.Group, error) {
 		return nil, err
 	}
 	r.group = group
-	return group, c.limitOne(s, r, s.cpu, s.memory)
+	return group, c.limitOne(r, s.cpu, s.memory)
 }
 
 // boot is what a replica is told to be.
