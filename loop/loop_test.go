@@ -397,3 +397,25 @@ func TestModesHaveNames(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestJoinedEventsAreToldInTurn(t *testing.T) {
+	a, b := &record{}, &record{}
+	joined := loop.Join(a.events(), loop.Events{}, b.events())
+	joined.Observed(nil, nil) // nobody listens
+	joined.Decided(loop.Decision{At: epoch})
+	joined.Missing(foresail.SignalCPU)
+	joined.Trouble(errors.New("full"))
+	for _, r := range []*record{a, b} {
+		r.want(t, "0s decided: 0 changes, applied false, err <nil>", "missing cpu", "trouble: full")
+	}
+}
+
+func TestModesAreTextInFiles(t *testing.T) {
+	var m loop.Mode
+	if err := m.UnmarshalText([]byte("recommend")); err != nil || m != loop.Recommend {
+		t.Errorf("%v %v", m, err)
+	}
+	if err := m.UnmarshalText([]byte("")); err == nil {
+		t.Error("no mode was accepted")
+	}
+}

@@ -333,6 +333,28 @@ func TestANewGeneration(t *testing.T) {
 		"2s s1 to 2 × 1.00 cores by new | note: m is back after 1 good answers", "3s -")
 }
 
+// What the cluster can't give is named by the loop before the first decision, and the guard falls back in that decision.
+func TestASignalThatTheClusterCannotGive(t *testing.T) {
+	m := each("m", time.Second, always(ask(2, 1)))
+	m.needs.Required |= foresail.SignalLatency
+	g := wrap(t, m, each("base", time.Second, always(ask(3, 1))), guard.Config{})
+	c := &plantest.Cluster{Application: plantest.App(1), Until: 5 * time.Second}
+	var lines []string
+	err := loop.Run(context.Background(), c, g, loop.Options{Mode: loop.Auto, Events: loop.Events{
+		Missing: func(s foresail.Signals) { lines = append(lines, fmt.Sprintf("%v missing %v", c.Now(), s)) },
+		Decided: func(d loop.Decision) {
+			if d.Applied {
+				lines = append(lines, fmt.Sprintf("%v %s", c.Now(), describe(d.Plan)))
+			}
+		},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want(t, lines, "1s missing latency",
+		"1s s0 to 3 × 1.00 cores by test | fallback: m: signals that m requires are missing: latency; base decides since 12:00:01")
+}
+
 func TestTheFallbackOfAWrapperInsideIsHandedOn(t *testing.T) {
 	g := wrap(t, each("m", time.Second, always(&foresail.Plan{Fallback: "the wrapper's own"})), each("base", time.Second, quiet), guard.Config{})
 	want(t, play(t, &plantest.Cluster{Application: plantest.App(1), Until: time.Second}, g), "1s fallback: the wrapper's own")
