@@ -100,28 +100,28 @@ type Result struct {
 // Stats count what an Assembler did since it was made. Each span that was received is in exactly one of Assembled,
 // Outside, Duplicate and the fields of Dropped, but for spans in Waiting; Dropped.Orphan is of spans that had waited.
 type Stats struct {
-	Received  uint64 // spans
-	Assembled uint64 // taken: counted as a request, or remembered as part of one
-	Outside   uint64 // of services that are not the application's
-	Duplicate uint64 // seen before
-	Waiting   uint64 // now waiting for their parent to know what they are
-	Late      uint64 // requests that ended in a beat that had been cut
-	Skewed    uint64 // of those assembled, shifted because the sender's clock was off
-	Inverted  uint64 // of those assembled, ended before they started: taken as having no duration
-	Weighed   uint64 // of those assembled, stood for more than the largest weight allowed
-	Folded    uint64 // of those assembled, counted under the replica "other"
-	Forgotten uint64 // remembered spans that had to go before their time; a duplicate of one counts again
-	CallsLost uint64 // calls whose caller stayed unknown, came too late or was one pair too many
-	Dropped   Dropped
+	Received  uint64  `json:"received"`   // spans
+	Assembled uint64  `json:"assembled"`  // taken: counted as a request, or remembered as part of one
+	Outside   uint64  `json:"outside"`    // of services that are not the application's
+	Duplicate uint64  `json:"duplicate"`  // seen before
+	Waiting   uint64  `json:"waiting"`    // now waiting for their parent to know what they are
+	Late      uint64  `json:"late"`       // requests that ended in a beat that had been cut
+	Skewed    uint64  `json:"skewed"`     // of those assembled, shifted because the sender's clock was off
+	Inverted  uint64  `json:"inverted"`   // of those assembled, ended before they started: taken as having no duration
+	Weighed   uint64  `json:"weighed"`    // of those assembled, stood for more than the largest weight allowed
+	Folded    uint64  `json:"folded"`     // of those assembled, counted under the replica "other"
+	Forgotten uint64  `json:"forgotten"`  // remembered spans that had to go before their time; a duplicate of one counts again
+	CallsLost uint64  `json:"calls_lost"` // calls whose caller stayed unknown, came too late or was one pair too many
+	Dropped   Dropped `json:"dropped"`
 }
 
 // Dropped counts spans that don't count, by reason.
 type Dropped struct {
-	Malformed uint64 // without trace, id or times
-	TooLate   uint64 // for a beat that is final
-	Ahead     uint64 // ends too far in the future
-	Limit     uint64 // a bound of Options was reached
-	Orphan    uint64 // of unknown kind, and the parent never came
+	Malformed uint64 `json:"malformed"` // without trace, id or times
+	TooLate   uint64 `json:"too_late"`  // for a beat that is final
+	Ahead     uint64 `json:"ahead"`     // ends too far in the future
+	Limit     uint64 `json:"limit"`     // a bound of Options was reached
+	Orphan    uint64 `json:"orphan"`    // of unknown kind, and the parent never came
 }
 
 // Total is the sum over all reasons.

@@ -35,9 +35,9 @@ const (
 
 // Stats tell what was read.
 type Stats struct {
-	Traces   int
-	Spans    int
-	Inferred int // of the spans, had no kind
+	Traces   int `json:"traces"`
+	Spans    int `json:"spans"`
+	Inferred int `json:"inferred"` // of the spans, had no kind
 }
 
 // Read reads a Jaeger export and hands each trace's spans to each, which owns them. It stops at the first error; one in

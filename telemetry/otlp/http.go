@@ -135,11 +135,40 @@ var (
 
 // protoOf turns a JSON request into the protobuf form, so that both are scanned by the same code.
 func protoOf(b []byte) ([]byte, error) {
+	if tooDeep(b) {
+		return nil, errDepth
+	}
 	req := ptraceotlp.NewExportRequest()
 	if err := req.UnmarshalJSON(b); err != nil {
 		return nil, err
 	}
 	return req.MarshalProto()
+}
+
+// maxBrackets is more than JSON has open at once where values nest up to maxDepth.
+const maxBrackets = 256
+
+// tooDeep tells whether JSON has more brackets open at once than a value may nest. The decoder has no such limit, and
+// would grow its stack with the request.
+func tooDeep(b []byte) bool {
+	open, quoted := 0, false
+	for i := 0; i < len(b); i++ {
+		switch c := b[i]; {
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+			if c == '\\' {
+				i++
+			}
+		case c == '{' || c == '[':
+			if open++; open > maxBrackets {
+				return true
+			}
+		case c == '}' || c == ']':
+			open--
+		}
+	}
+	return false
 }
 
 func reply(w http.ResponseWriter, kind string, res telemetry.Result) {

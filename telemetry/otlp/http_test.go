@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -101,5 +103,34 @@ func TestNoAmplification(t *testing.T) {
 	b, err := s.scan(message(1, message(2, spans)))
 	if err != nil || b.Malformed != 1<<20 || len(b.Senders) != 0 || cap(s.records) > 16 {
 		t.Errorf("%v, %d malformed, %d records", err, b.Malformed, cap(s.records))
+	}
+}
+
+// JSON values may nest as deeply as protobuf ones. Deeper ones are refused without a deep stack.
+func TestDeepJSON(t *testing.T) {
+	nested := func(depth int, value string) string {
+		return `{"resourceSpans":[{"resource":{"attributes":[{"key":"k","value":` + strings.Repeat(`{"arrayValue":{"values":[`, depth) +
+			value + strings.Repeat(`]}}`, depth) + `}]}}]}`
+	}
+	s := &scanner{}
+	for depth, good := range map[int]bool{1: true, 49: true, 50: false, 80: false} {
+		b, err := protoOf([]byte(nested(depth, `{"stringValue":"`+strings.Repeat(`[{\"\\`, 500)+`"}`)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.scan(b); (err == nil) != good {
+			t.Errorf("%d deep: %v", depth, err)
+		}
+	}
+	body := nested(150_000, "{}")
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, err := protoOf([]byte(body))
+	runtime.ReadMemStats(&after)
+	if err == nil {
+		t.Error("it was accepted")
+	}
+	if grown := int64(after.StackSys) - int64(before.StackSys); grown > 16<<20 {
+		t.Errorf("the stack grew by %d MiB", grown>>20)
 	}
 }

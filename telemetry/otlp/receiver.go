@@ -94,10 +94,10 @@ type Receiver struct {
 
 // Stats count requests since Listen.
 type Stats struct {
-	Requests  uint64 // taken, by either protocol
-	Malformed uint64 // refused because of their bytes, their type or their size
-	Busy      uint64 // told to come again
-	Bytes     uint64 // of requests taken, decompressed
+	Requests  uint64 `json:"requests"`  // taken, by either protocol
+	Malformed uint64 `json:"malformed"` // refused because of their bytes, their type or their size
+	Busy      uint64 `json:"busy"`      // told to come again
+	Bytes     uint64 `json:"bytes"`     // of requests taken, decompressed
 }
 
 type counters struct{ requests, malformed, busy, bytes atomic.Uint64 }
