@@ -32,7 +32,6 @@ type bedConfig struct {
 	seed       uint64
 	duration   time.Duration
 	grpc, http string // where spans are received; http may be empty
-	logs       func(string)
 }
 
 // startBed receives spans and starts the processes that send them.
