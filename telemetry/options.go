@@ -98,7 +98,8 @@ type Result struct {
 }
 
 // Stats count what an Assembler did since it was made. Each span that was received is in exactly one of Assembled,
-// Outside, Duplicate and the fields of Dropped, but for spans in Waiting; Dropped.Orphan is of spans that had waited.
+// Outside, Duplicate and the fields of Dropped, but for spans in Waiting. A
+// request that was assembled, and was too old by the time of a cut that came late, is also in Dropped.TooLate.
 type Stats struct {
 	Received  uint64  `json:"received"`   // spans
 	Assembled uint64  `json:"assembled"`  // taken: counted as a request, or remembered as part of one
