@@ -82,6 +82,23 @@ func TestUsersDie(t *testing.T) {
 	}
 }
 
+// When the receiver of spans goes away, requests are served as before, and the spans that are lost are counted.
+func TestReceiverGoesAway(t *testing.T) {
+	t.Parallel()
+	r := newReceiver(t)
+	c := newCluster(t, testbed.Config{Blueprint: pair(1), Load: rate(50), Seed: 13, OTLP: r.address})
+	merged(t, c, 300*time.Millisecond)
+	r.server.Stop()
+	dropped := 0.0
+	watch(t, c, 30*time.Second, func(s *foresail.Snapshot) bool {
+		dropped += s.Dropped
+		return dropped >= 50
+	})
+	if e := c.Summary().Endpoints[0]; e.Errors > 0 || e.Ended < 50 || dropped < 50 {
+		t.Errorf("%v spans dropped; the users' figures: %+v", dropped, e)
+	}
+}
+
 // Every fault of a configuration is said at once.
 func TestConfigFaults(t *testing.T) {
 	_, err := testbed.New(t.Context(), testbed.Config{Duration: -1, Beat: time.Millisecond, Outstanding: -1})

@@ -23,6 +23,7 @@ import (
 type receiver struct {
 	ptraceotlp.UnimplementedGRPCServer
 	address string
+	server  *grpc.Server
 	mu      sync.Mutex
 	spans   []foresail.Span
 }
@@ -34,11 +35,11 @@ func newReceiver(t testing.TB) *receiver {
 		t.Fatal(err)
 	}
 	r := &receiver{address: l.Addr().String()}
-	server := grpc.NewServer()
-	ptraceotlp.RegisterGRPCServer(server, r)
+	r.server = grpc.NewServer()
+	ptraceotlp.RegisterGRPCServer(r.server, r)
 	done := make(chan error, 1)
-	go func() { done <- server.Serve(l) }()
-	t.Cleanup(func() { server.Stop(); <-done })
+	go func() { done <- r.server.Serve(l) }()
+	t.Cleanup(func() { r.server.Stop(); <-done })
 	return r
 }
 
