@@ -78,8 +78,6 @@ func (m OrderedMap[V]) Keys() []string {
 // nodeReader is a type that has more than one form in a file.
 type nodeReader interface{ read(at Place) }
 
-var durationType = reflect.TypeFor[time.Duration]()
-
 // decode reads the node at a place into v, under the rules of the field that v is.
 func decode(at Place, v reflect.Value, rules []rule) {
 	n := at.node
