@@ -11,6 +11,7 @@ import (
 	"foresail.dev"
 	"foresail.dev/cluster/testbed"
 	"foresail.dev/cluster/testbed/users"
+	"foresail.dev/cluster/testbed/wire"
 	"foresail.dev/load"
 	"foresail.dev/telemetry"
 	"foresail.dev/telemetry/otlp"
@@ -37,13 +38,16 @@ type bedConfig struct {
 // startBed receives spans and starts the processes that send them.
 func startBed(ctx context.Context, c bedConfig) (*bed, error) {
 	b := &bed{assembler: telemetry.NewAssembler(c.blueprint.App, telemetry.Options{EndpointService: users.Service})}
+	// One steady time for who sends spans and who receives them: setting the machine's clock is then no skew.
+	epoch := wire.NewEpoch()
 	var err error
-	if b.receiver, err = otlp.Listen(otlp.Config{GRPC: c.grpc, HTTP: c.http}, b.assembler); err != nil {
+	b.receiver, err = otlp.Listen(otlp.Config{GRPC: c.grpc, HTTP: c.http, Now: wire.NewClock(epoch).Now}, b.assembler)
+	if err != nil {
 		return nil, err
 	}
 	b.Cluster, err = testbed.New(ctx, testbed.Config{
 		Blueprint: c.blueprint, Load: c.load, Seed: c.seed, Duration: c.duration,
-		Observer: b.assembler, OTLP: b.receiver.GRPCAddr(),
+		Observer: b.assembler, OTLP: b.receiver.GRPCAddr(), Epoch: epoch,
 	})
 	if err != nil {
 		return nil, errors.Join(err, b.stopReceiver())
