@@ -21,6 +21,7 @@ const (
 	Interval  = 100 * time.Millisecond // a batch leaves this long after its first span
 	QueueSize = 16_384                 // spans waiting at most; more are dropped and counted
 	BatchSize = 4_096                  // spans in one request at most
+	Patience  = 2 * time.Second        // for the receiver to take a batch, retries included; then it is dropped and counted
 )
 
 // Provider makes spans and sends them.
@@ -31,7 +32,8 @@ type Provider struct {
 
 // New sends spans of service, replica instance, to the OTLP receiver at address (host:port, gRPC, no TLS).
 func New(ctx context.Context, address, service, instance string) (*Provider, error) {
-	exporter, err := otlptracegrpc.New(ctx, otlptracegrpc.WithEndpoint(address), otlptracegrpc.WithInsecure(), otlptracegrpc.WithTimeout(5*time.Second))
+	exporter, err := otlptracegrpc.New(ctx, otlptracegrpc.WithEndpoint(address), otlptracegrpc.WithInsecure(), otlptracegrpc.WithTimeout(Patience),
+		otlptracegrpc.WithRetry(otlptracegrpc.RetryConfig{Enabled: true, InitialInterval: Interval, MaxInterval: 4 * Interval, MaxElapsedTime: Patience}))
 	if err != nil {
 		return nil, fmt.Errorf("OTLP exporter to %s: %w", address, err)
 	}
