@@ -255,7 +255,7 @@ func TestKeepsAreBounded(t *testing.T) {
 	f, h := page(t, nil)
 	f.seconds(640)
 	for i := range 300 {
-		f.tell(loop.Decision{Mode: loop.Auto, Plan: &foresail.Plan{Note: strings.Repeat("n", i+1)}})
+		f.tell(loop.Decision{Mode: loop.Auto, Plan: &foresail.Plan{Fallback: strings.Repeat("n", i+1)}})
 	}
 	_, now := state(t, h)
 	if n := len(list(now, "points")); n != 600 {

@@ -146,7 +146,9 @@ func (b *tab) wait(expr string) {
 			return
 		}
 	}
-	b.T.Fatal("never true: ", expr)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.T.Fatal("never true: ", expr, "; the page complained: ", b.faults)
 }
 
 // serve starts a server on a free port, or the given address, and returns its URL.

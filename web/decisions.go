@@ -57,6 +57,7 @@ func (l *decisionLog) add(d loop.Decision, app *foresail.App, seq uint64) bool {
 	}
 	if n := len(l.decisions); n > 0 && l.decisions[n-1].same(rec) {
 		again := *l.decisions[n-1] // the old one may have been handed out
+		again.Note = rec.Note
 		again.Repeated++
 		again.Last, again.seq = rec.At, seq
 		l.decisions[n-1] = &again
@@ -114,8 +115,17 @@ func (c *changeView) move() float64 {
 	return math.Abs(c.To.Cores() - c.From.Cores())
 }
 
-// same reports whether two decisions ask for the same under the same circumstances. Their figures may differ.
+// noteOnly reports that a decision tells nothing but a note.
+func (d *decision) noteOnly() bool {
+	return len(d.Changes) == 0 && d.Error == "" && d.Fallback == "" && d.Ended == ""
+}
+
+// same reports whether two decisions ask for the same under the same circumstances. Their figures may differ, and so
+// may notes that stand alone: a guard writes another with each decision.
 func (d *decision) same(e *decision) bool {
+	if d.noteOnly() && e.noteOnly() {
+		return d.Mode == e.Mode && d.Manager == e.Manager
+	}
 	return d.Mode == e.Mode && d.Manager == e.Manager && d.Applied == e.Applied && d.Error == e.Error && d.Note == e.Note &&
 		d.Fallback == e.Fallback && d.Ended == e.Ended && d.More == e.More &&
 		slices.EqualFunc(d.Changes, e.Changes, func(a, b changeView) bool { return a.Service == b.Service && a.To.Equal(b.To) })

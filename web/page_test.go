@@ -258,7 +258,7 @@ func TestNothingOverflows(t *testing.T) {
 	for _, v := range []view{{w: 390, h: 844, phone: true}, {w: 320, h: 700, phone: true}, {w: 768, h: 1024}, {w: 1440, h: 900}, {w: 2560, h: 1440}} {
 		b.size(v.w, v.h, v.phone)
 		b.open(url)
-		eval[any](b, `document.querySelectorAll("#services tbody button")[2].click(), document.querySelector("#inspect").scrollIntoView({block: "end"}), document.querySelectorAll("details").forEach((d) => (d.open = true))`)
+		eval[any](b, `document.querySelectorAll("#services tbody button")[2].click(), document.querySelectorAll("details").forEach((d) => (d.open = true)), document.querySelector("#inspect").scrollIntoView({block: "end"})`)
 		b.wait(`document.querySelector("#inspect h3") !== null`)
 		b.wait(`document.querySelectorAll("#graph .node").length === 36`)
 		if w := eval[int64](b, `Math.max(document.documentElement.scrollWidth, document.body.scrollWidth)`); w > v.w {
@@ -323,7 +323,7 @@ func TestHostileNamesAreText(t *testing.T) {
 	f.seconds(1)
 	b.open(url)
 	b.wait(`document.querySelectorAll("#graph .node").length === 36`)
-	eval[any](b, `document.querySelector("#services tbody button[data-i='0']").click(), document.querySelector("#inspect").scrollIntoView({block: "end"}), document.querySelectorAll("details").forEach((d) => (d.open = true))`)
+	eval[any](b, `document.querySelector("#services tbody button[data-i='0']").click(), document.querySelectorAll("details").forEach((d) => (d.open = true)), document.querySelector("#inspect").scrollIntoView({block: "end"})`)
 	b.wait(`document.querySelector("#inspect h3") !== null`)
 	if eval[bool](b, `window.hit === 1 || document.querySelectorAll("main img, main script").length > 0`) {
 		t.Error("a name became markup")
@@ -354,4 +354,35 @@ func TestHiddenPageDrawsNothing(t *testing.T) {
 	eval[any](b, `delete document.hidden, document.dispatchEvent(new Event("visibilitychange"))`)
 	b.wait(`document.querySelector("#graph .nums").textContent !== "` + before + `"`)
 	b.clean()
+}
+
+// The layers of the graph go from callers to callees, left to right, cycles and services that nobody calls included.
+func TestGraphIsLaidOutByCallDepth(t *testing.T) {
+	b := browser(t)
+	_, url := serve(t, web.Config{App: newFeeder().app})
+	b.open(url)
+	got := eval[string](b, `import("/js/layout.js").then(({ layout }) => { globalThis.got = (n, edges, roots) => layout(n, edges, roots, 900).cards.map((c) => c.layer).join(); return "ready"; }), "asked"`)
+	if got != "asked" {
+		t.Fatal(got)
+	}
+	b.wait(`typeof globalThis.got === "function"`)
+	for _, c := range []struct{ call, want, why string }{
+		{`got(3, [[0, 1], [1, 2], [0, 2]], [0])`, "0,1,2", "a callee is right of all its callers"},
+		{`got(3, [[0, 1], [1, 2], [2, 0]], [0])`, "0,1,2", "a cycle is broken at its entry"},
+		{`got(2, [[0, 0], [0, 1]], [0])`, "0,1", "a call to itself moves nothing"},
+		{`got(4, [[0, 1]], [0])`, "0,1,0,1", "what nobody calls goes where there is room"},
+		{`got(4, [], [0])`, "0,1,0,1", "without calls the services stand in a square"},
+		{`got(0, [], [])`, "", "no services, no cards"},
+		{`got(1, [], [0])`, "0", "one service"},
+	} {
+		if got := eval[string](b, c.call); got != c.want {
+			t.Errorf("%s: layers %s, want %s: %s", c.call, got, c.want, c.why)
+		}
+	}
+	// A graph of a thousand services doesn't hold the page up.
+	if ms := eval[float64](b, `(() => { const e = []; for (let i = 1; i < 1000; i++) e.push([Math.floor(i / 3), i], [Math.floor(i / 5), i]); const t = performance.now(); got(1000, e, [0]); return performance.now() - t; })()`); ms > 4000 {
+		t.Errorf("a thousand services take %.0f ms", ms)
+	} else {
+		t.Logf("a thousand services take %.0f ms", ms)
+	}
 }

@@ -70,6 +70,12 @@ func TestScreenshots(t *testing.T) {
 		"stale": func(f *feeder) web.Config { f.seconds(120); f.silent = true; f.seconds(9); return web.Config{} },
 	}
 	b := browser(t)
+	if url := os.Getenv("FORESAIL_SCREENSHOT_URL"); url != "" { // a page that is served already
+		for _, v := range views {
+			v.shoot(t, b, url, filepath.Join(dir, "live-"+v.name))
+		}
+		return
+	}
 	only := os.Getenv("FORESAIL_SCREENSHOT_STATE")
 	for name, prepare := range states {
 		if only != "" && name != only {
@@ -82,8 +88,7 @@ func TestScreenshots(t *testing.T) {
 		cfg.App, cfg.Manager, cfg.Mode = f.app, "guard(hpa)", orElse(cfg.Mode, "auto")
 		s, url := serve(t, cfg)
 		feed.replay(s.Events())
-		for _, v := range []view{{"1440-light", 1440, 900, "light", false, false}, {"1440-dark", 1440, 900, "dark", false, true},
-			{"2560-light", 2560, 1440, "light", false, false}, {"390-light", 390, 844, "light", true, false}} {
+		for _, v := range views {
 			if v.w == 2560 && name != "normal" && name != "violation" {
 				continue
 			}
@@ -101,6 +106,9 @@ type view struct {
 	phone  bool
 	pick   bool // a service is selected
 }
+
+var views = []view{{"1440-light", 1440, 900, "light", false, false}, {"1440-dark", 1440, 900, "dark", false, true},
+	{"2560-light", 2560, 1440, "light", false, false}, {"390-light", 390, 844, "light", true, false}}
 
 // shoot takes the first screen and the whole page.
 func (v view) shoot(t *testing.T, b *tab, url, path string) {

@@ -150,6 +150,19 @@ function series(store, get) {
 
 const newest = (data) => (data.length ? data[data.length - 1][1] : null);
 
+// busiest are the endpoints that get a line of their own: all of a few, else the five with most requests. They are
+// chosen twice, at first and from ten seconds on, so that lines don't change their colours.
+function busiest(s) {
+  const n = s.app.endpoints.length, phase = s.points.length >= 10;
+  if (n <= 6) return Array.from({ length: n }, (_, i) => i);
+  if (s.busy?.app !== s.app || s.busy.phase !== phase) {
+    const total = (i) => s.points.reduce((t, pt) => t + (pt.endpoints?.[i]?.r ?? 0), 0);
+    const order = s.app.endpoints.map((_, i) => [total(i), i]).sort((a, b) => b[0] - a[0] || a[1] - b[1]);
+    s.busy = { app: s.app, phase, list: order.slice(0, 5).map((x) => x[1]) };
+  }
+  return s.busy.list;
+}
+
 export function charts(store) {
   const line = (name, get, more) => {
     const data = series(store, get);
@@ -173,6 +186,12 @@ export function charts(store) {
     { name: "application file", data: [[-s.keep, s.file], [0, s.file]], now: s.file, color: p.muted, dash: "dotted", z: 1, title: "What the application file asks for" },
   ];
   const replicas = (s, p) => [line("ready", (pt) => pt.ready, { color: p.blue, step: true, area: true, width: 2 })];
-  const load = (s, p) => s.app.endpoints.slice(0, 6).map((e, i) => line(e.name, (pt) => pt.endpoints?.[i]?.r, { color: p.series[i] }));
+  const load = (s, p) => {
+    const shown = busiest(s), lines = shown.map((i, k) => line(s.app.endpoints[i].name, (pt) => pt.endpoints?.[i]?.r, { color: p.series[k] }));
+    const rest = s.app.endpoints.map((_, i) => i).filter((i) => !shown.includes(i));
+    const sum = (pt) => rest.reduce((t, i) => (absent(pt.endpoints?.[i]?.r) ? t : (t ?? 0) + pt.endpoints[i].r), null);
+    if (rest.length) lines.push(line(`${rest.length} others`, sum, { color: p.series[5], title: rest.map((i) => s.app.endpoints[i].name).join(", ") }));
+    return lines;
+  };
   return [new Chart("c1", store, latency, ms), new Chart("c2", store, cpu, (v) => cores(v)), new Chart("c3", store, replicas, whole), new Chart("c4", store, load, count)];
 }

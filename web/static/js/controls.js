@@ -6,7 +6,7 @@ export class Controls {
   constructor(store) {
     this.store = store;
     this.level = $("level");
-    this.touched = 0;
+    this.touched = -Infinity;
     this.level.addEventListener("input", () => this.later({ level: Number(this.level.value) }));
     $("spike").addEventListener("click", () => this.post({ spike: true }));
     $("shape").addEventListener("change", (e) => this.post({ shape: e.target.value }));

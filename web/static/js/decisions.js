@@ -8,7 +8,7 @@ const name = (app, id) => app.services[id]?.name ?? `service ${id}`;
 
 // describe puts a decision into a heading and a sentence.
 export function describe(d, app) {
-  const would = d.mode === "recommend" ? "would: " : "";
+  const would = d.mode === "recommend" ? "would set " : "";
   const c = d.changes[0];
   if (c) {
     const more = d.changes.length - 1 + (d.more ?? 0);
@@ -34,16 +34,30 @@ export class Decisions {
     const used = new Map();
     for (const d of shown) {
       const key = `${this.store.instance}/${app.generation}/${d.id}/${d.repeated ?? 0}`;
-      used.set(key, this.items.get(key) ?? item(d, app));
+      let li = this.items.get(key);
+      if (!li) {
+        li = item(d, app);
+        li.decision = d.id;
+        this.reopen(li);
+      }
+      used.set(key, li);
     }
     if ([...used.keys()].join() !== [...this.items.keys()].join()) {
       this.keep(used);
       this.items = used;
     }
     const empty = this.list.querySelector(".empty");
-    if (!shown.length && !empty) this.list.append(el("li", { class: "empty", textContent: now.mode === "observe" ? "Nothing is decided in this mode." : "No change has been needed yet. Each one appears here with its reason." }));
+    const none = now.mode === "observe" ? "Nothing is decided in this mode." : !now.decided ? "No decision yet. Each one that tells something appears here with its reason." : "No change has been needed yet. Each one appears here with its reason.";
+    if (!shown.length && !empty) this.list.append(el("li", { class: "empty", textContent: none }));
+    else if (!shown.length) text(empty, none);
     else if (shown.length) empty?.remove();
     text($("dec-count"), now.decided ? `${now.decided} decisions, ${decisions.length} with something to tell` : "");
+  }
+
+  // reopen keeps open what a person opened in a decision that comes again with a new count.
+  reopen(li) {
+    const old = [...this.items.values()].find((o) => o.decision === li.decision)?.querySelectorAll("details") ?? [];
+    li.querySelectorAll("details").forEach((d, i) => (d.open = old[i]?.open ?? false));
   }
 
   // keep puts the items in order and touches only those that came or went, so that focus and open details stay.
@@ -67,7 +81,8 @@ function item(d, app) {
   if (d.took_ms !== undefined) meta.push(`took ${ms(d.took_ms)}`);
   li.append(el("time", { textContent: clock(d.at), dateTime: new Date(d.at).toISOString(), title: new Date(d.at).toISOString() + (meta.length ? "; " + meta.join(", ") : "") }));
   const body = el("div", {});
-  if (!d.changes.length) body.append(el("p", { class: "what", textContent: head }), el("p", { class: "why", textContent: why }));
+  const noted = !d.changes.length && head === "Note";
+  if (!d.changes.length && !noted) body.append(el("p", { class: "what", textContent: head }), el("p", { class: "why", textContent: why }));
   for (const c of d.changes.slice(0, CHANGES)) body.append(change(c, d, app));
   const rest = d.changes.slice(CHANGES);
   if (rest.length) {
@@ -79,13 +94,20 @@ function item(d, app) {
   if (d.changes.length && d.fallback) notes.push(`Fallback: ${d.fallback}`);
   if (d.changes.length && d.fallback_ended) notes.push(`Fallback ended: ${d.fallback_ended}`);
   if (d.changes.length && d.error) notes.push(`Failed: ${d.error}`);
-  if (d.changes.length && d.note) notes.push(d.note);
   if (d.held) notes.push(`${d.held} ${d.held === 1 ? "service" : "services"} weighed and kept.`);
-  if (d.repeated) notes.push(`Decided again ${d.repeated}×, last at ${clock(d.last)}.`);
+  if (d.repeated && !noted) notes.push(`Decided again ${d.repeated}×, last at ${clock(d.last)}.`);
   if (d.mode === "auto" && d.changes.length && !d.applied && !d.error) notes.push("Not applied.");
+  if (d.note) body.append(note(d.note, noted ? "Nothing changed: " : ""));
   if (notes.length) body.append(el("p", { class: "muted small", textContent: notes.join(" ") }));
   li.append(body);
   return li;
+}
+
+// note is what the manager adds. A guard writes a clause for each service that it kept back: a long one folds.
+function note(s, head) {
+  const clauses = s.split("; ");
+  if (clauses.length === 1 && s.length < 140) return el("p", { class: "why", textContent: head + s });
+  return el("details", { class: "considered" }, el("summary", { textContent: head ? `${head}${clauses.length} ${clauses.length === 1 ? "note" : "notes"}` : `Notes (${clauses.length})` }), el("ul", {}, ...clauses.map((c) => el("li", { textContent: c }))));
 }
 
 function change(c, d, app) {
@@ -93,7 +115,7 @@ function change(c, d, app) {
   const down = c.from && c.to.replicas * c.to.cpu < c.from.replicas * c.from.cpu;
   const p = el("div", { class: "change" }, el("p", { class: "what" },
     el("span", { class: "arrow " + (up ? "up" : down ? "down" : ""), textContent: up ? "▲" : down ? "▼" : "•", title: up ? "more" : down ? "less" : "" }),
-    el("b", { textContent: (d.mode === "recommend" ? "would: " : "") + name(app, c.service) }), el("span", { textContent: " " + move(c.from, c.to) })));
+    el("b", { textContent: (d.mode === "recommend" ? "would set " : "") + name(app, c.service) }), el("span", { textContent: " " + move(c.from, c.to) })));
   p.append(el("p", { class: "why", textContent: c.reason.text }), ...extras(c.reason));
   return p;
 }

@@ -19,6 +19,7 @@ export function count(v) {
 // ms without its unit, for columns that name it.
 export function msBare(v) {
   if (absent(v)) return NONE;
+  if (v > 0 && v < 0.095) return v < 0.005 ? "<0.01" : v.toFixed(2);
   return fixed(v, v < 9.95 ? 1 : 0);
 }
 
@@ -31,6 +32,7 @@ export function ms(v) {
 
 export function cores(v) {
   if (absent(v)) return NONE;
+  if (v > 0 && v < 0.005) return "<0.01";
   return fixed(v, Math.abs(v) < 9.95 ? 2 : 1);
 }
 
@@ -63,7 +65,7 @@ export function move(from, to) {
   if (!from) return allocation(to);
   const parts = [];
   if (from.replicas !== to.replicas) parts.push(`${from.replicas} → ${to.replicas} replicas`);
-  if (Math.abs(from.cpu - to.cpu) >= 0.0005) parts.push(`${from.cpu.toFixed(2)} → ${to.cpu.toFixed(2)} cores each`);
+  if (Math.abs(from.cpu - to.cpu) >= 0.0005) parts.push(`${from.cpu.toFixed(2)} → ${to.cpu.toFixed(2)} cores${to.replicas > 1 ? " each" : ""}`);
   if ((from.memory ?? 0) !== (to.memory ?? 0)) parts.push(`${mib(from.memory)} → ${mib(to.memory)} each`);
   const names = new Set([...Object.keys(from.settings ?? {}), ...Object.keys(to.settings ?? {})]);
   for (const n of names) {

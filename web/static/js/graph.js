@@ -41,9 +41,9 @@ export class Graph {
     const l = (this.plan = layout(app.services.length, edges.map((e) => [e.from, e.to]), roots, this.width, innerHeight > 1200 ? 16 : 8));
     this.tight = tightest(app, edges);
     const had = this.root.contains(document.activeElement);
-    this.root.setAttribute("viewBox", `0 0 ${l.width} ${l.height}`);
+    this.root.setAttribute("viewBox", `0 -1 ${l.width} ${l.height + 2}`);
     this.root.setAttribute("width", l.width);
-    this.root.setAttribute("height", l.height);
+    this.root.setAttribute("height", l.height + 2);
     this.lines = edges.map((e, i) => {
       const p = svg("path", { class: "edge", d: l.paths[i], "data-i": i }, svg("title", {}));
       return p;

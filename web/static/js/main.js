@@ -77,7 +77,7 @@ function take(u) {
     // Until a person picks one, the chart shows the endpoint that is worst off when the page opens.
     store.endpoint = worst(u.endpoints);
     $("endpoint").value = store.endpoint;
-    store.picked = true;
+    store.picked = u.endpoints.some((e) => e.windows > 0);
   }
   verdict(store);
   announce(store);
@@ -86,7 +86,7 @@ function take(u) {
 }
 
 function worst(endpoints) {
-  const of = (e, i) => (store.app.endpoints[i].objective && e.at_objective_ms !== undefined ? e.at_objective_ms / store.app.endpoints[i].objective.latency_ms : -1);
+  const of = (e, i) => (store.app.endpoints[i].objective && e.windows > 0 && e.at_objective_ms !== undefined ? e.at_objective_ms / store.app.endpoints[i].objective.latency_ms : -1);
   return endpoints.reduce((best, e, i) => (of(e, i) > of(endpoints[best], best) ? i : best), 0);
 }
 

@@ -39,7 +39,8 @@ export function verdict(store) {
 function objectives(app, now) {
   const judged = (now.endpoints ?? []).map((e, i) => ({ ...e, ...app.endpoints[i] })).filter((e) => e.objective);
   const bad = judged.filter((e) => e.status === "violated");
-  const seen = judged.filter((e) => !absent(e.at_objective_ms));
+  const met = judged.filter((e) => e.status === "met").length;
+  const seen = judged.filter((e) => e.windows > 0 && !absent(e.at_objective_ms));
   const ratio = (e) => e.at_objective_ms / e.objective.latency_ms;
   const worst = (bad.length ? bad : seen).toSorted((a, b) => ratio(b) - ratio(a))[0];
   const near = worst && !absent(worst.at_objective_ms) ? `${worst.name}: p${worst.objective.percentile} ${ms(worst.at_objective_ms)} of ${ms(worst.objective.latency_ms)}` : "";
@@ -47,8 +48,8 @@ function objectives(app, now) {
   else if (now.stale) cell("v-ok", "No telemetry", `nothing observed for ${duration(now.silent_s)}; the charts hold what was seen before`, "warn");
   else if (!judged.length) cell("v-ok", "No objectives", "the application file states none", "wait");
   else if (bad.length) cell("v-ok", `${bad.length} of ${judged.length} missed`, near, "bad");
-  else if (judged.some((e) => e.status === "waiting")) cell("v-ok", "Not judged yet", "too few requests so far", "wait");
-  else cell("v-ok", "All met", near ? `nearest its bound: ${near}` : "", "ok");
+  else if (met === 0) cell("v-ok", "Not judged yet", "too few requests so far", "wait");
+  else cell("v-ok", met === judged.length ? "All met" : "None missed", (met < judged.length ? `${met} of ${judged.length} judged, the rest have too few requests · ` : "") + (near ? `nearest its bound: ${near}` : ""), "ok");
   return bad.length;
 }
 
