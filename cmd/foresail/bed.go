@@ -33,6 +33,7 @@ type bedConfig struct {
 	seed       uint64
 	duration   time.Duration
 	grpc, http string // where spans are received; http may be empty
+	log        io.Writer
 }
 
 // startBed receives spans and starts the processes that send them.
@@ -47,7 +48,7 @@ func startBed(ctx context.Context, c bedConfig) (*bed, error) {
 	}
 	b.Cluster, err = testbed.New(ctx, testbed.Config{
 		Blueprint: c.blueprint, Load: c.load, Seed: c.seed, Duration: c.duration,
-		Observer: b.assembler, OTLP: b.receiver.GRPCAddr(), Epoch: epoch,
+		Observer: b.assembler, OTLP: b.receiver.GRPCAddr(), Epoch: epoch, Log: c.log,
 	})
 	if err != nil {
 		return nil, errors.Join(err, b.stopReceiver())

@@ -36,7 +36,7 @@ Runs until it is stopped (Ctrl-C) or the duration is over, then prints a summary
 			if err != nil {
 				return err
 			}
-			b, err := startBed(c.Context(), bedConfig{blueprint: blueprint, load: l, seed: seed, duration: duration, grpc: otlpAddr})
+			b, err := startBed(c.Context(), bedConfig{blueprint: blueprint, load: l, seed: seed, duration: duration, grpc: otlpAddr, log: c.ErrOrStderr()})
 			if err != nil {
 				return err
 			}
