@@ -3,9 +3,9 @@ import { $, el, whenVisible } from "./dom.js";
 import { absent, cores, count, ms, whole } from "./format.js";
 import { palette } from "./theme.js";
 
-// EVERY is the least time in ms between two drawings of a chart: in ten minutes on 600 pixels a second is a pixel, so
-// each other one is enough, and it halves what the page costs.
-const EVERY = 1900;
+// A chart is drawn anew when it has moved by STEP pixels, at most once a second and at least each three: in ten minutes on
+// 600 pixels a second is one pixel, and drawing each would be most of what the page costs.
+const STEP = 3;
 
 let echarts = null;
 export const loadCharts = async () => (echarts = await import("/vendor/echarts/echarts.esm.min.mjs"));
@@ -21,6 +21,7 @@ class Chart {
     this.changed = whenVisible(this.box, () => this.draw());
     this.width = 0; // known from the observer: asking for it would force a layout
     this.drawn = -Infinity;
+    this.every = 0;
     new ResizeObserver((es) => {
       this.width = es[0].contentRect.width;
       if (this.width) this.chart?.resize();
@@ -44,7 +45,7 @@ class Chart {
 
   draw() {
     const points = this.store.points;
-    if (!echarts || !points.length || !this.width || performance.now() - this.drawn < EVERY) return;
+    if (!echarts || !points.length || !this.width || performance.now() - this.drawn < this.every) return;
     this.drawn = performance.now();
     const p = palette();
     const lines = this.lines(this.store, p);
@@ -55,6 +56,7 @@ class Chart {
     }
     const end = points[points.length - 1].t;
     const span = Math.min(Math.max(60, (end - points[0].t) / 1000), this.store.keep);
+    this.every = Math.min(Math.max((STEP * span) / this.width, 1), 3) * 1000 - 100;
     const high = Math.max(...lines.map((l) => Math.max(l.atLeast ?? 0, top(l.data))));
     const option = this.frame(p, span, lines, nice(high * 1.03));
     // Lines that came or went need the option anew; otherwise only data is replaced.
