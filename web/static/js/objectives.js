@@ -1,6 +1,6 @@
 // Objectives: for each endpoint whether it is met, how near its bound it is, and what is left of its error budget.
 import { $, attr, el, scale, text, whenVisible } from "./dom.js";
-import { absent, count, duration, ms, msBare, percent } from "./format.js";
+import { absent, count, duration, ms, msBare, percent, recovering } from "./format.js";
 
 const WORD = { met: "met", violated: "missed", waiting: "not judged yet", silent: "not judged: no telemetry", none: "no objective" };
 const SIGN = { met: "✓", violated: "✕", waiting: "…", silent: "?", none: "–" };
@@ -63,7 +63,7 @@ export class Objectives {
       text(r.now, o ? `p${o.percentile} ${e.at_objective_ms < 1000 ? msBare(e.at_objective_ms) : ms(e.at_objective_ms)} of ${ms(o.latency_ms)}` : `p99 ${ms(e.p99_ms)}`);
       const failed = e.errors_s ? `, ${count(e.errors_s)} failed/s` : "";
       const missed = status === "violated" && e.violated_since;
-      text(r.rate, missed ? `missed for ${duration((now.at - e.violated_since) / 1000)}${failed}` : `${count(e.requests_s)} requests/s${failed}`);
+      text(r.rate, missed ? `${recovering(e, o) ? "recovering, missed" : "missed"} for ${duration((now.at - e.violated_since) / 1000)}${failed}` : `${count(e.requests_s)} requests/s${failed}`);
       if (o) scale(r.fill, absent(e.at_objective_ms) ? 0 : e.at_objective_ms / o.latency_ms);
       text(r.budget, budget(e));
       attr(r.budget, "title", e.windows ? `${e.violated} of ${e.windows} windows missed the objective, in ${e.episodes} ${e.episodes === 1 ? "episode" : "episodes"}` : null);

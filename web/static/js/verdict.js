@@ -1,7 +1,7 @@
 // The first line of the page: is it all right, what does it cost, what was done last and why. Also the banners, and what
 // a screen reader is told.
 import { $, attr, el, text } from "./dom.js";
-import { absent, cores, count, duration, ms, percent } from "./format.js";
+import { absent, cores, count, duration, ms, percent, recovering } from "./format.js";
 import { describe } from "./decisions.js";
 
 const MODES = {
@@ -47,6 +47,7 @@ function objectives(app, now) {
   if (!now.at) cell("v-ok", "Waiting", "no snapshot has come yet", "wait");
   else if (now.stale) cell("v-ok", "No telemetry", `nothing observed for ${duration(now.silent_s)}; the charts hold what was seen before`, "warn");
   else if (!judged.length) cell("v-ok", "No objectives", "the application file states none", "wait");
+  else if (bad.length && bad.every((e) => recovering(e, e.objective))) cell("v-ok", `${bad.length} of ${judged.length} recovering`, `${near} again; met after five good windows`, "warn");
   else if (bad.length) cell("v-ok", `${bad.length} of ${judged.length} missed`, near, "bad");
   else if (met === 0) cell("v-ok", "Not judged yet", "too few requests so far", "wait");
   else cell("v-ok", met === judged.length ? "All met" : "None missed", (met < judged.length ? `${met} of ${judged.length} judged, the rest have too few requests · ` : "") + (near ? `nearest its bound: ${near}` : ""), "ok");
