@@ -5,10 +5,10 @@
 //	GET  /api/v1/state   the whole current state: an update with everything kept (ten minutes, 200 decisions)
 //	GET  /api/v1/stream  server-sent events: one "state" event, then an "update" at most once a second
 //	POST /api/v1/load    changes the load; only where there are Controls (the demo)
-//	GET  /api/v1/healthz 200 that the server is up; what the loop does is in the state
+//	GET  /api/v1/healthz ok, stale (telemetry is silent) or waiting (no snapshot yet), always 200
 //
 // Every update carries a number that only grows, and what changed since the one before it, so a client that reconnects
-// starts over from a whole state. What was not observed is absent from objects and null in lists, never zero. Rates,
+// starts over from a whole state. What was not observed is absent, never zero. Rates,
 // latencies and CPU are over the last five seconds (Recent) unless a name says otherwise; instants are milliseconds
 // since 1970 (*_at, t), latencies milliseconds (*_ms), CPU cores, memory bytes.
 //
