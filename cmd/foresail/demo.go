@@ -69,6 +69,6 @@ func newDemo() *cobra.Command {
 	fl.DurationVar(&duration, "duration", 0, "stop after this time; 0: run until stopped")
 	fl.Uint64Var(&seed, "seed", 1, "seed of everything that is drawn")
 	fl.BoolVar(&asJSON, "json", false, "print the result as JSON when it ends")
-	flags.register(fl, "autoscale-opt")
+	flags.register(fl, "autoscale-cons")
 	return c
 }
