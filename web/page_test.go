@@ -3,7 +3,6 @@ package web_test
 import (
 	"context"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -13,28 +12,6 @@ import (
 	"foresail.dev"
 	"foresail.dev/web"
 )
-
-// play beats in real time until the test ends or stop is called.
-func play(t testing.TB, f *feeder) (stop func()) {
-	quit, done := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(done)
-		tick := time.NewTicker(foresail.Beat)
-		defer tick.Stop()
-		for {
-			select {
-			case <-quit:
-				return
-			case <-tick.C:
-				f.beat()
-			}
-		}
-	}()
-	var once sync.Once
-	stop = func() { once.Do(func() { close(quit); <-done }) }
-	t.Cleanup(stop)
-	return stop
-}
 
 func TestPageShowsAndStreams(t *testing.T) {
 	b := browser(t)
