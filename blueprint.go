@@ -39,6 +39,9 @@ type ServiceBlueprint struct {
 type Operation struct {
 	Name  string
 	Steps []Step
+	// Request and Response are the mean bytes of the message that asks for it and of its answer; 0: not known. An
+	// operation that fails or is refused answers with next to nothing.
+	Request, Response int64
 }
 
 // Step is own work, or calls made in parallel; when it has both, the work comes first. The next step starts when the

@@ -87,8 +87,15 @@ type traits struct {
 	ColdFactor *float64       `yaml:"cold_factor" rule:"min=1,max=100"`
 	BaseMemory *Bytes         `yaml:"base_memory" rule:"max=16TiB"`
 	patience
+	messages
 	Assumed assumed `yaml:"assumed"`
 	Note    string  `yaml:"note"`
+}
+
+// messages are the mean sizes of what asks for an operation and of its answer.
+type messages struct {
+	Request  *Bytes `yaml:"request" rule:"min=1B,max=64MiB"`
+	Response *Bytes `yaml:"response" rule:"min=1B,max=64MiB"`
 }
 
 type patience struct {
@@ -140,16 +147,19 @@ type operation struct {
 	Steps   []step
 	single  bool // written without a list
 	Assumed assumed
+	messages
 }
 
 func (o *operation) read(at Place) {
 	var long struct {
-		Steps   []step  `yaml:"steps" rule:"required"`
+		Steps []step `yaml:"steps" rule:"required"`
+		messages
 		Assumed assumed `yaml:"assumed"`
 		Note    string  `yaml:"note"`
 	}
 	var short struct {
 		step
+		messages
 		Assumed assumed `yaml:"assumed"`
 		Note    string  `yaml:"note"`
 	}
@@ -161,10 +171,10 @@ func (o *operation) read(at Place) {
 	case at.node.Kind == yaml.MappingNode && !hasKey(at.node, "steps"):
 		decodeStruct(at, reflect.ValueOf(&short).Elem())
 		short.step.Check(at)
-		o.Steps, o.single, o.Assumed = []step{short.step}, true, short.Assumed
+		o.Steps, o.single, o.Assumed, o.messages = []step{short.step}, true, short.Assumed, short.messages
 	default:
 		decode(at, reflect.ValueOf(&long).Elem(), nil)
-		o.Steps, o.Assumed = long.Steps, long.Assumed
+		o.Steps, o.Assumed, o.messages = long.Steps, long.Assumed, long.messages
 	}
 }
 
@@ -190,7 +200,7 @@ func (s *step) read(at Place) {
 // Check refuses a step that does nothing, and bytes that no disk time moves.
 func (s *step) Check(at Place) {
 	keys := len(at.node.Content) / 2
-	for _, k := range []string{"assumed", "note"} {
+	for _, k := range []string{"assumed", "note", "request", "response"} {
 		if hasKey(at.node, k) {
 			keys--
 		}

@@ -27,13 +27,15 @@ defaults:
   timeout: 1s
   retries: 1
   backoff: 10ms
+  request: 256B
   initial: {replicas: 2, cpu: 0.5, memory: 64MiB}
   bounds: {replicas: 1..4, cpu: 0.1..2, memory: 32MiB..1GiB}
 kinds:
   cache:
     workers: 1
     assumed: true
-    operations: {get: 50us, set: 60us}
+    response: 1KiB
+    operations: {get: {cpu: 50us, request: 32B}, set: 60us, drop: {cpu: 10us, request: 16B, response: 4B}}
 services:
   web:
     initial: {settings: {threads: 4}}
@@ -51,6 +53,8 @@ services:
                 miss: [stock.list, cache.set]
               - {to: stock.count, repeat: 3, timeout: 100ms, retries: 0, backoff: 0s}
           - {calls: [{to: stock.note, async: true}]}
+        request: 2KiB
+        response: 64MiB
         assumed: [steps]
   stock:
     workers: 3
@@ -58,7 +62,7 @@ services:
       list: {io: {mean: 5ms, shape: exponential}, read: 4KiB, write: 1kB}
       count: {cpu: {mean: 1ms, shape: constant}}
       note: {calls: [{to: web.refresh, probability: 0.1}]}
-  cache: {kind: cache, operations: {set: 70us}}
+  cache: {kind: cache, request: 64B, operations: {set: {cpu: 70us, response: 8B}}}
   web2:
     initial: {replicas: 1, cpu: 0.25}
     operations: {refresh: 1ms}
@@ -110,8 +114,15 @@ func TestEveryFieldReachesTheBlueprint(t *testing.T) {
 	equal("disk", stock.Operations[0].Steps[0].Work, foresail.Demand{IO: foresail.Dist{Shape: foresail.Exponential, Mean: .005, CV: 1}, Read: 4096, Write: 1000})
 	equal("a constant", stock.Operations[1].Steps[0].Work.CPU, foresail.Dist{Shape: foresail.Constant, Mean: .001})
 	equal("an operation of the kind, and one of the service", cache.Operations, []foresail.Operation{
-		{Name: "get", Steps: []foresail.Step{{Work: foresail.Demand{CPU: lognormal(50e-6, DefaultCV)}}}},
-		{Name: "set", Steps: []foresail.Step{{Work: foresail.Demand{CPU: lognormal(70e-6, DefaultCV)}}}}})
+		{Name: "get", Steps: []foresail.Step{{Work: foresail.Demand{CPU: lognormal(50e-6, DefaultCV)}}}, Request: 64, Response: 1024},
+		{Name: "set", Steps: []foresail.Step{{Work: foresail.Demand{CPU: lognormal(70e-6, DefaultCV)}}}, Request: 64, Response: 8},
+		{Name: "drop", Steps: []foresail.Step{{Work: foresail.Demand{CPU: lognormal(10e-6, DefaultCV)}}}, Request: 64, Response: 4}})
+	sizes := func(service, op int) [2]int64 {
+		o := bp.Services[service].Operations[op]
+		return [2]int64{o.Request, o.Response}
+	}
+	equal("an operation's own messages", sizes(0, 0), [2]int64{2 << 10, 64 << 20})
+	equal("the default's request, and no answer", sizes(1, 0), [2]int64{256, 0})
 	equal("the endpoint", bp.App.Endpoints[0].Operation, "home")
 	equal("its objective", *bp.App.Endpoints[0].Objective, foresail.Objective{Percentile: 99, Latency: 200 * time.Millisecond, Window: 2 * time.Second, MinRequests: 50})
 	equal("its users", bp.Timeouts[0], foresail.Patience{Timeout: 3 * time.Second, Retries: 2, Backoff: 5 * time.Millisecond})
@@ -168,6 +179,10 @@ func TestBadApps(t *testing.T) {
 		{"base_memory: 16MiB", "base_memory: 33MiB", "web:", `services.web.base_memory: a replica needs 34603008 bytes when idle, but may be given as few as 33554432`},
 		{"retries: 1", "retries: 101", "101", `defaults.retries: is 101, must be at most 100`},
 		{"backoff: 10ms", "backoff: {}", "backoff: {", `defaults.backoff: is a mapping, must be a duration like 20ms`},
+		{"request: 256B", "request: 0", "0", `defaults.request: is 0, must be at least 1B`},
+		{"request: 256B", "request: lots", "lots", `defaults.request: "lots" is not a size; write it like 256MiB`},
+		{"response: 1KiB", "response: 65MiB", "65MiB", `kinds.cache.response: is 65MiB, must be at most 64MiB`},
+		{"request: 64B", "request: 1.5B", "1.5B", `services.cache.request: "1.5B" is not a whole number of bytes`},
 		{"replicas: 2,", "replicas: 0,", "0", `defaults.initial.replicas: is 0, must be at least 1`},
 		{"replicas: 2,", "replicas: 5,", "initial: {settings: {threads: 4", `services.web.initial.replicas: is 5, outside its bounds 1..4`},
 		{"cpu: 0.5,", "cpu: 2.5,", "initial: {settings: {threads: 4", `services.web.initial.cpu: is 2.5, outside its bounds 0.1..2`},
@@ -216,6 +231,11 @@ func TestBadApps(t *testing.T) {
 		{"timeout: 100ms", "timeout: 100", "100", `services.web.operations.home.steps[2].calls[1].timeout: "100" has no unit; write it like 100ms or 100s`},
 		{"async: true", "async: yes", "yes", `services.web.operations.home.steps[3].calls[0].async: is "yes", must be true or false`},
 		{"assumed: [steps]", "assumed: [stepps]", "stepps", `services.web.operations.home.assumed[0]: "stepps" is not a field here; did you mean "steps"?`},
+		{"request: 2KiB", "request: -1", "-1", `services.web.operations.home.request: is -1, a size must not be negative`},
+		{"response: 64MiB", "response: {}", "response: {", `services.web.operations.home.response: is a mapping, must be a single value`},
+		{"response: 64MiB", "answer: 1B", "answer: 1B", `services.web.operations.home.answer: is not a known field; known: assumed, note, request, response, steps`},
+		{"{cpu: 70us, response: 8B}", "{request: 1KiB, response: 8B}", "set: {request", `services.cache.operations.set: does nothing; give it cpu, io, memory or calls`},
+		{"response: 4B", "response: 64MiB1", "64MiB1", `kinds.cache.operations.drop.response: "64MiB1" is not a size; write it like 256MiB`},
 		{"write: 1kB", "write: 1.5B", "1.5B", `services.stock.operations.list.write: "1.5B" is not a whole number of bytes`},
 		{"refresh: 1ms", "' refresh': 1ms", "' refresh': 1ms", `services.web2.operations." refresh": " refresh" is not an operation's name: up to 128 printable characters, no space at the ends`},
 
@@ -271,11 +291,11 @@ func TestAllFaultsAtOnce(t *testing.T) {
 		"50%", "150%", "stock.count", "stock.cuont", "entry: web.home", "entry: wob.home", "latency: 200ms", "latency: fast").Replace(whole)))
 	want := []string{
 		`s.yaml:6:3: defaults.worker: is not a known field; did you mean "workers"?`,
-		`s.yaml:17:33: defaults.bounds.cpu: is 2..0.1, but the least must not exceed the most`,
-		`s.yaml:35:30: services.web.operations.home.steps[2].calls[0].probability: is 150%, must lie within 0..1`,
-		`s.yaml:38:22: services.web.operations.home.steps[2].calls[1].to: service stock has no operation "cuont"; did you mean "count"?`,
-		`s.yaml:52:17: endpoints.home.entry: "wob" is not a service in this file; did you mean "web"?`,
-		`s.yaml:54:35: objectives.home.latency: "fast" is not a duration; write it like 250us, 20ms, 1m30s or 7d`,
+		`s.yaml:18:33: defaults.bounds.cpu: is 2..0.1, but the least must not exceed the most`,
+		`s.yaml:37:30: services.web.operations.home.steps[2].calls[0].probability: is 150%, must lie within 0..1`,
+		`s.yaml:40:22: services.web.operations.home.steps[2].calls[1].to: service stock has no operation "cuont"; did you mean "count"?`,
+		`s.yaml:56:17: endpoints.home.entry: "wob" is not a service in this file; did you mean "web"?`,
+		`s.yaml:58:35: objectives.home.latency: "fast" is not a duration; write it like 250us, 20ms, 1m30s or 7d`,
 	}
 	if got := strings.Split(err.Error(), "\n"); !slices.Equal(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", err, strings.Join(want, "\n"))
@@ -381,8 +401,8 @@ func invariants(bp *foresail.Blueprint) error {
 			return fmt.Errorf("%+v", s)
 		}
 		for _, op := range s.Operations {
-			if op.Name == "" {
-				return errors.New("operation without a name")
+			if op.Name == "" || op.Request < 0 || op.Request > 64<<20 || op.Response < 0 || op.Response > 64<<20 {
+				return fmt.Errorf("operation %q, messages of %d and %d bytes", op.Name, op.Request, op.Response)
 			}
 			steps(op.Steps)
 		}

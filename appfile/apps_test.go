@@ -1,6 +1,7 @@
 package appfile
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -144,10 +145,55 @@ func TestInventedDemandsAreMarked(t *testing.T) {
 		}
 		for _, s := range f.Services {
 			for _, op := range s.Value.Operations {
-				marked := s.Value.Assumed.All || op.Value.Assumed.All || len(op.Value.Assumed.Fields) > 0
+				of := slices.DeleteFunc(slices.Clone(op.Value.Assumed.Fields), func(f string) bool { return f == "request" || f == "response" })
+				marked := s.Value.Assumed.All || op.Value.Assumed.All || len(of) > 0
 				if full := s.Key + "." + op.Key; marked == traced[full] && name == "social-network" || name == "hotel-reservation" && !marked {
 					t.Errorf("%s: %s is marked assumed: %v", name, full, marked)
 				}
+			}
+		}
+	}
+}
+
+// The sizes of all messages of the built-in applications are known, so that their network is observed; and as no source
+// gives any, each is marked as assumed.
+func TestMessageSizesAreKnownAndMarked(t *testing.T) {
+	for _, name := range BuiltIn() {
+		bp, err := ReadApp(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, s := range bp.Services {
+			for _, op := range s.Operations {
+				if op.Request == 0 || op.Response == 0 {
+					t.Errorf("%s: %s.%s: messages of %d and %d bytes", name, bp.App.Services[i].Name, op.Name, op.Request, op.Response)
+				}
+			}
+		}
+		data, err := apps.Files.ReadFile(name + ".yaml")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var f appFile
+		if err := Decode(name, data, &f); err != nil {
+			t.Fatal(err)
+		}
+		marked := func(where string, m messages, marks ...assumed) {
+			for field, size := range map[string]*Bytes{"request": m.Request, "response": m.Response} {
+				if size != nil && !slices.ContainsFunc(marks, func(a assumed) bool { return a.All || slices.Contains(a.Fields, field) }) {
+					t.Errorf("%s: %s.%s is not marked as assumed", name, where, field)
+				}
+			}
+		}
+		for _, part := range []string{"defaults", "kinds"} { // as a whole
+			if !slices.Contains(f.Assumed.Fields, part) {
+				t.Errorf("%s: %s are not marked as assumed", name, part)
+			}
+		}
+		for _, s := range f.Services {
+			marked(s.Key, s.Value.messages, s.Value.Assumed)
+			for _, op := range s.Value.Operations {
+				marked(s.Key+"."+op.Key, op.Value.messages, s.Value.Assumed, op.Value.Assumed)
 			}
 		}
 	}

@@ -76,7 +76,7 @@ func (b *builder) declare(i int) {
 }
 
 // first is the value of the first layer that has one.
-func first[T any](otherwise T, layers []*traits, get func(*traits) *T) T {
+func first[T, L any](otherwise T, layers []*L, get func(*L) *T) T {
 	for _, l := range layers {
 		if v := get(l); v != nil {
 			return *v
@@ -104,7 +104,9 @@ func (b *builder) service(i int) {
 		Retries: first(0, layers, func(t *traits) *int { return t.Retries }),
 		Backoff: first(0, layers, func(t *traits) *time.Duration { return t.Backoff }),
 	}
-	fill := func(ops OrderedMap[operation], at Place) {
+	// An operation's message sizes are those of the first layer that gives any: itself, then what its own layer says of
+	// all operations, then the layers beneath; but a service has its say before the operations of its kind.
+	fill := func(ops OrderedMap[operation], at Place, over, under []*messages) {
 		for j := range ops {
 			op, opAt := &ops[j], at.At("operations", ops[j].Key)
 			checkName(opAt.Key(), "an operation's", op.Key)
@@ -117,11 +119,16 @@ func (b *builder) service(i int) {
 				}
 				out = append(out, b.step(&op.Value.Steps[n], calls, stepAt))
 			}
-			bp.Operations[b.ops[i][op.Key]] = foresail.Operation{Name: op.Key, Steps: out}
+			sizes := slices.Concat(over, []*messages{&op.Value.messages}, under)
+			bp.Operations[b.ops[i][op.Key]] = foresail.Operation{Name: op.Key, Steps: out,
+				Request:  int64(first(0, sizes, func(m *messages) *Bytes { return m.Request })),
+				Response: int64(first(0, sizes, func(m *messages) *Bytes { return m.Response })),
+			}
 		}
 	}
-	fill(k.Operations, b.at.At("kinds", s.Kind))
-	fill(s.Operations, at)
+	own, kinds, all := &s.messages, &k.messages, &b.file.Defaults.messages
+	fill(k.Operations, b.at.At("kinds", s.Kind), []*messages{own}, []*messages{kinds, all})
+	fill(s.Operations, at, nil, []*messages{own, kinds, all})
 	initial, limits := b.allocation(layers, at)
 	if limits.MinMemory >= 1<<20 && bp.BaseMemory > limits.MinMemory {
 		at.At("base_memory").Faultf("a replica needs %d bytes when idle, but may be given as few as %d", bp.BaseMemory, limits.MinMemory)
