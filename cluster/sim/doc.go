@@ -49,8 +49,15 @@
 // refused or dropped; its errors those that failed, were refused or dropped. Latency is from arrival to answer of those
 // that were worked on. An edge counts a call when its caller has its answer or gives it up. What users see of an
 // endpoint is from the instant a request was meant to be sent to its answer, retries included. A request that found no
-// replica ready counts in its service and in none of the replicas. A replica has started when it was asked for. Every
-// snapshot is final: there are no late additions, and none is stale.
+// replica ready counts in its service and in none of the replicas. A replica has started when it was asked for.
+//
+// Network is the bytes of messages alone: a request counts as sent by its caller and as received by the replica when it
+// comes there, refused or not, and an answer when it comes back; users send and receive too, but nobody counts theirs. A
+// refusal or a failure answers with nothing, and nothing is sent to a caller that has given up, or by one that finds no
+// replica. The network of a service and of its replicas is observed where the sizes of both messages are known of every
+// operation that it has and of every one that it may call; else it is absent, since a part would pass for the whole.
+//
+// Every snapshot is final: there are no late additions, and none is stale.
 //
 // # Common random numbers
 //

@@ -7,7 +7,7 @@ import (
 	"foresail.dev/sketch"
 )
 
-// What the simulator observes. A blueprint has no message sizes, so the network is not observed.
+// What the simulator observes, and the network of services of which all message sizes are known.
 const (
 	replicaSignals = foresail.SignalReady | foresail.SignalCPU | foresail.SignalThrottled | foresail.SignalMemory |
 		foresail.SignalInFlight | foresail.SignalArrivals | foresail.SignalCompletions | foresail.SignalErrors |
@@ -53,6 +53,11 @@ func (c *Cluster) observe(start int64) *foresail.Snapshot {
 func (c *Cluster) observeService(sv *service, out *foresail.ServiceStats, beat int64) {
 	now := c.queue.Now()
 	out.Has = serviceSignals
+	var network foresail.Signals
+	if sv.def.network {
+		network = foresail.SignalNetwork
+	}
+	out.Has |= network
 	out.Allocation, out.Pending = sv.effective(), sv.pending()
 	out.Arrivals, out.Completions, out.Errors = sv.homeless, sv.homeless, sv.homeless
 	sv.homeless = 0
@@ -63,7 +68,7 @@ func (c *Cluster) observeService(sv *service, out *foresail.ServiceStats, beat i
 		r.cpu.advance(now)
 		o := &out.Replicas[i]
 		*o = foresail.ReplicaStats{Name: r.name, Started: c.instant(r.asked)}
-		o.Has = replicaSignals
+		o.Has = replicaSignals | network
 		if r.phase == ready {
 			o.Ready = 1
 		}
@@ -76,6 +81,10 @@ func (c *Cluster) observeService(sv *service, out *foresail.ServiceStats, beat i
 		o.Arrivals, o.Completions, o.Errors = r.usage.arrivals, r.usage.completions, r.usage.errors
 		o.Latency = takeSketch(&r.usage.latency)
 		r.usage.arrivals, r.usage.completions, r.usage.errors = 0, 0, 0
+		if sv.def.network {
+			o.NetIn, o.NetOut = r.usage.netIn, r.usage.netOut
+		}
+		r.usage.netIn, r.usage.netOut = 0, 0
 		sum(&out.Usage, &o.Usage)
 		if r.phase == gone {
 			r.told = true
@@ -93,6 +102,8 @@ func sum(s, r *foresail.Usage) {
 	s.CPU += r.CPU
 	s.Throttled += r.Throttled
 	s.Memory += r.Memory
+	s.NetIn += r.NetIn
+	s.NetOut += r.NetOut
 	s.Arrivals += r.Arrivals
 	s.Completions += r.Completions
 	s.Errors += r.Errors

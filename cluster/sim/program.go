@@ -27,6 +27,7 @@ type serviceDef struct {
 	memory               int64
 	callees              []int32 // services it calls, ascending: what pools are for
 	edges                int32   // the first of its edges, one for each callee
+	network              bool    // the sizes of all messages that it sends and receives are known
 }
 
 type opDef struct {
@@ -53,6 +54,8 @@ type callDef struct {
 	retries     int32
 	repeat      int32
 	backoff     float64 // ns
+	request     int64   // bytes
+	response    int64   // bytes
 	probability float64
 	async       bool
 	cached      bool
@@ -101,6 +104,14 @@ func compile(bp *foresail.Blueprint) (*program, error) {
 	return &c.p, errors.Join(c.errs...)
 }
 
+// know notes that a service has an operation, or calls it: where the sizes of its messages are not known, neither is the
+// service's network.
+func (c *compiler) know(service int32, op *foresail.Operation) {
+	if op.Request <= 0 || op.Response <= 0 {
+		c.p.services[service].network = false
+	}
+}
+
 func (c *compiler) fault(bad bool, where, format string, args ...any) {
 	if bad {
 		c.errs = append(c.errs, fmt.Errorf("sim: %s: %w", where, fmt.Errorf(format, args...)))
@@ -118,9 +129,12 @@ func (c *compiler) service(i int) {
 	}
 	c.p.services = append(c.p.services, serviceDef{
 		workers: int32(s.Workers), queue: int32(s.Queue), pool: int32(s.Pool),
-		start: int64(s.Start), warmup: int64(s.Warmup), cold: max(s.ColdFactor, 1), memory: s.BaseMemory,
+		start: int64(s.Start), warmup: int64(s.Warmup), cold: max(s.ColdFactor, 1), memory: s.BaseMemory, network: true,
 	})
 	for k := range s.Operations {
+		op := &s.Operations[k]
+		c.fault(op.Request < 0 || op.Response < 0, where+", operation "+op.Name, "the sizes of messages must not be negative")
+		c.know(int32(i), op)
 		c.p.ops = append(c.p.ops, opDef{name: s.Operations[k].Name, service: int32(i)})
 	}
 }
@@ -192,6 +206,8 @@ func (c *compiler) call(where string, caller int, call *foresail.Call) callDef {
 		"timeout, retries, backoff and repeat must not be negative")
 	def.op = c.first[t.Service] + int32(t.Operation)
 	def.service = int32(t.Service)
+	asked := &c.bp.Services[t.Service].Operations[t.Operation]
+	def.request, def.response = asked.Request, asked.Response
 	def.retries, def.repeat = int32(call.Retries), int32(max(call.Repeat, 1))
 	def.backoff, def.probability = float64(call.Backoff), call.Probability
 	def.async, def.cached, def.hit = call.Async, call.Cached, call.Hit
@@ -199,6 +215,7 @@ func (c *compiler) call(where string, caller int, call *foresail.Call) callDef {
 		def.deadline = c.deadline(call.Timeout)
 	}
 	if caller >= 0 {
+		c.know(int32(caller), asked)
 		at, _ := slices.BinarySearch(c.p.services[caller].callees, def.service)
 		def.pool = int32(at)
 		def.edge = c.p.services[caller].edges + def.pool

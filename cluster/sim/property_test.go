@@ -2,6 +2,7 @@ package sim_test
 
 import (
 	"math"
+	"strconv"
 	"testing"
 	"time"
 
@@ -24,12 +25,14 @@ func anyBlueprint(t *rapid.T, patient bool) *foresail.Blueprint {
 			Warmup:  time.Duration(rapid.IntRange(0, 400).Draw(t, "warmup ms")) * time.Millisecond, ColdFactor: 2,
 			BaseMemory: 1000,
 		}
-		for range rapid.IntRange(1, 2).Draw(t, "operations") {
-			s.Operations = append(s.Operations, foresail.Operation{Name: "op", Steps: anySteps(t, i, n, 0, patient)})
+		for k := range rapid.IntRange(1, 2).Draw(t, "operations") {
+			s.Operations = append(s.Operations, foresail.Operation{Name: strconv.Itoa(k), Steps: anySteps(t, i, n, 0, patient),
+				Request: rapid.Int64Range(1, 1000).Draw(t, "request"), Response: rapid.Int64Range(1, 100_000).Draw(t, "response")})
 		}
 		services[i] = s
 	}
 	bp := blueprint(services...)
+	bp.App.Endpoints[0].Operation = "0"
 	for i := range services { // targets name operations that are there
 		for k := range services[i].Operations {
 			fixTargets(services, services[i].Operations[k].Steps)
@@ -112,6 +115,7 @@ func checkSums(t *rapid.T, s *foresail.Snapshot) {
 		u := &s.Services[i]
 		var cpu, arrivals, completions, errors, inFlight float64
 		ready := 0
+		var in, out int64
 		for _, r := range u.Replicas {
 			cpu += r.CPU
 			arrivals += r.Arrivals
@@ -119,6 +123,8 @@ func checkSums(t *rapid.T, s *foresail.Snapshot) {
 			errors += r.Errors
 			inFlight += r.InFlight.Last
 			ready += r.Ready
+			in += r.NetIn
+			out += r.NetOut
 			if r.InFlight.Last < 0 || r.InFlight.Mean < 0 || r.InFlight.Mean > r.InFlight.Max || r.Memory < 0 || r.CPU < 0 || r.Throttled < 0 {
 				t.Fatalf("impossible replica: %+v", r)
 			}
@@ -130,6 +136,9 @@ func checkSums(t *rapid.T, s *foresail.Snapshot) {
 		if math.Abs(cpu-u.CPU) > 1e-9 || homeless < 0 || u.Completions-completions != homeless || u.Errors-errors != homeless ||
 			inFlight != u.InFlight.Last || ready != u.Ready || u.InFlight.Max < u.InFlight.Mean-1e-9 {
 			t.Fatalf("service is not the sum of its replicas: %+v", u)
+		}
+		if in != u.NetIn || out != u.NetOut || !u.Has.Has(foresail.SignalNetwork) {
+			t.Fatalf("the network is not the sum of the replicas': %+v", u)
 		}
 		if u.Ready < 1 || u.Allocation.Replicas != u.Ready {
 			t.Fatalf("%d ready, allocation %s", u.Ready, u.Allocation)
@@ -174,6 +183,7 @@ func TestConservation(t *testing.T) {
 					t.Fatalf("beat %d, service %d: %v arrived, %v answered, %v in flight", beats, i, arrived[i], answered[i], u.InFlight.Last)
 				}
 			}
+			checkBytes(t, bp, s)
 			sent += s.Endpoints[0].Arrivals
 			ended += s.Endpoints[0].Requests
 			beats++

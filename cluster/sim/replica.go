@@ -49,6 +49,8 @@ type usage struct {
 	arrivals    float64
 	completions float64
 	errors      float64
+	netIn       int64 // bytes
+	netOut      int64
 	latency     sketch.Sketch
 }
 

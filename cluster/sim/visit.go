@@ -55,6 +55,7 @@ func (c *Cluster) accept(ci int32, k *call, id int32) bool {
 	r := c.replicas[id]
 	sv := &c.services[r.service]
 	r.usage.arrivals++
+	c.asks(k, r)
 	full := sv.def.workers > 0 && r.busy >= sv.def.workers
 	if full && r.waiting >= sv.def.queue {
 		r.usage.completions++
@@ -268,6 +269,9 @@ func (c *Cluster) answered(vi int32) {
 		v.call = -1
 		k := c.calls.at(ci)
 		k.visit = -1
+		if !v.failed {
+			c.answers(k, c.replicas[v.replica])
+		}
 		c.attemptDone(ci, k, v.failed)
 	}
 	c.unref(vi, v)
