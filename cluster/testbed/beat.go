@@ -9,6 +9,7 @@ import (
 
 	"foresail.dev"
 	"foresail.dev/cluster/testbed/cgroup"
+	"foresail.dev/cluster/testbed/wire"
 )
 
 // maxSamples is how many intervals may wait for Next; then the newest two become one.
@@ -155,12 +156,13 @@ func (c *Cluster) measure(start, end time.Duration) *foresail.Snapshot {
 const node = "localhost"
 
 // measured are the signals that every replica has.
-const measured = foresail.SignalReady | foresail.SignalCPU | foresail.SignalThrottled
+const measured = foresail.SignalReady | foresail.SignalCPU | foresail.SignalThrottled | foresail.SignalNetwork
 
 func (s *service) measure(out *foresail.ServiceStats) {
 	out.Has = measured | foresail.SignalAllocation | foresail.SignalMemory
 	out.CPU, out.Throttled = s.gone.CPU.Seconds(), s.gone.Throttled
-	s.gone = cgroup.Stats{}
+	out.NetIn, out.NetOut = s.carried.In, s.carried.Out
+	s.gone, s.carried = cgroup.Stats{}, wire.Bytes{}
 	for _, r := range s.replicas {
 		if r.group == nil {
 			continue
@@ -171,6 +173,9 @@ func (s *service) measure(out *foresail.ServiceStats) {
 		}
 		rs := foresail.ReplicaStats{Name: r.name, Node: node, Started: r.asked}
 		rs.Has, rs.CPU, rs.Throttled = measured, (now.CPU - r.seen.CPU).Seconds(), now.Throttled-r.seen.Throttled
+		bytes := r.traffic.Bytes()
+		carried := bytes.Sub(r.carried)
+		rs.NetIn, rs.NetOut, r.carried = carried.In, carried.Out, bytes
 		if r.state == ready {
 			rs.Ready = 1
 		}
@@ -184,6 +189,8 @@ func (s *service) measure(out *foresail.ServiceStats) {
 		out.CPU += rs.CPU
 		out.Throttled += rs.Throttled
 		out.Memory += rs.Memory
+		out.NetIn += rs.NetIn
+		out.NetOut += rs.NetOut
 		out.Replicas = append(out.Replicas, rs)
 		r.seen = now
 	}
@@ -211,6 +218,7 @@ func overlay(s, m *foresail.Snapshot) {
 func lay(dst, src *foresail.Usage) {
 	dst.Has |= src.Has
 	dst.Ready, dst.CPU, dst.Throttled, dst.Memory = src.Ready, src.CPU, src.Throttled, src.Memory
+	dst.NetIn, dst.NetOut = src.NetIn, src.NetOut
 }
 
 func replicaOf(s *foresail.ServiceStats, r *foresail.ReplicaStats) *foresail.Usage {

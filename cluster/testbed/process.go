@@ -30,9 +30,12 @@ type process struct {
 	fault  string        // what it said last about why it ends; guarded by Cluster.mu
 }
 
-// spawn starts a child. Its messages go to handle, one after the other, and when it has ended, ended is called; both
-// from one goroutine of their own, which the cluster waits for.
-func (c *Cluster) spawn(role, name string, handle func(*process, wire.ToParent), ended func(*process)) (*process, error) {
+// firstInherited is the descriptor under which a child has the first of the files that it is given.
+const firstInherited = 3
+
+// spawn starts a child with files that it inherits. Its messages go to handle, one after the other, and when it has ended,
+// ended is called; both from one goroutine of their own, which the cluster waits for.
+func (c *Cluster) spawn(role, name string, handle func(*process, wire.ToParent), ended func(*process), files ...*os.File) (*process, error) {
 	p := &process{name: name, out: make(chan []byte, mailbox), exited: make(chan struct{}), log: filepath.Join(c.dir, name+".log")}
 	stderr, err := os.Create(p.log)
 	if err != nil {
@@ -40,7 +43,7 @@ func (c *Cluster) spawn(role, name string, handle func(*process, wire.ToParent),
 	}
 	defer stderr.Close()
 	p.cmd = exec.Command(c.cfg.Command[0], append(append([]string{}, c.cfg.Command[1:]...), role, name)...)
-	p.cmd.Stderr, p.cmd.Env = stderr, environment()
+	p.cmd.Stderr, p.cmd.Env, p.cmd.ExtraFiles = stderr, environment(), files
 	// A process group of its own: Ctrl-C reaches the parent alone, which then ends its children in order.
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	stdin, err := p.cmd.StdinPipe()

@@ -43,6 +43,7 @@ type service struct {
 	failures int                 // replicas that died one after the other
 	resting  bool                // no replica is started until the back-off is over
 	gone     cgroup.Stats        // used by replicas that ended, not yet told to a snapshot
+	carried  wire.Bytes          // received and sent by them
 }
 
 // replica is one replica as the parent sees it. Guarded by Cluster.mu.
@@ -57,6 +58,8 @@ type replica struct {
 	cpu     float64      // the quota written; 0: none yet
 	memory  int64        // the limit written; 0: none yet
 	seen    cgroup.Stats // as the last snapshot told
+	traffic *wire.Traffic
+	carried wire.Bytes // as the last snapshot told
 }
 
 func (s *service) count(st state) (n int) {
@@ -140,9 +143,17 @@ func (c *Cluster) run(s *service, r *replica, cold bool) error {
 	if err != nil {
 		return err
 	}
+	traffic, page, err := wire.NewTraffic()
+	if err != nil {
+		return err
+	}
+	defer page.Close()
+	c.mu.Lock()
+	r.traffic = traffic
+	c.mu.Unlock()
 	p, err := c.spawn(roleReplica, r.name,
 		func(p *process, m wire.ToParent) { c.hear(r, p, m) },
-		func(p *process) { c.ended(s, r, p) })
+		func(p *process) { c.ended(s, r, p) }, page)
 	if err != nil {
 		return err
 	}
@@ -216,7 +227,7 @@ func (c *Cluster) boot(s *service, r *replica, cold bool) *wire.Boot {
 	procs := max(2, int(max(bounds.MaxCPU, s.cpu)+0.999))
 	return &wire.Boot{
 		Blueprint: c.cfg.Blueprint, Service: s.id, Name: r.name, Seed: c.cfg.Seed, OTLP: c.cfg.OTLP, Dir: c.dir,
-		Epoch: c.cfg.Epoch, Cold: cold, Procs: min(procs, runtime.NumCPU()),
+		Epoch: c.cfg.Epoch, Cold: cold, Procs: min(procs, runtime.NumCPU()), Traffic: firstInherited,
 	}
 }
 
@@ -268,6 +279,11 @@ func (c *Cluster) ended(s *service, r *replica, p *process) {
 func (c *Cluster) bury(s *service, r *replica, why error) {
 	s.replicas = slices.DeleteFunc(s.replicas, func(x *replica) bool { return x == r })
 	delete(c.lost, r.name)
+	last := r.traffic.Bytes().Sub(r.carried)
+	s.carried.In += last.In
+	s.carried.Out += last.Out
+	r.traffic.Close()
+	r.traffic = nil
 	if r.group != nil {
 		if now, err := r.group.Read(); err == nil {
 			s.gone.CPU += now.CPU - r.seen.CPU

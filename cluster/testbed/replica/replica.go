@@ -99,7 +99,11 @@ func (r *replica) start(b *wire.Boot, ended chan<- error) (err error) {
 	debug.SetGCPercent(400) // heaps are small: memory that an application uses is outside of them
 	r.boot, r.service, r.clock = b, &b.Blueprint.Services[b.Service], wire.NewClock(b.Epoch)
 	r.dice, r.burner, r.gate = newDice(b.Seed, b.Name), newBurner(), newGate(r.service.Workers, r.service.Queue)
-	r.client = rpc.NewClient(&r.table, r.dice.uniform)
+	traffic, err := wire.OpenTraffic(b.Traffic)
+	if err != nil {
+		return err
+	}
+	r.client = rpc.NewClient(&r.table, r.dice.uniform, traffic)
 	r.pools = make([]chan struct{}, len(b.Blueprint.Services))
 	for i := range r.pools {
 		if r.service.Pool > 0 {
@@ -122,6 +126,7 @@ func (r *replica) start(b *wire.Boot, ended chan<- error) (err error) {
 	if err != nil {
 		return err
 	}
+	l = rpc.Listener(l, traffic)
 	r.ready = time.Now()
 	r.server.Handler = r
 	go func() {
@@ -158,6 +163,11 @@ func (r *replica) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	ctx, deeper := rpc.Nested(context.Background(), req)
 	ctx = propagation.TraceContext{}.Extract(ctx, propagation.HeaderCarrier(req.Header))
 	ctx, span := r.tracer.Start(ctx, op.Name, trace.WithSpanKind(trace.SpanKindServer), trace.WithTimestamp(arrived))
+	// The whole request is here before it is worked on, waits or is refused.
+	if rpc.Receive(req) != nil {
+		end(span, rpc.ErrTimeout, r.clock.Now())
+		return
+	}
 	if !r.gate.enter() {
 		end(span, rpc.ErrRefused, r.clock.Now())
 		w.WriteHeader(http.StatusServiceUnavailable)
@@ -177,7 +187,9 @@ func (r *replica) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	end(span, err, r.clock.Now())
 	if err != nil {
 		w.WriteHeader(http.StatusInternalServerError)
+		return
 	}
+	rpc.Answer(w, op.Response)
 }
 
 // drain waits until no request has come for a while and none is in flight, then ends.

@@ -103,8 +103,8 @@ func (r *replica) call(ctx context.Context, c *foresail.Call, mem *held) error {
 
 // attempt sends one request once a connection is free, under a client span of its own that covers the wait.
 func (r *replica) attempt(ctx context.Context, to foresail.Target) (err error) {
-	callee := r.boot.Blueprint.Services[to.Service].Operations[to.Operation].Name
-	ctx, span := r.tracer.Start(ctx, callee, trace.WithSpanKind(trace.SpanKindClient), trace.WithTimestamp(r.clock.Now()),
+	callee := &r.boot.Blueprint.Services[to.Service].Operations[to.Operation]
+	ctx, span := r.tracer.Start(ctx, callee.Name, trace.WithSpanKind(trace.SpanKindClient), trace.WithTimestamp(r.clock.Now()),
 		trace.WithAttributes(attribute.String("peer.service", r.boot.Blueprint.App.Services[to.Service].Name)))
 	defer func() { end(span, err, r.clock.Now()) }()
 	if pool := r.pools[to.Service]; pool != nil {
@@ -115,7 +115,7 @@ func (r *replica) attempt(ctx context.Context, to foresail.Target) (err error) {
 			return rpc.ErrTimeout
 		}
 	}
-	return r.client.Do(ctx, to)
+	return r.client.Do(ctx, to, callee.Request)
 }
 
 // end ends a span, failed when err is not nil.

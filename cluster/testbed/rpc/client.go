@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"foresail.dev"
+	"foresail.dev/cluster/testbed/wire"
 	"go.opentelemetry.io/otel/propagation"
 )
 
@@ -33,11 +34,18 @@ type Client struct {
 	uniform   func() float64
 }
 
-// NewClient calls through table; uniform draws from 0..1 and must be safe for concurrent use.
-func NewClient(table *Table, uniform func() float64) *Client {
+// NewClient calls through table; uniform draws from 0..1 and must be safe for concurrent use. The bytes of its
+// connections are counted in traffic, unless that is nil.
+func NewClient(table *Table, uniform func() float64, traffic *wire.Traffic) *Client {
 	dialer := &net.Dialer{Timeout: 5 * time.Second, KeepAlive: -1}
 	return &Client{table: table, uniform: uniform, transport: &http.Transport{
-		DialContext:         dialer.DialContext,
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			c, err := dialer.DialContext(ctx, network, address)
+			if err != nil {
+				return nil, err
+			}
+			return &counted{c, traffic}, nil
+		},
 		MaxIdleConnsPerHost: 1024,
 		IdleConnTimeout:     time.Minute,
 		DisableCompression:  true,
@@ -81,14 +89,14 @@ func within(ctx context.Context, timeout time.Duration, attempt func(context.Con
 	return err
 }
 
-// Do sends one request and waits for its answer. The span in ctx becomes the callee's parent. A replica that can't be
+// Do sends one request of so many bytes and waits for its answer. The span in ctx becomes the callee's parent. A replica that can't be
 // connected to has not seen the request, so another one is asked at once; that does not count as a retry.
-func (c *Client) Do(ctx context.Context, to foresail.Target) error {
+func (c *Client) Do(ctx context.Context, to foresail.Target, size int64) error {
 	first := c.table.pick(to.Service, c.uniform)
 	if first == nil {
 		return ErrNobody
 	}
-	err := c.sendTo(ctx, first, to.Operation)
+	err := c.sendTo(ctx, first, to.Operation, size)
 	if !unconnected(err) {
 		return err
 	}
@@ -96,20 +104,20 @@ func (c *Client) Do(ctx context.Context, to foresail.Target) error {
 		if other == first {
 			continue
 		}
-		if err = c.sendTo(ctx, other, to.Operation); !unconnected(err) {
+		if err = c.sendTo(ctx, other, to.Operation, size); !unconnected(err) {
 			return err
 		}
 	}
 	return fmt.Errorf("%w: %w", ErrNobody, err)
 }
 
-func (c *Client) sendTo(ctx context.Context, p *peer, operation int) error {
+func (c *Client) sendTo(ctx context.Context, p *peer, operation int, size int64) error {
 	p.outstanding.Add(1)
 	defer p.outstanding.Add(-1)
-	return c.send(ctx, p.address, operation)
+	return c.send(ctx, p.address, operation, size)
 }
 
-func (c *Client) send(ctx context.Context, address string, operation int) error {
+func (c *Client) send(ctx context.Context, address string, operation int, size int64) error {
 	req := (&http.Request{
 		Method: http.MethodGet,
 		URL:    &url.URL{Scheme: "http", Host: address, Path: Prefix + strconv.Itoa(operation)},
@@ -117,6 +125,7 @@ func (c *Client) send(ctx context.Context, address string, operation int) error 
 		Proto:  "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header: make(http.Header, 2),
 	}).WithContext(ctx)
+	body(req, size)
 	req.Header["User-Agent"] = nil
 	propagation.TraceContext{}.Inject(ctx, propagation.HeaderCarrier(req.Header))
 	if depth, _ := ctx.Value(depthKey{}).(int); depth > 0 {

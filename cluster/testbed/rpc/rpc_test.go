@@ -46,7 +46,7 @@ func newClient(t *testing.T, r *wire.Routes) (*Client, *Table) {
 	t.Helper()
 	table := &Table{}
 	table.Set(r)
-	c := NewClient(table, rand.New(rand.NewPCG(1, 2)).Float64)
+	c := NewClient(table, rand.New(rand.NewPCG(1, 2)).Float64, nil)
 	t.Cleanup(c.Close)
 	return c, table
 }
@@ -57,7 +57,7 @@ func TestStatusBecomesError(t *testing.T) {
 	broken, _ := serve(t, http.StatusInternalServerError)
 	c, _ := newClient(t, routes([]string{ok}, []string{full}, []string{broken}, nil, []string{dead(t)}))
 	for service, want := range []error{nil, ErrRefused, ErrFailed, ErrNobody, ErrNobody, ErrNobody} {
-		if err := c.Do(t.Context(), foresail.Target{Service: foresail.ServiceID(service)}); !errors.Is(err, want) {
+		if err := c.Do(t.Context(), foresail.Target{Service: foresail.ServiceID(service)}, 0); !errors.Is(err, want) {
 			t.Errorf("service %d: %v, not %v", service, err, want)
 		}
 	}
@@ -70,7 +70,7 @@ func TestBalancingFollowsTheTable(t *testing.T) {
 	c, table := newClient(t, routes([]string{a}))
 	ask := func(n int) {
 		for range n {
-			if err := c.Do(t.Context(), foresail.Target{}); err != nil {
+			if err := c.Do(t.Context(), foresail.Target{}, 0); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -108,7 +108,7 @@ func TestDeadReplicaIsPassedOver(t *testing.T) {
 	a, atA := serve(t, http.StatusOK)
 	c, _ := newClient(t, routes([]string{dead(t), a, dead(t)}))
 	for range 40 {
-		if err := c.Do(t.Context(), foresail.Target{}); err != nil {
+		if err := c.Do(t.Context(), foresail.Target{}, 0); err != nil {
 			t.Error(err)
 		}
 	}

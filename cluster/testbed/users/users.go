@@ -81,7 +81,7 @@ func (g *generator) take(m wire.ToChild, ended chan<- error) (err error) {
 		debug.SetGCPercent(400)
 		g.boot, g.clock, g.figures = m.Boot, wire.NewClock(m.Boot.Epoch), newFigures(m.Boot.Blueprint.App)
 		g.rng = rand.New(rand.NewPCG(m.Boot.Seed, 1))
-		g.client = rpc.NewClient(&g.table, g.uniform)
+		g.client = rpc.NewClient(&g.table, g.uniform, nil)
 		g.load.Store(m.Boot.Load)
 		if g.spans, err = tracing.New(context.Background(), m.Boot.OTLP, Service, m.Boot.Name); err != nil {
 			return err
@@ -136,10 +136,12 @@ func (g *generator) request(e foresail.EndpointID, intended time.Duration) error
 	g.figures.sent(e)
 	ctx, span := g.tracer.Start(context.Background(), g.boot.Blueprint.App.Endpoints[e].Name,
 		trace.WithSpanKind(trace.SpanKindClient), trace.WithTimestamp(g.clock.At(intended)))
+	entry := g.boot.Blueprint.Entries[e]
+	size := g.boot.Blueprint.Services[entry.Service].Operations[entry.Operation].Request
 	err := errOutstanding
 	if g.outstanding.Add(1) <= int64(g.boot.Limit) {
 		err = g.client.Attempts(ctx, g.patience(e), func(ctx context.Context) error {
-			return g.client.Do(ctx, g.boot.Blueprint.Entries[e])
+			return g.client.Do(ctx, entry, size)
 		})
 	}
 	g.outstanding.Add(-1)
