@@ -33,6 +33,12 @@ func (a Allocation) Equal(b Allocation) bool {
 	return true
 }
 
+// clone shares nothing with a.
+func (a Allocation) clone() Allocation {
+	a.Settings = maps.Clone(a.Settings)
+	return a
+}
+
 // String reads like "3 × 0.50 cores".
 func (a Allocation) String() string { return fmt.Sprintf("%d × %.2f cores", a.Replicas, a.CPU) }
 

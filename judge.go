@@ -24,11 +24,17 @@ const EpisodeEnd = 5
 // Judge judges one objective over tumbling windows aligned to the clock. A window with fewer than MinRequests requests
 // is joined with the next until it has enough. The zero value is not usable; see NewJudge.
 type Judge struct {
+	// Hold is how long a snapshot waits for its late additions before it is judged: 0 where none come (a simulator), up
+	// to RevisionLimit where requests are known from spans. Additions that come later still are not judged.
+	Hold time.Duration
+
 	objective Objective
 	open      Window
 	endpoint  EndpointID
+	held      []seen
 	good      int       // good windows in a row during an episode
 	last      time.Time // end of the newest violated window
+	count     int
 
 	Windows  int // judged
 	Violated int // of those, in violation
@@ -36,40 +42,99 @@ type Judge struct {
 	Bad      float64
 	Last     Window    // the newest judgement
 	Episodes []Episode // oldest first; bounded by maxEpisodes, the oldest dropped
-	count    int
 }
 
 const maxEpisodes = 10_000
 
+// seen is what a snapshot told of the endpoint.
+type seen struct {
+	start, end time.Time
+	observed   bool
+	requests   float64
+	bad        float64
+	firstBad   time.Time
+}
+
+// add counts what was seen of the endpoint in s.
+func (n *seen) add(s *Snapshot, e EndpointID) {
+	if s.Stale || !s.Has.Has(SignalEndpoints) || int(e) >= len(s.Endpoints) {
+		return
+	}
+	n.observed = true
+	st := &s.Endpoints[e]
+	n.requests += st.Requests
+	n.bad += st.Late
+	if st.Late <= 0 {
+		return
+	}
+	first := st.FirstLate
+	if first.IsZero() {
+		first = s.Start
+	}
+	if n.firstBad.IsZero() || first.Before(n.firstBad) {
+		n.firstBad = first
+	}
+}
+
 // NewJudge judges endpoint e by its objective.
 func NewJudge(e EndpointID, o Objective) *Judge { return &Judge{objective: o, endpoint: e} }
 
-// Add takes the next snapshot, of at most the window's length, and returns the newest judgement that it completes, if any.
-// Stale snapshots and those without endpoints are left out: nothing was seen, so nothing is judged.
+// Add takes the next snapshot, of at most the window's length, with the late additions it carries, and returns the
+// newest judgement that this completes, if any. Stale intervals and those without endpoints are left out: nothing
+// was seen, so nothing is judged.
 func (j *Judge) Add(s *Snapshot) (Window, bool) {
-	if s.Stale || !s.Has.Has(SignalEndpoints) || int(j.endpoint) >= len(s.Endpoints) {
+	for _, late := range s.Late {
+		for i := range j.held {
+			if h := &j.held[i]; !late.Start.Before(h.start) && late.Start.Before(h.end) {
+				h.add(late, j.endpoint)
+			}
+		}
+	}
+	now := seen{start: s.Start, end: s.End}
+	now.add(s, j.endpoint)
+	j.held = append(j.held, now)
+	due := 0
+	for due < len(j.held) && !j.held[due].end.Add(j.Hold).After(s.End) {
+		due++
+	}
+	return j.judge(due)
+}
+
+// Flush judges what is still held, when no more is to come. An unfinished window stays unjudged.
+func (j *Judge) Flush() (Window, bool) { return j.judge(len(j.held)) }
+
+// judge takes the oldest n that are held.
+func (j *Judge) judge(n int) (newest Window, any bool) {
+	for _, s := range j.held[:n] {
+		if win, ok := j.take(s); ok {
+			newest, any = win, true
+		}
+	}
+	j.held = append(j.held[:0], j.held[n:]...)
+	return newest, any
+}
+
+// take counts one interval for the open window and closes it when it is over.
+func (j *Judge) take(s seen) (Window, bool) {
+	if !s.observed {
 		return Window{}, false
 	}
-	e := &s.Endpoints[j.endpoint]
 	w := j.objective.WindowOrDefault()
-	// A window whose last snapshots were missing ends when the next begins.
+	// A window whose last intervals were missing ends when the next begins.
 	missed, closed := Window{}, false
-	if !j.open.Start.IsZero() && s.Start.Truncate(w).After(j.open.End.Add(-1).Truncate(w)) {
+	if !j.open.Start.IsZero() && s.start.Truncate(w).After(j.open.End.Add(-1).Truncate(w)) {
 		missed, closed = j.close()
 	}
 	if j.open.Start.IsZero() {
-		j.open.Start = s.Start
+		j.open.Start = s.start
 	}
-	j.open.End = s.End
-	j.open.Requests += e.Requests
-	j.open.Bad += e.Late
-	if j.open.FirstBad.IsZero() && e.Late > 0 {
-		j.open.FirstBad = e.FirstLate
-		if j.open.FirstBad.IsZero() {
-			j.open.FirstBad = s.Start
-		}
+	j.open.End = s.end
+	j.open.Requests += s.requests
+	j.open.Bad += s.bad
+	if !s.firstBad.IsZero() && (j.open.FirstBad.IsZero() || s.firstBad.Before(j.open.FirstBad)) {
+		j.open.FirstBad = s.firstBad
 	}
-	if s.End.Truncate(w).After(s.Start.Truncate(w)) { // the window is over
+	if s.end.Truncate(w).After(s.start.Truncate(w)) { // the window is over
 		if win, ok := j.close(); ok {
 			return win, true
 		}

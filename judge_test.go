@@ -241,3 +241,47 @@ func ExampleJudge() {
 	// second 2: 40 of 1000 late
 	// 25 % of windows violated, -10 % of the budget left
 }
+
+// Slow requests are known late where they are known from spans. A judge that holds snapshots back counts them in their
+// own window; one that does not, never.
+func TestHeldJudgementsCountWhatComesLate(t *testing.T) {
+	o := p90
+	o.MinRequests = 10
+	hasty, held := foresail.NewJudge(0, o), foresail.NewJudge(0, o)
+	held.Hold = foresail.RevisionLimit
+	for i := range 30 {
+		s := at(time.Duration(i)*foresail.Beat, foresail.Beat, 5, 0)
+		if i > 0 { // of each beat, one request took so long that it is known a beat later
+			s.Late = []*foresail.Snapshot{at(time.Duration(i-1)*foresail.Beat, foresail.Beat, 1, 1)}
+		}
+		hasty.Add(s)
+		held.Add(s)
+	}
+	if held.Windows != 0 {
+		t.Errorf("%d windows judged before they are final", held.Windows)
+	}
+	held.Flush()
+	if hasty.Windows != 3 || hasty.Violated != 0 {
+		t.Errorf("hasty: %d of %d violated", hasty.Violated, hasty.Windows)
+	}
+	if held.Windows != 3 || held.Violated != 3 || held.Bad != 29 || held.Requests != 30*5+29 {
+		t.Errorf("held: %d of %d violated, %v of %v bad", held.Violated, held.Windows, held.Bad, held.Requests)
+	}
+	if len(held.Episodes) != 1 || !held.Episodes[0].Start.Equal(epoch) {
+		t.Errorf("episodes %v, want one from %v", held.Episodes, epoch)
+	}
+}
+
+func TestAnEpisodeStartsWithTheEarliestLateRequest(t *testing.T) {
+	o := p90
+	o.MinRequests = 1
+	j := foresail.NewJudge(0, o)
+	first, second := at(0, 500*time.Millisecond, 5, 5), at(500*time.Millisecond, 500*time.Millisecond, 5, 5)
+	first.Endpoints[0].FirstLate = epoch.Add(450 * time.Millisecond)
+	second.Endpoints[0].FirstLate = epoch.Add(-3 * time.Second) // it ended in the second half and arrived long before
+	j.Add(first)
+	j.Add(second)
+	if len(j.Episodes) != 1 || !j.Episodes[0].Start.Equal(epoch.Add(-3*time.Second)) {
+		t.Errorf("%v", j.Episodes)
+	}
+}

@@ -22,7 +22,42 @@ func Merge(parts ...*Snapshot) *Snapshot {
 	for _, p := range parts {
 		out.add(p, observed)
 	}
+	for i := range out.Services {
+		svc := &out.Services[i]
+		svc.dismiss(newestReplicas(parts, i))
+		svc.whole(out.Duration())
+		for j := range svc.Replicas {
+			svc.Replicas[j].whole(out.Duration())
+		}
+	}
 	return out
+}
+
+// whole leaves CPUOver out where it is the whole interval.
+func (u *Usage) whole(d time.Duration) {
+	if u.CPUOver >= d {
+		u.CPUOver = 0
+	}
+}
+
+// newestReplicas is the replicas of the newest part that lists any of a service.
+func newestReplicas(parts []*Snapshot, service int) []ReplicaStats {
+	for _, p := range slices.Backward(parts) {
+		if service < len(p.Services) && len(p.Services[service].Replicas) > 0 {
+			return p.Services[service].Replicas
+		}
+	}
+	return nil
+}
+
+// dismiss zeroes the gauges of replicas that are not among the newest: they have gone, and what they counted stays.
+func (s *ServiceStats) dismiss(newest []ReplicaStats) {
+	for j := range s.Replicas {
+		r := &s.Replicas[j]
+		if !slices.ContainsFunc(newest, func(n ReplicaStats) bool { return n.Name == r.Name }) {
+			r.Ready, r.Memory, r.InFlight.Last = 0, 0, 0
+		}
+	}
 }
 
 // observed is, per service, over how long in-flight was observed: what its mean is weighted by.
@@ -72,18 +107,23 @@ func (s *Snapshot) add(p *Snapshot, o *observed) {
 			s.Services = append(s.Services, ServiceStats{})
 		}
 		dst, src := &s.Services[i], &p.Services[i]
-		dst.follow(&src.Usage, share(d, o.service[i]))
+		dst.follow(&src.Usage, d, share(d, o.service[i]))
 		if src.Has.Has(SignalAllocation) {
-			dst.Allocation, dst.Pending = src.Allocation, src.Pending
+			dst.Allocation, dst.Pending = src.Allocation.clone(), nil
+			if src.Pending != nil {
+				pending := src.Pending.clone()
+				dst.Pending = &pending
+			}
 		}
-		dst.mergeReplicas(src.Replicas, func(name string) float64 { return share(d, o.replica[i][name]) })
+		dst.mergeReplicas(src.Replicas, d, func(name string) float64 { return share(d, o.replica[i][name]) })
 	}
 	s.addEndpoints(p.Endpoints)
 	s.Edges = mergeEdges(s.Edges, p.Edges)
 }
 
-// follow appends a following interval's usage; w is its share of the time over which in flight was observed.
-func (u *Usage) follow(v *Usage, w float64) {
+// follow appends the usage of a following interval of length d; w is its share of the time over which in flight was
+// observed.
+func (u *Usage) follow(v *Usage, d time.Duration, w float64) {
 	if v.Has.Has(SignalReady) {
 		u.Ready = v.Ready
 	}
@@ -95,12 +135,24 @@ func (u *Usage) follow(v *Usage, w float64) {
 		u.InFlight.Mean += v.InFlight.Mean * w
 		u.InFlight.Max = max(u.InFlight.Max, v.InFlight.Max)
 	}
-	u.count(v)
+	if v.Has.Has(SignalCPU) {
+		u.CPUOver += v.cpuOver(d)
+	}
+	u.Add(v)
 	u.Has |= v.Has
 }
 
-// count adds what adds: counters and sketches.
-func (u *Usage) count(v *Usage) {
+// cpuOver is how much of an interval of length d the CPU was observed over.
+func (u *Usage) cpuOver(d time.Duration) time.Duration {
+	if u.CPUOver > 0 {
+		return u.CPUOver
+	}
+	return d
+}
+
+// Add adds the counters and the sketch of v. Gauges, and which signals were observed, are the caller's to set; so is
+// CPUOver.
+func (u *Usage) Add(v *Usage) {
 	u.CPU += v.CPU
 	u.Throttled += v.Throttled
 	u.NetIn += v.NetIn
@@ -122,7 +174,7 @@ func mergeSketch(dst, src *sketch.Sketch) *sketch.Sketch {
 	return dst
 }
 
-func (s *ServiceStats) mergeReplicas(src []ReplicaStats, w func(string) float64) {
+func (s *ServiceStats) mergeReplicas(src []ReplicaStats, d time.Duration, w func(string) float64) {
 	for j := range src {
 		k := j // replicas rarely move within the list
 		if k >= len(s.Replicas) || s.Replicas[k].Name != src[j].Name {
@@ -133,7 +185,7 @@ func (s *ServiceStats) mergeReplicas(src []ReplicaStats, w func(string) float64)
 			s.Replicas = append(s.Replicas, ReplicaStats{Name: src[j].Name})
 		}
 		s.Replicas[k].Node, s.Replicas[k].Started = src[j].Node, src[j].Started
-		s.Replicas[k].follow(&src[j].Usage, w(src[j].Name))
+		s.Replicas[k].follow(&src[j].Usage, d, w(src[j].Name))
 	}
 }
 
@@ -177,33 +229,42 @@ func mergeEdges(dst, src []EdgeStats) []EdgeStats {
 	return dst
 }
 
-// revise adds a late addition to the interval it belongs to: what adds, and in-flight means. s is changed.
+// revise adds a late addition to the interval it belongs to: what adds, and what was in flight besides. s is changed.
 func (s *Snapshot) revise(late *Snapshot) {
 	s.Dropped += late.Dropped
 	s.Has |= late.Has
 	w := share(late.Duration(), s.Duration())
+	last := !late.End.Before(s.End) // what was in flight at its end was so at the end of s
 	for i := range late.Services {
 		if i == len(s.Services) {
 			s.Services = append(s.Services, ServiceStats{})
 		}
 		dst, src := &s.Services[i], &late.Services[i]
-		dst.reviseUsage(&src.Usage, w)
+		dst.reviseUsage(&src.Usage, w, last)
 		for j := range src.Replicas {
-			name := src.Replicas[j].Name
-			if k := slices.IndexFunc(dst.Replicas, func(r ReplicaStats) bool { return r.Name == name }); k >= 0 {
-				dst.Replicas[k].reviseUsage(&src.Replicas[j].Usage, w)
+			r := &src.Replicas[j]
+			k := slices.IndexFunc(dst.Replicas, func(d ReplicaStats) bool { return d.Name == r.Name })
+			if k < 0 {
+				k = len(dst.Replicas)
+				dst.Replicas = append(dst.Replicas, ReplicaStats{Name: r.Name, Node: r.Node, Started: r.Started})
 			}
+			dst.Replicas[k].reviseUsage(&r.Usage, w, last)
 		}
 	}
 	s.addEndpoints(late.Endpoints)
 	s.Edges = mergeEdges(s.Edges, late.Edges)
 }
 
-func (u *Usage) reviseUsage(v *Usage, w float64) {
-	u.count(v)
+// reviseUsage adds what came late. The largest number in flight is then not known exactly: at least the mean and, where
+// the addition reaches the end, the last.
+func (u *Usage) reviseUsage(v *Usage, w float64, last bool) {
+	u.Add(v)
 	if v.Has.Has(SignalInFlight) {
 		u.InFlight.Mean += v.InFlight.Mean * w
-		u.InFlight.Max = max(u.InFlight.Max, u.InFlight.Mean)
+		if last {
+			u.InFlight.Last += v.InFlight.Last
+		}
+		u.InFlight.Max = max(u.InFlight.Max, u.InFlight.Mean, u.InFlight.Last)
 	}
 	u.Has |= v.Has
 }

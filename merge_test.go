@@ -104,8 +104,8 @@ func render(s *foresail.Snapshot) string {
 		return text
 	}
 	usage := func(u *foresail.Usage) string {
-		return fmt.Sprintf("has %v ready %d cpu %.9g throttled %v memory %d net %d %d in flight %v %.9g %.9g counts %v %v %v latency %s",
-			u.Has, u.Ready, u.CPU, u.Throttled, u.Memory, u.NetIn, u.NetOut, u.InFlight.Last, u.InFlight.Mean, u.InFlight.Max,
+		return fmt.Sprintf("has %v ready %d cpu %.9g over %v throttled %v memory %d net %d %d in flight %v %.9g %.9g counts %v %v %v latency %s",
+			u.Has, u.Ready, u.CPU, u.CPUOver, u.Throttled, u.Memory, u.NetIn, u.NetOut, u.InFlight.Last, u.InFlight.Mean, u.InFlight.Max,
 			u.Arrivals, u.Completions, u.Errors, hist(u.Latency))
 	}
 	for i := range s.Services {
@@ -176,6 +176,9 @@ func TestMergedQuantitiesAgreeWithTheirDefinition(t *testing.T) {
 			want.NetIn += s.NetIn
 			want.NetOut += s.NetOut
 			want.Throttled += s.Throttled
+			if s.Has.Has(foresail.SignalCPU) {
+				want.CPUOver += p.Duration()
+			}
 			latencies += s.Latency.Count()
 			if s.Has.Has(foresail.SignalReady) {
 				want.Ready = s.Ready
@@ -195,6 +198,9 @@ func TestMergedQuantitiesAgreeWithTheirDefinition(t *testing.T) {
 		}
 		if observed > 0 {
 			want.InFlight.Mean = weighted / observed
+		}
+		if want.CPUOver == at.Sub(epoch) {
+			want.CPUOver = 0 // all of it
 		}
 		if math.Abs(got.InFlight.Mean-want.InFlight.Mean) > 1e-9 || got.Latency.Count() != latencies {
 			t.Fatalf("in flight %v, want %v; %v latencies, want %v", got.InFlight.Mean, want.InFlight.Mean, got.Latency.Count(), latencies)
@@ -247,4 +253,103 @@ func ExampleMerge() {
 	cores, _ := s.Services[0].Cores(s.Duration())
 	fmt.Printf("%v, %.1f cores\n", s.Duration(), cores)
 	// Output: 300ms, 1.0 cores
+}
+
+// beatOf is one beat of a single service with the given replicas.
+func beatOf(i int, replicas ...foresail.ReplicaStats) *foresail.Snapshot {
+	start := epoch.Add(time.Duration(i) * foresail.Beat)
+	return &foresail.Snapshot{Start: start, End: start.Add(foresail.Beat), Services: []foresail.ServiceStats{{Replicas: replicas}}}
+}
+
+func TestAReplicaThatHasGoneIsNoLongerReady(t *testing.T) {
+	r := func(name string) foresail.ReplicaStats {
+		return foresail.ReplicaStats{Name: name, Usage: foresail.Usage{
+			Has:   foresail.SignalReady | foresail.SignalMemory | foresail.SignalInFlight | foresail.SignalArrivals,
+			Ready: 1, Memory: 100, InFlight: foresail.Gauge{Last: 2, Mean: 2, Max: 2}, Arrivals: 5}}
+	}
+	got := foresail.Merge(beatOf(0, r("a"), r("b")), beatOf(1, r("a"))).Services[0].Replicas
+	if len(got) != 2 || got[0].Ready != 1 || got[0].Arrivals != 10 {
+		t.Errorf("the one that stays: %+v", got)
+	}
+	if b := got[1]; b.Ready != 0 || b.Memory != 0 || b.InFlight.Last != 0 || b.Arrivals != 5 || b.InFlight.Max != 2 {
+		t.Errorf("the one that has gone keeps what it counted and no gauge: %+v", b)
+	}
+}
+
+// A source that tells CPU more rarely than it tells requests must not make a service look idle.
+func TestCoresAreOverTheTimeThatCPUWasObserved(t *testing.T) {
+	parts := make([]*foresail.Snapshot, 10)
+	for i := range parts {
+		parts[i] = beatOf(i)
+	}
+	parts[3].Services[0].Usage = foresail.Usage{Has: foresail.SignalCPU, CPU: 0.09}
+	second := foresail.Merge(parts...)
+	if got, ok := second.Services[0].Cores(second.Duration()); !ok || math.Abs(got-0.9) > 1e-9 {
+		t.Errorf("%v cores, want 0.9", got)
+	}
+	// and again when seconds become a minute
+	if got, _ := foresail.Merge(second, beatOf(10)).Services[0].Cores(1100 * time.Millisecond); math.Abs(got-0.9) > 1e-9 {
+		t.Errorf("merged again: %v cores, want 0.9", got)
+	}
+}
+
+func TestMergedAllocationsAreTheirOwn(t *testing.T) {
+	s := beatOf(0)
+	s.Services[0] = foresail.ServiceStats{Usage: foresail.Usage{Has: foresail.SignalAllocation},
+		Allocation: foresail.Allocation{Replicas: 1, Settings: map[string]float64{"ways": 4}},
+		Pending:    &foresail.Allocation{Replicas: 2}}
+	m := foresail.Merge(s)
+	m.Services[0].Allocation.Settings["ways"] = 1
+	m.Services[0].Pending.Replicas = 9
+	if s.Services[0].Allocation.Settings["ways"] != 4 || s.Services[0].Pending.Replicas != 2 {
+		t.Errorf("the input changed: %+v", s.Services[0])
+	}
+}
+
+// Requests slower than spans are waited for come late; what was in flight is then put right, for the replica too, even
+// when its first span of the beat is the late one.
+func TestLateSpansPutInFlightRight(t *testing.T) {
+	h := foresail.NewHistory(&foresail.App{Services: []foresail.Service{{Name: "a"}}}, foresail.Needs{Beats: 10})
+	h.Add(beatOf(0))
+	late := foresail.Usage{Has: foresail.SignalInFlight | foresail.SignalArrivals, Arrivals: 3, InFlight: foresail.Gauge{Last: 3, Mean: 2}}
+	l := beatOf(0, foresail.ReplicaStats{Name: "a-0", Usage: late})
+	l.Services[0].Usage = late
+	next := beatOf(1)
+	next.Late = []*foresail.Snapshot{l}
+	h.Add(next)
+	got := h.Beats(2)[0].Services[0]
+	want := foresail.Gauge{Last: 3, Mean: 2, Max: 3}
+	if got.InFlight != want || len(got.Replicas) != 1 || got.Replicas[0].InFlight != want || got.Replicas[0].Arrivals != 3 {
+		t.Errorf("%+v", got)
+	}
+}
+
+// The same addition to a longer interval counts for its share of the time, and not for the end that it does not reach.
+func TestLateSpansCountForTheirShareOfASecond(t *testing.T) {
+	h := foresail.NewHistory(&foresail.App{Services: []foresail.Service{{Name: "a"}}}, foresail.Needs{Seconds: 2})
+	for i := range 10 {
+		h.Add(beatOf(i))
+	}
+	l := beatOf(0)
+	l.Services[0].Usage = foresail.Usage{Has: foresail.SignalInFlight, InFlight: foresail.Gauge{Last: 3, Mean: 2}}
+	next := beatOf(10)
+	next.Late = []*foresail.Snapshot{l}
+	h.Add(next)
+	if got := h.Seconds(1)[0].Services[0].InFlight; math.Abs(got.Mean-0.2) > 1e-12 || got.Last != 0 {
+		t.Errorf("%+v, want a mean of 0.2 and a last of 0", got)
+	}
+}
+
+func TestHeldCoresCountEveryReplicaThatIsPaidFor(t *testing.T) {
+	s := foresail.ServiceStats{Usage: foresail.Usage{Has: foresail.SignalAllocation}, Allocation: foresail.Allocation{Replicas: 1, CPU: 2}}
+	if got, ok := s.Held(); !ok || got != 2 {
+		t.Errorf("without replicas listed: %v", got)
+	}
+	s.Replicas = make([]foresail.ReplicaStats, 10) // nine of them starting
+	if got, _ := s.Held(); got != 20 {
+		t.Errorf("with nine starting: %v cores, want 20", got)
+	}
+	if _, ok := new(foresail.ServiceStats).Held(); ok {
+		t.Error("an allocation that was not observed was invented")
+	}
 }

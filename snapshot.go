@@ -23,7 +23,7 @@ type Snapshot struct {
 	// Dropped counts observations lost on the way to the snapshot (spans over a limit, too late, malformed).
 	Dropped float64
 	// Late holds what became known of earlier intervals since the last snapshot: each adds to the interval it names,
-	// counters, sketches and in-flight means alone. It is at most RevisionLimit old.
+	// counters, sketches, and what was in flight besides. It is at most RevisionLimit old.
 	Late []*Snapshot
 }
 
@@ -39,6 +39,7 @@ type Usage struct {
 	Has         Signals
 	Ready       int            // replicas ready at the end (of a replica: 0 or 1)
 	CPU         float64        // core-seconds used
+	CPUOver     time.Duration  // over how much of the interval CPU and Throttled were observed; 0: all of it
 	Throttled   time.Duration  // summed over replicas
 	Memory      int64          // bytes at the end, summed over replicas
 	NetIn       int64          // bytes received
@@ -47,7 +48,7 @@ type Usage struct {
 	Arrivals    float64        // requests that arrived; fractional where sampled spans were scaled up
 	Completions float64        // requests answered, errors included
 	Errors      float64        // requests that failed, were refused or timed out
-	Latency     *sketch.Sketch // seconds from arrival to answer; nil where there is none
+	Latency     *sketch.Sketch // seconds from arrival to answer, of requests that did not fail; nil where there is none
 }
 
 // Gauge is a quantity that goes up and down, over an interval.
@@ -84,18 +85,28 @@ type EdgeStats struct {
 	From, To ServiceID
 	Calls    float64
 	Errors   float64
-	Latency  *sketch.Sketch // seconds, as the callee's server saw it; nil where there is none
+	Latency  *sketch.Sketch // seconds, of calls that did not fail; nil where there is none
 }
 
 // Duration is the interval's length.
 func (s *Snapshot) Duration() time.Duration { return s.End.Sub(s.Start) }
 
-// Cores is the mean number of cores in use over the interval of length d; ok is false where CPU was not observed.
+// Cores is the mean number of cores in use over as much of the interval of length d as CPU was observed; ok is false
+// where it was not.
 func (u *Usage) Cores(d time.Duration) (cores float64, ok bool) {
-	if !u.Has.Has(SignalCPU) || d <= 0 {
+	if d = u.cpuOver(d); !u.Has.Has(SignalCPU) || d <= 0 {
 		return 0, false
 	}
 	return u.CPU / d.Seconds(), true
+}
+
+// Held is how many cores the service's replicas hold in total: those that start or drain are paid for as well. It is
+// the allocation's own total where replicas are not listed; ok is false where the allocation was not observed.
+func (s *ServiceStats) Held() (cores float64, ok bool) {
+	if !s.Has.Has(SignalAllocation) {
+		return 0, false
+	}
+	return float64(max(len(s.Replicas), s.Allocation.Replicas)) * s.Allocation.CPU, true
 }
 
 // Utilisation is CPU used over CPU allocated; ok is false where either was not observed.

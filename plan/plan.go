@@ -60,8 +60,12 @@ func Cores(parts []*foresail.Snapshot, id foresail.ServiceID) (cores float64, ob
 	used := 0.0
 	for _, p := range parts {
 		if st := Stats(p, id); st != nil && st.Has.Has(foresail.SignalCPU) {
+			over := p.Duration()
+			if st.CPUOver > 0 {
+				over = st.CPUOver
+			}
 			used += st.CPU
-			observed += p.Duration()
+			observed += over
 		}
 	}
 	if observed <= 0 {
