@@ -40,8 +40,8 @@ func TestTraceFollowsBlueprint(t *testing.T) {
 	r := newReceiver(t)
 	c := newCluster(t, testbed.Config{Blueprint: b, Load: rate(3), Seed: 5, OTLP: r.address})
 	c.SetLoad(rate(3))
-	// users 1, front 1 + 6 calls, repeated 3, async 1, cache 2, store 1.
-	const spans = 1 + 7 + 3 + 1 + 2 + 1
+	// users 1, front 1 + 7 calls, repeated 3, async 1, cache 2, store 1.
+	const spans = 1 + 8 + 3 + 1 + 2 + 1
 	traces := map[foresail.TraceID][]foresail.Span{}
 	eventually(t, 20*time.Second, "three whole traces", func() bool {
 		clear(traces)
