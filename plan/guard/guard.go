@@ -139,6 +139,9 @@ func (g *Manager) Decide(h *foresail.History) (p *foresail.Plan, err error) {
 	}
 	out := g.limit(d, q, g.baseline.Name(), silent)
 	out.Fallback = g.fallback(silent, baseErr)
+	if n := g.state.Good; n > 0 {
+		d.notes = append(d.notes, fmt.Sprintf("%d of %d good answers before %s is back", n, g.c.Return, g.inner.Name()))
+	}
 	return d.finish(out), nil
 }
 
@@ -191,7 +194,7 @@ func (g *Manager) telemetry(d *decision) string {
 		if g.state.Heard.IsZero() {
 			return fmt.Sprintf("%v: nothing was observed yet", foresail.ErrStale)
 		}
-		return fmt.Sprintf("%v: nothing was observed for %v", foresail.ErrStale, d.now.Sub(g.state.Heard))
+		return fmt.Sprintf("%v: nothing was observed since %s", foresail.ErrStale, g.state.Heard.Format(time.TimeOnly))
 	}
 	missing := g.inner.Needs().Required
 	for i := len(d.beats) - 1; i >= 0 && missing != 0; i-- {
@@ -257,7 +260,8 @@ func (g *Manager) judge(now time.Time, fault string, asked bool) (fell, back boo
 	return fell, back
 }
 
-// fallback says why the baseline decided.
+// fallback says why the baseline decides: the same words for as long as the reason is the same, so that what is told
+// once need not be told with each decision.
 func (g *Manager) fallback(silent bool, baseErr error) string {
 	s := &g.state
 	var b strings.Builder
@@ -269,9 +273,6 @@ func (g *Manager) fallback(silent bool, baseErr error) string {
 		fmt.Fprintf(&b, "%s decides since %s, and nothing is lowered in silence", g.baseline.Name(), s.Since.Format(time.TimeOnly))
 	default:
 		fmt.Fprintf(&b, "%s decides since %s", g.baseline.Name(), s.Since.Format(time.TimeOnly))
-	}
-	if s.Good > 0 {
-		fmt.Fprintf(&b, "; %d of %d good answers before %s is back", s.Good, g.c.Return, g.inner.Name())
 	}
 	return b.String()
 }

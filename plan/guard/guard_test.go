@@ -178,8 +178,8 @@ func TestEveryFaultFallsBackWithinOneDecisionAndComesBack(t *testing.T) {
 				"2s -",
 				"6s s0 to 3 × 1.00 cores by test | "+pre,
 				"7s "+pre,
-				"9s "+pre+"; 1 of 3 good answers before m is back",
-				"10s "+pre+"; 2 of 3 good answers before m is back",
+				"9s note: 1 of 3 good answers before m is back | "+pre,
+				"10s note: 2 of 3 good answers before m is back | "+pre,
 				"11s s0 to 2 × 1.00 cores by test | note: m is back after 3 good answers",
 				"12s -")
 		})
@@ -197,16 +197,14 @@ func TestSilenceLowersNothingAndRaisesStillPass(t *testing.T) {
 	}}
 	g := wrap(t, each("m", time.Second, quiet), each("base", time.Second, always(both)), guard.Config{})
 	kept := "note: s0: kept at 4 × 1.00 cores, though base asked for 3 × 1.00 cores (low): nothing is lowered while nothing is observed"
-	silent := func(d string) string {
-		return kept + " | fallback: m: telemetry is stale: nothing was observed for " + d + "; base decides since 12:00:05, and nothing is lowered in silence"
-	}
+	why := " | fallback: m: telemetry is stale: nothing was observed since 12:00:04; base decides since 12:00:05"
+	silent := kept + why + ", and nothing is lowered in silence"
+	early := "note: s0: kept at 4 × 1.00 cores, though base asked for 3 × 1.00 cores (low): nothing is lowered before its CPU was observed for 10s, and it was for "
 	want(t, play(t, c, g),
-		"5s s1 to 2 × 1.00 cores by up | "+silent("500ms"),
-		"6s "+silent("1.5s"), "7s "+silent("2.5s"), "8s "+silent("3.5s"), "9s "+silent("4.5s"),
-		"10s note: s0: kept at 4 × 1.00 cores, though base asked for 3 × 1.00 cores (low): nothing is lowered before its CPU was observed for 10s, and it was for 6s"+
-			" | fallback: m: telemetry is stale: nothing was observed for 4.5s; base decides since 12:00:05; 1 of 3 good answers before m is back",
-		"11s note: s0: kept at 4 × 1.00 cores, though base asked for 3 × 1.00 cores (low): nothing is lowered before its CPU was observed for 10s, and it was for 7s"+
-			" | fallback: m: telemetry is stale: nothing was observed for 4.5s; base decides since 12:00:05; 2 of 3 good answers before m is back",
+		"5s s1 to 2 × 1.00 cores by up | "+silent,
+		"6s "+silent,
+		"10s "+early+"5.5s; 1 of 3 good answers before m is back"+why,
+		"11s "+early+"6.5s; 2 of 3 good answers before m is back"+why,
 		"12s note: m is back after 3 good answers", "13s -")
 }
 

@@ -151,6 +151,10 @@ func (g *Manager) allowed(d *decision, id foresail.ServiceID, base, to foresail.
 	if managed && to.Memory != base.Memory && base.Memory > 0 {
 		to.Memory, did = g.memory(d, id, base, to, hold, did)
 	}
+	if hold && lowersSettings(base, to) {
+		to.Settings = base.Settings
+		did = append(did, act{"guard/silence", "silence", "no setting is lowered while nothing is observed"})
+	}
 	to, _ = b.Clamp(to)
 	return to, did
 }
@@ -178,6 +182,9 @@ func (g *Manager) least(d *decision, id foresail.ServiceID, base foresail.Alloca
 		return all, act{"guard/silence", "silence", "nothing is lowered while nothing is observed"}
 	case g.c.Cooldown > 0 && !m.Raised.IsZero() && d.now.Sub(m.Raised) < g.c.Cooldown:
 		return all, act{"guard/cooldown", "cooldown", fmt.Sprintf("it was raised %v ago, and is not lowered within %v", d.now.Sub(m.Raised), g.c.Cooldown)}
+	}
+	if plan.Latest(d.beats, id, foresail.SignalCPU) == nil {
+		return all, act{"guard/usage", "no CPU observed", "nothing is lowered while its CPU is not observed"}
 	}
 	used, over := g.usage(d, id)
 	if over < g.c.Observed {
@@ -225,7 +232,19 @@ func (g *Manager) usage(d *decision, id foresail.ServiceID) (most float64, over 
 	return most, over
 }
 
-// memory limits a change of memory as CPU is limited: by steps, and a fall by what was used.
+// lowersSettings reports whether a setting becomes smaller or is taken away.
+func lowersSettings(base, to foresail.Allocation) bool {
+	for k, v := range base.Settings {
+		if w, ok := to.Settings[k]; !ok || w < v {
+			return true
+		}
+	}
+	return false
+}
+
+// memory limits a change of memory as CPU is limited: by steps, and a fall by what was used. Memory
+// counts for each replica: most of it is there whether a replica is busy or not, so that of a replica that goes need not
+// find room in the others.
 func (g *Manager) memory(d *decision, id foresail.ServiceID, base, to foresail.Allocation, hold bool, did acts) (int64, acts) {
 	if hi := int64(math.Min(float64(base.Memory)*g.c.StepUp, math.MaxInt64/2)); to.Memory > hi {
 		return hi, append(did, act{"guard/step-limit", "step up", fmt.Sprintf("one decision may give a replica at most %v times the memory", g.c.StepUp)})

@@ -305,3 +305,47 @@ func BenchmarkDecideGuard(b *testing.B) {
 		})
 	}
 }
+
+// CPU that was seen long ago says nothing of now: a service that was idle then may be busy.
+func TestNothingIsLoweredWhileCPUIsNotObserved(t *testing.T) {
+	cl := &plantest.Cluster{Application: plantest.App(1),
+		Demand: func(_ foresail.ServiceID, at time.Duration) float64 {
+			if at < 20*time.Second {
+				return 0
+			}
+			return 0.9
+		},
+		Hidden: func(at time.Duration) foresail.Signals {
+			if at >= 20*time.Second {
+				return foresail.SignalCPU
+			}
+			return 0
+		}}
+	cl.Put(0, foresail.Allocation{Replicas: 1, CPU: 1})
+	low := &foresail.Plan{Changes: []foresail.Change{{To: foresail.Allocation{Replicas: 1, CPU: 0.1}, Reason: foresail.Reason{Text: "low"}}}}
+	blind := each("m", time.Second, always(low)) // it decides without CPU, so that its absence is no fault
+	blind.needs.Required = 0
+	g := wrap(t, blind, each("base", time.Second, quiet), guard.Config{})
+	p, err := g.Decide(cl.Filled(g.Needs(), 150*time.Second))
+	if err != nil || p == nil || len(p.Changes) != 0 || !strings.Contains(p.Note, "while its CPU is not observed") {
+		t.Errorf("%+v, %v: want the service kept, and why", p, err)
+	}
+}
+
+func TestSilenceLowersNoSetting(t *testing.T) {
+	for asked, want := range map[float64]float64{1: 10, 12: 12} {
+		cl := &plantest.Cluster{Application: plantest.App(1), Until: 5 * time.Second,
+			Demand: func(foresail.ServiceID, time.Duration) float64 { return 0.1 },
+			Silent: func(at time.Duration) bool { return at >= 2*time.Second }}
+		cl.Application.Services[0].Bounds.Settings = map[string]foresail.Range{"ways": {Min: 1, Max: 16}}
+		have := func(ways float64) foresail.Allocation {
+			return foresail.Allocation{Replicas: 1, CPU: 1, Settings: map[string]float64{"ways": ways}}
+		}
+		cl.Put(0, have(10))
+		base := each("base", time.Second, always(&foresail.Plan{Changes: []foresail.Change{{To: have(asked), Reason: foresail.Reason{Text: "so"}}}}))
+		play(t, cl, wrap(t, each("m", time.Second, quiet), base, guard.Config{}))
+		if got := cl.Have(0).Settings["ways"]; got != want {
+			t.Errorf("asked for %v ways in silence, got %v, want %v", asked, got, want)
+		}
+	}
+}
