@@ -101,14 +101,14 @@ func (c *Cluster) reconcile(s int32) {
 	sv.now.Memory, sv.now.Settings = sv.target.Memory, sv.target.Settings
 }
 
-// setCPU changes the limit of all replicas but those that drain, within the current quota period.
+// setCPU changes the limit of all replicas but those that drain; it acts at once.
 func (c *Cluster) setCPU(sv *service, cores float64) {
 	sv.now.CPU = cores
 	for _, id := range sv.replicas {
 		r := c.replicas[id]
 		if r.phase == starting || r.phase == ready {
 			r.cpu.advance(c.queue.Now())
-			r.cpu.quota = quota(cores)
+			r.cpu.limit(cores)
 			c.watch(id, r)
 		}
 	}

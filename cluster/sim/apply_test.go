@@ -284,3 +284,20 @@ func TestCPULimitActs(t *testing.T) {
 		t.Errorf("throttled %s, %s, %s", wide.Services[0].Throttled, narrow.Services[0].Throttled, starved.Services[0].Throttled)
 	}
 }
+
+// The first tenth of a second under a lower limit, as Linux has it: the quota begins anew when it is written, and once
+// more when the next period begins. Nothing of what the old limit allowed is paid back.
+func TestLoweredCPUStallsNothing(t *testing.T) {
+	bp := blueprint(foresail.ServiceBlueprint{Operations: op(work(foresail.Constant, 10))})
+	bp.App.Services[0].Initial = alloc(1, 2)
+	c := newSim(t, sim.Config{Blueprint: bp, Load: constant(200), Seed: 1})
+	s := run(t, c, 950*time.Millisecond, nil)
+	if used := s.Services[0].CPU; used < 1 {
+		t.Fatalf("%v core-seconds used before: the test needs more", used)
+	}
+	apply(t, c, 0, alloc(1, 0.25))
+	s = run(t, c, 100*time.Millisecond, nil)
+	within(t, "CPU in the first beat", s.Services[0].CPU, 2*25*ms, 1e-6)
+	s = run(t, c, 100*time.Millisecond, nil)
+	within(t, "CPU in the second beat", s.Services[0].CPU, 25*ms, 1e-6)
+}

@@ -19,7 +19,7 @@ type cpu struct {
 	at      int64   // the instant that all this refers to
 	start   int64   // of the current period, start ≤ at < start+period
 	quota   int64   // ns of CPU per period
-	used    int64   // of it, in this period
+	used    int64   // of it, in this period or since the quota last changed
 	cores   int64   // of the node
 
 	total     int64 // ns of CPU used since the last reset
@@ -69,6 +69,10 @@ func (c *cpu) turn() {
 		}
 	}
 }
+
+// limit changes the cores that the replica may use. The quota of the running period begins anew, as the kernel refills it
+// and lets throttled threads run on whenever it is written. advance comes first.
+func (c *cpu) limit(cores float64) { c.quota, c.used = quota(cores), 0 }
 
 // rate is how fast each runnable thread advances while there is quota.
 func (c *cpu) rate() float64 {

@@ -63,42 +63,56 @@ func TestAsManyThreadsAsCoresAreNeverThrottled(t *testing.T) {
 	}
 }
 
-// A raised limit lets threads go on within the period; a lowered one stops them at once if they have used it up.
+// A change of the limit begins the running period's quota anew, as Linux does when it is written: who was throttled runs
+// on at once, and nothing that the old quota allowed is paid back.
 func TestLimitChangesWithinThePeriod(t *testing.T) {
 	c := &cpu{cores: 64, quota: quota(0.2)}
 	c.add(50*milli, 1)
 	c.advance(60 * milli) // 20 ms of work, 40 ms of waiting
-	c.quota = quota(0.4)
+	c.limit(0.25)
 	done := map[int32]int64{}
-	until(c, 90*milli, done) // 20 ms more, then 10 ms of waiting
-	if c.total != 40*milli || c.throttled != 50*milli {
-		t.Fatalf("used %d and throttled %d ns, want 40 and 50 ms", c.total, c.throttled)
+	until(c, 90*milli, done) // 25 ms more, then 5 ms of waiting
+	if c.total != 45*milli || c.throttled != 45*milli {
+		t.Fatalf("used %d and throttled %d ns, want 45 and 45 ms", c.total, c.throttled)
 	}
-	until(c, 105*milli, done) // 5 ms of the second period
-	c.quota = quota(0.01)     // 1 ms: the second to sixth periods are paid for; then 1 ms in each
+	c.limit(0.01) // 1 ms at once, then 1 ms in each period
 	until(c, 2000*milli, done)
-	if want := 1001 * milli; done[1] != want {
+	if want := 401 * milli; done[1] != want {
 		t.Fatalf("done at %d ns, want %d", done[1], want)
 	}
-	if c.total != 50*milli {
-		t.Fatalf("used %d ns, want 50 ms", c.total)
+	if want := 50 * milli; c.total != want {
+		t.Fatalf("used %d ns, want %d", c.total, want)
 	}
 }
 
 type threadArrival struct{ at, need int64 }
 
-// runThreads runs a cpu until end with the given threads.
-func runThreads(cores int64, limit float64, start int64, in []threadArrival, end int64) (c *cpu, done map[int32]int64) {
-	c = &cpu{cores: cores, quota: quota(limit), start: start}
+type limitChange struct {
+	at    int64
+	cores float64
+}
+
+// runThreads runs a cpu until end with the given threads and limits, both in the order of time; the first limit is there
+// from the start.
+func runThreads(cores int64, limits []limitChange, start int64, in []threadArrival, end int64) (c *cpu, done map[int32]int64) {
+	c = &cpu{cores: cores, quota: quota(limits[0].cores), start: start}
 	done = map[int32]int64{}
+	limits = limits[1:]
+	change := func(upTo int64) {
+		for ; len(limits) > 0 && limits[0].at <= upTo; limits = limits[1:] {
+			until(c, limits[0].at, done)
+			c.limit(limits[0].cores)
+		}
+	}
 	for i, a := range in {
 		if a.at > end {
 			break
 		}
+		change(a.at)
 		until(c, a.at, done)
-		c.advance(a.at)
 		c.add(a.need, int32(i))
 	}
+	change(end)
 	until(c, end, done)
 	return c, done
 }
@@ -109,14 +123,21 @@ func TestCPUAgainstSmallSteps(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		const step, end = int64(10_000), int64(1e9)
 		cores := rapid.Int64Range(1, 6).Draw(t, "cores")
-		limit := rapid.SampledFrom([]float64{0.1, 0.3, 0.5, 1, 1.5, 2, 4}).Draw(t, "limit")
+		var limits []limitChange
+		for i := range rapid.IntRange(1, 4).Draw(t, "limits") {
+			limits = append(limits, limitChange{
+				rapid.Int64Range(1, 90_000).Draw(t, "changed at") * step * int64(min(i, 1)),
+				rapid.SampledFrom([]float64{0.1, 0.3, 0.5, 1, 1.5, 2, 4}).Draw(t, "limit"),
+			})
+		}
+		sort.SliceStable(limits, func(i, j int) bool { return limits[i].at < limits[j].at })
 		start := -rapid.Int64Range(0, 9999).Draw(t, "phase") * step
 		var in []threadArrival
 		for range rapid.IntRange(1, 12).Draw(t, "threads") {
 			in = append(in, threadArrival{rapid.Int64Range(0, 20_000).Draw(t, "at") * step, rapid.Int64Range(1, 10_000).Draw(t, "need") * step})
 		}
 		sort.Slice(in, func(i, j int) bool { return in[i].at < in[j].at })
-		c, done := runThreads(cores, limit, start, in, end)
+		c, done := runThreads(cores, limits, start, in, end)
 
 		left := make([]float64, len(in))
 		short := map[int32]float64{} // of the oracle's threads when the cpu's were done
@@ -124,10 +145,14 @@ func TestCPUAgainstSmallSteps(t *testing.T) {
 			left[i] = float64(a.need)
 		}
 		want := map[int32]int64{}
-		var used, total, throttled float64
+		var used, allowed, total, throttled float64
+		next := 0 // limit
 		for now := int64(0); now < end; now += step {
 			if (now-start)%period == 0 && now > 0 {
-				used = math.Max(used-float64(c.quota), 0)
+				used = math.Max(used-allowed, 0)
+			}
+			for ; next < len(limits) && limits[next].at <= now; next++ {
+				used, allowed = 0, limits[next].cores*float64(period)
 			}
 			busy := 0
 			for i, a := range in {
@@ -141,7 +166,7 @@ func TestCPUAgainstSmallSteps(t *testing.T) {
 			if busy == 0 {
 				continue
 			}
-			if used >= float64(c.quota) {
+			if used >= allowed {
 				throttled += float64(step)
 				continue
 			}
@@ -172,7 +197,7 @@ func TestCPUAgainstSmallSteps(t *testing.T) {
 			}
 			if expectedOK && (!ok || at > expected+2*milli) {
 				apart++
-				then, _ := runThreads(cores, limit, start, in, expected)
+				then, _ := runThreads(cores, limits, start, in, expected)
 				for _, j := range then.jobs {
 					if j.frame == i && j.finish-then.virtual > little {
 						t.Fatalf("thread %d still needs %.0f ns at %d, when it should be done", i, j.finish-then.virtual, expected)

@@ -12,8 +12,13 @@
 // CPU is processor sharing under a CFS quota. Each runnable thread runs at full speed, up to the cores of a node, until
 // the replica has used up its limit × 100 ms; then all of them wait until the next period. k busy threads use up the
 // quota of half a core in 50/k ms. A replica with no more threads than its limit has cores is never throttled. The
-// periods of different replicas are not in step. Each replica has its node's cores for itself. Throttled is the time
-// during which a replica had runnable threads and no quota.
+// periods of different replicas are not in step. When the limit changes, up or down, the running period's quota begins
+// anew at the new limit, and waiting threads go on at once: Linux does so at each write of a quota (tg_set_cfs_bandwidth).
+// Each replica has its node's cores for itself.
+//
+// Throttled is the time during which a replica had runnable threads and no quota: time on the clock, at most the beat
+// for each replica, so that a share can be made of it. Linux's throttled_time adds up the waits of a group's run queues,
+// one for each CPU that had its threads, and may be several times as much for the same waiting.
 //
 // A disk serves one request at a time for each replica, in the order of arrival. Memory is the base of each replica and
 // what its operations in progress hold; nothing fails for want of it.
@@ -36,12 +41,12 @@
 //
 // # Scaling
 //
-// Apply takes effect at once where it adds: CPU is raised within the running quota period, and replicas are started.
-// These are ready after the service's start-up delay, and cold for its warm-up. Where it takes away it waits until as
-// many replicas are ready as were asked for; then CPU falls, and the newest replicas drain: they take no new request and
-// finish what they have, for DrainLimit at most, after which it fails. Replicas that have not started are cancelled
-// first. The allocation in effect counts replicas that take requests; each replica that holds resources (starting,
-// ready or draining) is listed in the snapshot, so their number times CPU is what is paid for.
+// Apply takes effect at once where it adds: CPU is raised, and replicas are started. These are ready after the
+// service's start-up delay, and cold for its warm-up. Where it takes away it waits until as many replicas are ready as
+// were asked for; then CPU falls, and the newest replicas drain: they take no new request and finish what they have,
+// for DrainLimit at most, after which it fails. Replicas that have not started are cancelled first. The allocation in
+// effect counts replicas that take requests; each replica that holds resources (starting, ready or draining) is listed
+// in the snapshot, so their number times CPU is what is paid for.
 //
 // # What is counted
 //
