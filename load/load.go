@@ -65,8 +65,9 @@ const (
 	Trace
 )
 
-// Level is the curve at an instant, never negative.
+// Level is the curve at an instant, never negative. Before offset 0 it is what it is there.
 func (l *Load) Level(at time.Duration) float64 {
+	at = max(at, 0)
 	last := 0.0
 	for _, s := range l.Curve {
 		if s.For <= 0 || at < s.For {
@@ -117,7 +118,9 @@ func (s *Segment) level(at time.Duration) float64 {
 }
 
 // Shares fills out with the share of each endpoint at an instant, adding up to one. All are equal where no mix is given.
+// Before offset 0 they are what they are there.
 func (l *Load) Shares(at time.Duration, out []float64) {
+	at = max(at, 0)
 	clear(out)
 	i := -1
 	for i+1 < len(l.Mix) && l.Mix[i+1].At <= at {

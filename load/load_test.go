@@ -51,6 +51,28 @@ func TestShapes(t *testing.T) {
 	}
 }
 
+// Before the start, the load is what it is at the start.
+func TestBeforeTheStart(t *testing.T) {
+	sec := time.Second
+	for name, s := range map[string]load.Segment{
+		"constant":                      {From: 7},
+		"ramp":                          {Shape: load.Ramp, From: 10, To: 30, For: 10 * sec},
+		"diurnal":                       {Shape: load.Diurnal, From: 10, To: 50, Period: time.Minute},
+		"spike that rises at the start": {Shape: load.Spike, From: 5, To: 90, Width: sec},
+		"trace":                         {Shape: load.Trace, Values: []float64{3, 7, 5}, Step: sec},
+	} {
+		l := &load.Load{Curve: []load.Segment{s}}
+		for _, at := range []time.Duration{-1, -2 * sec, math.MinInt64} {
+			near(t, fmt.Sprintf("%s at %v", name, at), l.Level(at), l.Level(0), 0)
+		}
+	}
+	l := &load.Load{Mix: []load.MixPoint{{At: -sec, Shares: []float64{1, 3}}, {At: sec, Shares: []float64{1, 0}}}, Drift: true}
+	now, before := make([]float64, 2), make([]float64, 2)
+	l.Shares(0, now)
+	l.Shares(-sec, before)
+	near(t, "share before the start", before[0], now[0], 0)
+}
+
 func TestLength(t *testing.T) {
 	l := &load.Load{Curve: []load.Segment{{For: time.Second}, {For: time.Minute}}}
 	if d, ok := l.Length(); d != 61*time.Second || !ok {
