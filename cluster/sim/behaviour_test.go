@@ -139,7 +139,11 @@ func TestTimeoutsAndRetries(t *testing.T) {
 	equal(t, "the callee's errors", s.Services[1].Errors, 0)
 	within(t, "the callee's CPU", s.Services[1].CPU, 3*n*50*ms, 1e-9)
 	// Three attempts, and waits of 10 and 20 ms times a number around one.
-	within(t, "time until the caller gives up", s.Services[0].Latency.Mean(), 60*ms, 0.02)
+	within(t, "time until the caller gives up", s.Services[0].InFlight.Mean*101/n, 60*ms, 0.02)
+	// Latency is of what did not fail: no request of the caller, no call, but all the work that the callee did for nobody.
+	equal(t, "latencies of the caller", s.Services[0].Latency.Count(), 0)
+	equal(t, "latencies of calls", s.Edges[0].Latency.Count(), 0)
+	equal(t, "latencies of the callee", s.Services[1].Latency.Count(), 3*n)
 }
 
 // Retries after refusals succeed in the end.

@@ -59,7 +59,7 @@ func shake(t testing.TB, c *sim.Cluster, beat int) {
 }
 
 func TestSameSeedSameBytes(t *testing.T) {
-	bp := rapid.Custom(func(t *rapid.T) *foresail.Blueprint { return anyBlueprint(t, false) })
+	bp := rapid.Custom(func(t *rapid.T) *foresail.Blueprint { return anyBlueprint(t) })
 	for example := range 20 {
 		b := bp.Example(example)
 		all := func(seed uint64) (out [][32]byte) {

@@ -51,10 +51,16 @@
 // # What is counted
 //
 // A service's arrivals are all requests that reached it, refused ones included; its completions are those it answered,
-// refused or dropped; its errors those that failed, were refused or dropped. Latency is from arrival to answer of those
-// that were worked on. An edge counts a call when its caller has its answer or gives it up. What users see of an
-// endpoint is from the instant a request was meant to be sent to its answer, retries included. A request that found no
-// replica ready counts in its service and in none of the replicas. A replica has started when it was asked for.
+// refused or dropped; its errors those that failed, were refused or dropped. An edge counts a call when its caller has
+// its answer or gives it up, each attempt for itself; what was refused, failed or given up is an error. What users see
+// of an endpoint is from the instant a request was meant to be sent to its answer, retries included. A request that
+// found no replica ready counts in its service and in none of the replicas. A replica has started when it was asked
+// for.
+//
+// Latency is of what did not fail, everywhere: a service, a replica, an edge and an endpoint have as many latencies as
+// completions (calls, requests) without errors, whether the others were worked on or refused. That of a service, a
+// replica and an edge is from arrival at the callee to its answer. So a request that its caller gave up and the callee
+// answered all the same has a latency in the callee's service and none on the edge.
 //
 // Network is the bytes of messages alone: a request counts as sent by its caller and as received by the replica when it
 // comes there, refused or not, and an answer when it comes back; users send and receive too, but nobody counts theirs. A

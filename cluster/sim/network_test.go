@@ -33,7 +33,7 @@ func checkBytes(t *rapid.T, bp *foresail.Blueprint, s *foresail.Snapshot) {
 // span that did not fail; whatever was refused, given up, tried again or called for nobody.
 func TestBytesAreThoseOfSpans(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		bp := anyBlueprint(t, false)
+		bp := anyBlueprint(t)
 		var spans []foresail.Span
 		c, err := sim.New(sim.Config{Blueprint: bp, Load: anyLoad(t), Seed: rapid.Uint64().Draw(t, "seed"),
 			TraceShare: 1, Spans: func(s []foresail.Span) { spans = append(spans, s...) }})

@@ -16,7 +16,7 @@ const (
 	snapshotSignals = foresail.SignalEdges | foresail.SignalEndpoints
 )
 
-// edge counts calls since the beat began.
+// edge counts calls since the beat began; latency is as the callee's server saw it.
 type edge struct {
 	calls, errors float64
 	latency       sketch.Sketch
@@ -141,18 +141,18 @@ func (c *Cluster) observeEndpoint(e *endpointStats, out *foresail.EndpointStats)
 	u.arrivals, u.completions, u.errors, e.late, e.firstLate = 0, 0, 0, 0, never
 }
 
-// observeEdges tells of the edges on which something happened.
+// observeEdges tells of the edges on which a call ended.
 func (c *Cluster) observeEdges() []foresail.EdgeStats {
 	n := 0
 	for i := range c.edges {
-		if c.edges[i].calls > 0 || c.edges[i].latency.Count() > 0 {
+		if c.edges[i].calls > 0 {
 			n++
 		}
 	}
 	out := make([]foresail.EdgeStats, 0, n)
 	for i := range c.edges {
 		e := &c.edges[i]
-		if e.calls > 0 || e.latency.Count() > 0 {
+		if e.calls > 0 {
 			out = append(out, foresail.EdgeStats{
 				From: c.program.edges[i].From, To: c.program.edges[i].To,
 				Calls: e.calls, Errors: e.errors, Latency: takeSketch(&e.latency),

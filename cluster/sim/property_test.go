@@ -13,7 +13,7 @@ import (
 )
 
 // anyBlueprint draws an application whose services call only those after them.
-func anyBlueprint(t *rapid.T, patient bool) *foresail.Blueprint {
+func anyBlueprint(t *rapid.T) *foresail.Blueprint {
 	n := rapid.IntRange(1, 6).Draw(t, "services")
 	services := make([]foresail.ServiceBlueprint, n)
 	for i := range services {
@@ -26,7 +26,7 @@ func anyBlueprint(t *rapid.T, patient bool) *foresail.Blueprint {
 			BaseMemory: 1000,
 		}
 		for k := range rapid.IntRange(1, 2).Draw(t, "operations") {
-			s.Operations = append(s.Operations, foresail.Operation{Name: strconv.Itoa(k), Steps: anySteps(t, i, n, 0, patient),
+			s.Operations = append(s.Operations, foresail.Operation{Name: strconv.Itoa(k), Steps: anySteps(t, i, n, 0),
 				Request: rapid.Int64Range(1, 1000).Draw(t, "request"), Response: rapid.Int64Range(1, 100_000).Draw(t, "response")})
 		}
 		services[i] = s
@@ -41,9 +41,7 @@ func anyBlueprint(t *rapid.T, patient bool) *foresail.Blueprint {
 			Replicas: rapid.IntRange(1, 3).Draw(t, "replicas"), CPU: rapid.Float64Range(0.1, 3).Draw(t, "cpu"),
 		}
 	}
-	if !patient {
-		bp.Timeouts[0] = anyPatience(t)
-	}
+	bp.Timeouts[0] = anyPatience(t)
 	return bp
 }
 
@@ -57,7 +55,7 @@ func fixTargets(services []foresail.ServiceBlueprint, steps []foresail.Step) {
 	}
 }
 
-func anySteps(t *rapid.T, service, services, depth int, patient bool) []foresail.Step {
+func anySteps(t *rapid.T, service, services, depth int) []foresail.Step {
 	var steps []foresail.Step
 	for range rapid.IntRange(0, 3-depth).Draw(t, "steps") {
 		s := foresail.Step{Work: foresail.Demand{
@@ -76,13 +74,11 @@ func anySteps(t *rapid.T, service, services, depth int, patient bool) []foresail
 				Probability: rapid.SampledFrom([]float64{0.5, 1}).Draw(t, "probability"),
 				Repeat:      rapid.IntRange(1, 2).Draw(t, "repeat"),
 				Async:       rapid.IntRange(0, 3).Draw(t, "async") == 0,
-			}
-			if !patient {
-				c.Patience = anyPatience(t)
+				Patience:    anyPatience(t),
 			}
 			if depth < 2 && rapid.IntRange(0, 3).Draw(t, "cached") == 0 {
 				c.Cached, c.Hit = true, 0.5
-				c.Miss = anySteps(t, service, services, depth+1, patient)
+				c.Miss = anySteps(t, service, services, depth+1)
 			}
 			s.Calls = append(s.Calls, c)
 		}
@@ -143,13 +139,23 @@ func checkSums(t *rapid.T, s *foresail.Snapshot) {
 		if u.Ready < 1 || u.Allocation.Replicas != u.Ready {
 			t.Fatalf("%d ready, allocation %s", u.Ready, u.Allocation)
 		}
-		if u.Errors > u.Completions {
-			t.Fatalf("more errors than completions: %+v", u)
+		if u.Latency.Count() != u.Completions-u.Errors {
+			t.Fatalf("%v latencies of %v requests of which %v failed", u.Latency.Count(), u.Completions, u.Errors)
+		}
+		for _, r := range u.Replicas {
+			if r.Latency.Count() != r.Completions-r.Errors {
+				t.Fatalf("%s has %v latencies of %v requests of which %v failed", r.Name, r.Latency.Count(), r.Completions, r.Errors)
+			}
 		}
 	}
 	for _, e := range s.Edges {
-		if e.Errors > e.Calls {
-			t.Fatalf("more errors than calls: %+v", e)
+		if e.Latency.Count() != e.Calls-e.Errors {
+			t.Fatalf("%v latencies of %v calls of which %v failed", e.Latency.Count(), e.Calls, e.Errors)
+		}
+	}
+	for _, e := range s.Endpoints {
+		if e.Latency.Count() != e.Requests-e.Errors {
+			t.Fatalf("%v latencies of %v requests of which %v failed", e.Latency.Count(), e.Requests, e.Errors)
 		}
 	}
 }
@@ -158,7 +164,7 @@ func checkSums(t *rapid.T, s *foresail.Snapshot) {
 // arrives any more everything is answered and nothing is left behind, whatever was scaled, timed out or taken away.
 func TestConservation(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		bp := anyBlueprint(t, false)
+		bp := anyBlueprint(t)
 		spans := 0
 		c, err := sim.New(sim.Config{Blueprint: bp, Load: anyLoad(t), Seed: rapid.Uint64().Draw(t, "seed"), NodeCores: rapid.IntRange(1, 8).Draw(t, "cores"),
 			DrainLimit: time.Duration(rapid.IntRange(1, 300).Draw(t, "drain ms")) * time.Millisecond,
@@ -228,30 +234,49 @@ func TestConservation(t *testing.T) {
 	})
 }
 
-// Little's law, exactly: the time integral of what is in flight is the sum of all times in the system.
+// Little's law, exactly: the time integral of what is in flight is the sum of all times in the system, of requests that
+// failed and of those that did not; only these have a latency.
 func TestLittlesLaw(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		c, err := sim.New(sim.Config{Blueprint: anyBlueprint(t, true), Load: anyLoad(t), Seed: rapid.Uint64().Draw(t, "seed")})
+		bp := anyBlueprint(t)
+		service := map[string]int{}
+		for i := range bp.App.Services {
+			service[bp.App.Services[i].Name] = i
+		}
+		area, latency := make([]float64, len(service)), make([]float64, len(service))
+		all, succeeded := make([]float64, len(service)), make([]float64, len(service))
+		c, err := sim.New(sim.Config{Blueprint: bp, Load: anyLoad(t), Seed: rapid.Uint64().Draw(t, "seed"),
+			TraceShare: 1, Spans: func(spans []foresail.Span) {
+				for _, s := range spans {
+					if s.Kind != foresail.KindServer {
+						continue
+					}
+					i, took := service[s.Service], s.End.Sub(s.Start).Seconds()
+					all[i] += took
+					if !s.Failed {
+						succeeded[i] += took
+					}
+				}
+			}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		var area, sum []float64
 		for beat := 0; beat < 20 || c.Live() > 0; beat++ {
 			s, err := c.Next(background)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if area == nil {
-				area, sum = make([]float64, len(s.Services)), make([]float64, len(s.Services))
-			}
 			for i := range s.Services {
 				area[i] += s.Services[i].InFlight.Mean * s.Duration().Seconds()
-				sum[i] += s.Services[i].Latency.Sum()
+				latency[i] += s.Services[i].Latency.Sum()
 			}
 		}
 		for i := range area {
-			if math.Abs(area[i]-sum[i]) > 1e-6*(1+sum[i]) {
-				t.Fatalf("service %d: %v request-seconds in flight, %v of latency", i, area[i], sum[i])
+			if math.Abs(area[i]-all[i]) > 1e-6*(1+all[i]) {
+				t.Fatalf("service %d: %v request-seconds in flight, %v in the system", i, area[i], all[i])
+			}
+			if math.Abs(latency[i]-succeeded[i]) > 1e-6*(1+succeeded[i]) {
+				t.Fatalf("service %d: %v s of latency, %v of requests that did not fail", i, latency[i], succeeded[i])
 			}
 		}
 	})

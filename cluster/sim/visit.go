@@ -102,7 +102,7 @@ func (c *Cluster) begin(vi int32) {
 	v.begun = true
 	if v.call < 0 {
 		v.failed = true
-		c.answer(vi, v, false)
+		c.answer(vi, v)
 		return
 	}
 	steps := c.program.ops[c.program.calls[v.def].op].steps
@@ -193,11 +193,11 @@ func (c *Cluster) endFrame(fi int32, f *frame, v *visit) {
 		return
 	}
 	v.failed = failed
-	c.answer(vi, v, true)
+	c.answer(vi, v)
 }
 
-// answer ends a visit as its server sees it. worked is false where its operation never started.
-func (c *Cluster) answer(vi int32, v *visit, worked bool) {
+// answer ends a visit as its server sees it.
+func (c *Cluster) answer(vi int32, v *visit) {
 	now := c.queue.Now()
 	r := c.replicas[v.replica]
 	v.answered = true
@@ -206,13 +206,8 @@ func (c *Cluster) answer(vi int32, v *visit, worked bool) {
 	r.usage.completions++
 	if v.failed {
 		r.usage.errors++
-	}
-	if worked {
-		seconds := float64(now-v.arrived) * 1e-9
-		r.usage.latency.Add(seconds)
-		if e := c.program.calls[v.def].edge; e >= 0 {
-			c.edges[e].latency.Add(seconds)
-		}
+	} else {
+		r.usage.latency.Add(float64(now-v.arrived) * 1e-9)
 	}
 	c.release(r, v)
 	if v.trace >= 0 {
@@ -271,6 +266,9 @@ func (c *Cluster) answered(vi int32) {
 		k.visit = -1
 		if !v.failed {
 			c.answers(k, c.replicas[v.replica])
+			if e := c.program.calls[v.def].edge; e >= 0 { // the answer left at this very instant
+				c.edges[e].latency.Add(float64(c.queue.Now()-v.arrived) * 1e-9)
+			}
 		}
 		c.attemptDone(ci, k, v.failed)
 	}
@@ -315,7 +313,7 @@ func (c *Cluster) kill(id int32) {
 		if v.begun {
 			v.refs++ // for the answer; the operation's own goes when its frame ends
 		}
-		c.answer(vi, v, v.begun)
+		c.answer(vi, v)
 	}
 	for len(r.cpu.jobs) > 0 {
 		last := len(r.cpu.jobs) - 1
