@@ -85,7 +85,9 @@ func (c *Cluster) observeService(sv *service, out *foresail.ServiceStats, beat i
 			o.NetIn, o.NetOut = r.usage.netIn, r.usage.netOut
 		}
 		r.usage.netIn, r.usage.netOut = 0, 0
-		sum(&out.Usage, &o.Usage)
+		out.Ready += o.Ready
+		out.Memory += o.Memory
+		out.Add(&o.Usage)
 		if r.phase == gone {
 			r.told = true
 			c.forget(id, r)
@@ -94,24 +96,6 @@ func (c *Cluster) observeService(sv *service, out *foresail.ServiceStats, beat i
 		}
 	}
 	sv.replicas = kept
-}
-
-// sum adds a replica to its service, but for in flight, whose maximum is the service's own.
-func sum(s, r *foresail.Usage) {
-	s.Ready += r.Ready
-	s.CPU += r.CPU
-	s.Throttled += r.Throttled
-	s.Memory += r.Memory
-	s.NetIn += r.NetIn
-	s.NetOut += r.NetOut
-	s.Arrivals += r.Arrivals
-	s.Completions += r.Completions
-	s.Errors += r.Errors
-	if s.Latency == nil && r.Latency != nil {
-		s.Latency = r.Latency.Clone()
-	} else {
-		s.Latency.Merge(r.Latency)
-	}
 }
 
 // take tells the gauge since the beat began, and begins the next.
