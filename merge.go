@@ -55,7 +55,7 @@ func (s *ServiceStats) dismiss(newest []ReplicaStats) {
 	for j := range s.Replicas {
 		r := &s.Replicas[j]
 		if !slices.ContainsFunc(newest, func(n ReplicaStats) bool { return n.Name == r.Name }) {
-			r.Ready, r.Memory, r.InFlight.Last = 0, 0, 0
+			r.Gone, r.Ready, r.Memory, r.InFlight.Last = true, 0, 0, 0
 		}
 	}
 }
@@ -184,7 +184,7 @@ func (s *ServiceStats) mergeReplicas(src []ReplicaStats, d time.Duration, w func
 			k = len(s.Replicas)
 			s.Replicas = append(s.Replicas, ReplicaStats{Name: src[j].Name})
 		}
-		s.Replicas[k].Node, s.Replicas[k].Started = src[j].Node, src[j].Started
+		s.Replicas[k].Node, s.Replicas[k].Started, s.Replicas[k].Gone = src[j].Node, src[j].Started, src[j].Gone
 		s.Replicas[k].follow(&src[j].Usage, d, w(src[j].Name))
 	}
 }

@@ -271,7 +271,7 @@ func TestAReplicaThatHasGoneIsNoLongerReady(t *testing.T) {
 	if len(got) != 2 || got[0].Ready != 1 || got[0].Arrivals != 10 {
 		t.Errorf("the one that stays: %+v", got)
 	}
-	if b := got[1]; b.Ready != 0 || b.Memory != 0 || b.InFlight.Last != 0 || b.Arrivals != 5 || b.InFlight.Max != 2 {
+	if b := got[1]; !b.Gone || b.Ready != 0 || b.Memory != 0 || b.InFlight.Last != 0 || b.Arrivals != 5 || b.InFlight.Max != 2 {
 		t.Errorf("the one that has gone keeps what it counted and no gauge: %+v", b)
 	}
 }
@@ -348,6 +348,10 @@ func TestHeldCoresCountEveryReplicaThatIsPaidFor(t *testing.T) {
 	s.Replicas = make([]foresail.ReplicaStats, 10) // nine of them starting
 	if got, _ := s.Held(); got != 20 {
 		t.Errorf("with nine starting: %v cores, want 20", got)
+	}
+	s.Replicas[3].Gone = true
+	if got, _ := s.Held(); got != 18 {
+		t.Errorf("with one gone: %v cores, want 18", got)
 	}
 	if _, ok := new(foresail.ServiceStats).Held(); ok {
 		t.Error("an allocation that was not observed was invented")

@@ -67,6 +67,7 @@ type ReplicaStats struct {
 	Name    string
 	Node    string
 	Started time.Time // zero where not known
+	Gone    bool      // it has ended: what it counted is told, and its gauges are zero
 	Usage
 }
 
@@ -106,7 +107,16 @@ func (s *ServiceStats) Held() (cores float64, ok bool) {
 	if !s.Has.Has(SignalAllocation) {
 		return 0, false
 	}
-	return float64(max(len(s.Replicas), s.Allocation.Replicas)) * s.Allocation.CPU, true
+	n := 0
+	for i := range s.Replicas {
+		if !s.Replicas[i].Gone {
+			n++
+		}
+	}
+	if len(s.Replicas) == 0 {
+		n = s.Allocation.Replicas
+	}
+	return float64(n) * s.Allocation.CPU, true
 }
 
 // Utilisation is CPU used over CPU allocated; ok is false where either was not observed.

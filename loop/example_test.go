@@ -18,7 +18,7 @@ func ExampleRun() {
 		Until:       time.Minute,
 		Demand:      func(foresail.ServiceID, time.Duration) float64 { return 2 },
 	}
-	manager, err := managers.Guarded("hpa", cluster.Application)
+	manager, err := managers.Guarded("hpa", "hpa", cluster.Application)
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -28,6 +28,9 @@ type Config struct {
 	Hosts       []string // names, besides localhost and IP addresses, that requests may ask for
 	MaxClients  int      // streams at the same time; 0: 32
 
+	// Hold is how long a snapshot waits for late spans before its objectives are judged; see foresail.Judge.
+	Hold time.Duration
+
 	// Every is the least time between two updates of one stream; 0: one second.
 	Every time.Duration
 }

@@ -26,6 +26,7 @@ type feed struct {
 	instance string
 	title    string
 	every    time.Duration
+	hold     time.Duration
 
 	mu       sync.Mutex
 	seq      uint64        // of the newest change
@@ -51,7 +52,7 @@ type feed struct {
 type means struct{ allocated, used, seconds float64 }
 
 func newFeed(cfg *Config) *feed {
-	f := &feed{instance: rand.Text(), title: cfg.Title, every: cfg.Every, changed: make(chan struct{})}
+	f := &feed{instance: rand.Text(), title: cfg.Title, every: cfg.Every, hold: cfg.Hold, changed: make(chan struct{})}
 	f.mode, f.manager = cfg.Mode, cfg.Manager
 	f.follow(cfg.App)
 	return f
@@ -71,6 +72,7 @@ func (f *feed) follow(app *foresail.App) {
 		var j *foresail.Judge
 		if o := app.Endpoints[i].Objective; o != nil {
 			j = foresail.NewJudge(foresail.EndpointID(i), *o)
+			j.Hold = f.hold
 		}
 		f.judges = append(f.judges, j)
 	}

@@ -76,7 +76,8 @@ func viewService(s *foresail.ServiceStats, d time.Duration) serviceNow {
 	if has(foresail.SignalAllocation) {
 		a := s.Allocation
 		v.Allocation, v.Pending = &a, s.Pending
-		v.Allocated = value(a.Cores())
+		held, _ := s.Held()
+		v.Allocated = value(held)
 	}
 	if has(foresail.SignalThrottled|foresail.SignalReady) && s.Ready > 0 {
 		v.Throttled = value(s.Throttled.Seconds() / sec / float64(s.Ready))

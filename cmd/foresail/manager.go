@@ -6,7 +6,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"foresail.dev"
-	"foresail.dev/plan/guard"
 	"foresail.dev/plan/managers"
 )
 
@@ -25,19 +24,12 @@ func (f *managerFlags) register(fl *pflag.FlagSet, manager string) {
 
 // build makes the manager, wrapped in the guard unless told otherwise.
 func (f *managerFlags) build(app *foresail.App) (foresail.Manager, error) {
-	m, err := managers.New(f.name, app)
-	if err != nil {
-		return nil, usage(err)
+	var m foresail.Manager
+	var err error
+	if f.guarded {
+		m, err = managers.Guarded(f.name, f.baseline, app)
+	} else {
+		m, err = managers.New(f.name, app)
 	}
-	if !f.guarded {
-		return m, nil
-	}
-	baseline, err := managers.New(f.baseline, app)
-	if err != nil {
-		return nil, usagef("baseline: %w", err)
-	}
-	g, err := guard.New(m, baseline, guard.Config{
-		Rebuild: func() (foresail.Manager, error) { return managers.New(f.name, app) },
-	})
-	return g, usage(err)
+	return m, usage(err)
 }

@@ -109,6 +109,7 @@ func (r *job) run(ctx context.Context) (err error) {
 		}()
 	}
 	r.page.App, r.page.Mode, r.page.Manager = r.app, r.mode.String(), r.manager.Name()
+	r.page.Hold = min(r.hold(), time.Second) // a page should not be late, and most spans come within a second
 	server, err := web.New(r.page)
 	if err != nil {
 		return usage(err)
@@ -131,7 +132,7 @@ func (r *job) run(ctx context.Context) (err error) {
 	}()
 	fmt.Fprintf(r.err, "%s is managed by %s (%s); see http://%s\n", r.app.Name, r.manager.Name(), r.mode, addr)
 
-	sum := newSummary(r.app)
+	sum := newSummary(r.app, r.hold())
 	o := loop.Options{Mode: r.mode, Events: loop.Join(sum.events(), server.Events(), r.notices())}
 	if r.state != "" {
 		o.State = loop.File(r.state)
@@ -139,12 +140,21 @@ func (r *job) run(ctx context.Context) (err error) {
 	if err := loop.Run(ctx, r.cluster, r.manager, o); err != nil {
 		return err
 	}
+	sum.end()
 	if r.bed != nil { // so that what the clients counted is final
 		if err := r.bed.stop(); err != nil {
 			return err
 		}
 	}
 	return r.print(sum)
+}
+
+// hold is how late a request may become known: where they are known from spans, the slow ones come late.
+func (r *job) hold() time.Duration {
+	if r.bed == nil {
+		return 0
+	}
+	return foresail.RevisionLimit
 }
 
 // notices tell, on the error stream, what a person at the terminal should know while it runs: each thing once, when it

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -65,20 +66,23 @@ func simulate(c *cobra.Command, f simulateFlags) error {
 	if err != nil {
 		return err
 	}
+	manager, err := f.manager.build(blueprint.App)
+	if err != nil {
+		return err
+	}
 	cfg := sim.Config{Blueprint: blueprint, Load: l, Seed: f.seed, Start: epoch, Duration: f.duration}
 	out := recorder{app: blueprint.App}
-	if err := out.open(f, &cfg); err != nil {
-		return err
+	if f.spans != "" {
+		cfg.TraceShare, cfg.Spans = f.traceShare, out.trace
 	}
 	cluster, err := sim.New(cfg)
 	if err != nil {
 		return usage(err)
 	}
-	manager, err := f.manager.build(blueprint.App)
-	if err != nil {
+	if err := out.open(f); err != nil { // last, so that a mistake elsewhere empties no file
 		return err
 	}
-	sum := newSummary(blueprint.App)
+	sum := newSummary(blueprint.App, 0)
 	progress := newProgress(c.ErrOrStderr())
 	began := time.Now()
 	err = loop.Run(c.Context(), cluster, manager, loop.Options{Mode: loop.Auto, Events: loop.Join(sum.events(), loop.Events{
@@ -89,6 +93,7 @@ func simulate(c *cobra.Command, f simulateFlags) error {
 		},
 	})})
 	progress.end()
+	sum.end()
 	if cerr := out.close(); err == nil {
 		err = cerr
 	}
@@ -126,7 +131,7 @@ type recorder struct {
 	spanErr   error
 }
 
-func (r *recorder) open(f simulateFlags, cfg *sim.Config) (err error) {
+func (r *recorder) open(f simulateFlags) (err error) {
 	if f.snapshots != "" {
 		if r.snapshots, err = createLines(f.snapshots); err != nil {
 			return err
@@ -134,16 +139,17 @@ func (r *recorder) open(f simulateFlags, cfg *sim.Config) (err error) {
 	}
 	if f.spans != "" {
 		if r.spans, err = os.Create(f.spans); err != nil {
-			return usage(err)
-		}
-		cfg.TraceShare = f.traceShare
-		cfg.Spans = func(spans []foresail.Span) {
-			if r.spanErr == nil {
-				r.spanErr = otlp.WriteJSONLines(r.spans, spans)
-			}
+			return errors.Join(usage(err), r.close())
 		}
 	}
 	return nil
+}
+
+// trace writes the spans of one request.
+func (r *recorder) trace(spans []foresail.Span) {
+	if r.spanErr == nil {
+		r.spanErr = otlp.WriteJSONLines(r.spans, spans)
+	}
 }
 
 func (r *recorder) snapshot(s *foresail.Snapshot) {

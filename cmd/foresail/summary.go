@@ -1,9 +1,12 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -49,6 +52,9 @@ type summary struct {
 	fallbacks map[string]int
 }
 
+// maxReasons bounds how many different reasons for a fallback are told apart.
+const maxReasons = 20
+
 type endpointSum struct {
 	requests, errors, late float64
 	latency                *sketch.Sketch
@@ -67,12 +73,14 @@ func (m *mean) value() *float64 {
 	return ptr(round(m.sum / m.weight))
 }
 
-func newSummary(app *foresail.App) *summary {
+// newSummary begins a summary; hold is how late requests may become known, see foresail.Judge.
+func newSummary(app *foresail.App, hold time.Duration) *summary {
 	s := &summary{app: app, fallbacks: map[string]int{}}
 	for i, e := range app.Endpoints {
 		sum := endpointSum{latency: sketch.New()}
 		if e.Objective != nil {
 			sum.judge = foresail.NewJudge(foresail.EndpointID(i), *e.Objective)
+			sum.judge.Hold = hold
 		}
 		s.endpoints = append(s.endpoints, sum)
 	}
@@ -123,9 +131,9 @@ func (s *summary) resources(snap *foresail.Snapshot) {
 	var hasCores, hasUsed bool
 	for i := range snap.Services {
 		svc := &snap.Services[i]
-		if svc.Has.Has(foresail.SignalAllocation) {
+		if held, ok := svc.Held(); ok {
 			hasCores = true
-			cores += svc.Allocation.Cores()
+			cores += held
 			replicas += float64(svc.Allocation.Replicas)
 		}
 		if u, ok := svc.Cores(snap.Duration()); ok {
@@ -153,15 +161,34 @@ func (s *summary) decided(d loop.Decision) {
 	if d.Plan == nil {
 		return
 	}
-	if d.Plan.Fallback != "" {
-		s.fallbacks[d.Plan.Fallback]++
+	if why := d.Plan.Fallback; why != "" {
+		if _, known := s.fallbacks[why]; !known && len(s.fallbacks) >= maxReasons {
+			why = "other reasons"
+		}
+		s.fallbacks[why]++
 	}
 	if !d.Applied {
 		return
 	}
+	var refused *foresail.ApplyError
+	errors.As(d.Err, &refused)
 	for _, c := range d.Plan.Changes {
+		if refused != nil && refused.Failed[c.Service] != nil {
+			continue
+		}
 		if int(c.Service) >= len(d.Before) || !c.To.Equal(d.Before[c.Service]) {
 			s.changes++
+		}
+	}
+}
+
+// end judges what is still held back, when nothing more is to come.
+func (s *summary) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.endpoints {
+		if j := s.endpoints[i].judge; j != nil {
+			j.Flush()
 		}
 	}
 }
@@ -242,8 +269,8 @@ func (s *summary) print(w io.Writer) error {
 	if s.stale > 0 {
 		fmt.Fprintf(w, "nothing was observed in %d of %d intervals\n", s.stale, s.beats)
 	}
-	for reason, n := range s.fallbacks {
-		fmt.Fprintf(w, "fell back %d times: %s\n", n, reason)
+	for _, reason := range slices.Sorted(maps.Keys(s.fallbacks)) {
+		fmt.Fprintf(w, "the baseline decided %d times: %s\n", s.fallbacks[reason], reason)
 	}
 	if s.applyErr != nil {
 		fmt.Fprintf(w, "last failure to apply: %v\n", s.applyErr)

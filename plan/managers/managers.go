@@ -66,18 +66,18 @@ func New(name string, app *foresail.App) (foresail.Manager, error) {
 	return nil, fmt.Errorf("unknown manager %q: use %s", name, strings.Join(Names(), ", "))
 }
 
-// Guarded builds the named manager within the guard, with hpa as the reactive baseline that it falls back to. After a
-// panic the manager is built anew.
-func Guarded(name string, app *foresail.App) (foresail.Manager, error) {
+// Guarded builds the named manager within the guard, with the named reactive baseline to fall back to. After a panic the
+// manager is built anew.
+func Guarded(name, baseline string, app *foresail.App) (foresail.Manager, error) {
 	inner, err := New(name, app)
 	if err != nil {
 		return nil, err
 	}
-	baseline, err := New("hpa", app)
+	base, err := New(baseline, app)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("baseline: %w", err)
 	}
-	return guard.New(inner, baseline, guard.Config{
+	return guard.New(inner, base, guard.Config{
 		Rebuild: func() (foresail.Manager, error) { return New(name, app) },
 	})
 }

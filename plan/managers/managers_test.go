@@ -18,7 +18,7 @@ func TestEveryManagerHasItsNameAndDecides(t *testing.T) {
 		if err != nil || m.Name() != name || managers.About(name) == "" {
 			t.Fatalf("%s: %v, %v, %q", name, m, err, managers.About(name))
 		}
-		g, err := managers.Guarded(name, app)
+		g, err := managers.Guarded(name, "hpa", app)
 		if err != nil || g.Name() != "guard("+name+")" {
 			t.Fatalf("%s: %v, %v", name, g, err)
 		}
@@ -45,7 +45,7 @@ func TestManagersAreDeterministic(t *testing.T) {
 		var runs [2]string
 		for k := range runs {
 			app := plantest.App(2)
-			m, _ := managers.Guarded(name, app)
+			m, _ := managers.Guarded(name, "hpa", app)
 			c := &plantest.Cluster{Application: app, Demand: func(id foresail.ServiceID, at time.Duration) float64 {
 				return 0.3 + float64(int(at/time.Second)*(7+int(id))%23)/10
 			}}
@@ -73,7 +73,7 @@ func TestAnUnknownNameIsAnsweredWithTheOnesThereAre(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), `unknown manager "hpaa": use static, static-max, hpa`) {
 		t.Errorf("got %v", err)
 	}
-	if _, err := managers.Guarded("", plantest.App(1)); err == nil {
+	if _, err := managers.Guarded("", "hpa", plantest.App(1)); err == nil {
 		t.Error("no name was accepted")
 	}
 }
