@@ -91,21 +91,44 @@ func (a *Assembler) AddBatch(received time.Time, b *Batch) Result {
 	before := a.stats.Dropped
 	a.stats.Received += uint64(b.Malformed)
 	a.stats.Dropped.Malformed += uint64(b.Malformed)
+	now := a.present(received)
 	for i := range b.Senders {
-		a.addSender(received, &b.Senders[i])
+		a.addSender(received, now, &b.Senders[i])
 	}
 	return rejected(before, a.stats.Dropped)
 }
 
-func (a *Assembler) addSender(received time.Time, s *Sender) {
+// unknown is a beat that no span ends after.
+const unknown = math.MaxInt64 / 2
+
+// present is the beat in which spans are received. Where that is not known it is taken to be the one after the last cut.
+func (a *Assembler) present(received time.Time) int64 {
+	now := int64(unknown)
+	if a.started {
+		now = a.next
+	}
+	if received.IsZero() || a.o.Whole {
+		return now
+	}
+	at := a.beats.index(received.UnixNano())
+	if a.started {
+		at = max(at, now) // who cuts is ahead of the receiver
+	}
+	return at
+}
+
+func (a *Assembler) addSender(received time.Time, now int64, s *Sender) {
 	a.stats.Received += uint64(len(s.Spans))
 	svc, full := a.service(s.Service, &a.o)
-	f := from{svc: svc, full: full, unit: a.unit(svc, s.Replica, &a.o)}
-	if f.unit != noUnit && !received.IsZero() && len(s.Spans) > 0 {
-		f.shift = a.units[f.unit].clock.observe(received.UnixNano(), s.Spans)
-	}
+	f := from{svc: svc, full: full, unit: a.unit(svc, s.Replica, &a.o), end: now + a.beats.ahead}
 	if f.unit != noUnit {
-		a.units[f.unit].newest = a.next
+		u := &a.units[f.unit]
+		if !received.IsZero() && len(s.Spans) > 0 {
+			f.shift = u.clock.observe(received.UnixNano(), s.Spans)
+		}
+		if now != unknown {
+			u.newest = max(u.newest, now)
+		}
 	}
 	for i := range s.Spans {
 		a.add(&f, &s.Spans[i])
@@ -118,6 +141,7 @@ type from struct {
 	unit  int32
 	full  bool // the service could not be added for want of room
 	shift int64
+	end   int64 // the first beat that is too far ahead
 }
 
 // add places one span: it drops what can't count, remembers the rest, and counts it, or lets it wait for its parent.
@@ -132,15 +156,13 @@ func (a *Assembler) add(f *from, r *Record) {
 		start = end
 	}
 	beat := a.beats.index(end)
-	if a.started && !a.o.Whole {
-		if beat < a.oldest() {
-			a.stats.Dropped.TooLate++
-			return
-		}
-		if beat >= a.next+a.beats.ahead {
-			a.stats.Dropped.Ahead++
-			return
-		}
+	if a.started && !a.o.Whole && beat < a.oldest() {
+		a.stats.Dropped.TooLate++
+		return
+	}
+	if beat >= f.end {
+		a.stats.Dropped.Ahead++
+		return
 	}
 	trace := a.seen.traceHash(&r.Trace)
 	if a.seen.full() {

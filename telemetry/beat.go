@@ -13,7 +13,7 @@ import (
 type beats struct {
 	length int64 // nanoseconds
 	limit  int64 // beats in foresail.RevisionLimit
-	ahead  int64 // beats past the last cut that are open
+	ahead  int64 // beats past the present that are open
 	ring   []*beat
 	spare  []*beat
 	cells  int // in use
@@ -61,7 +61,7 @@ func newBeats(o *Options) beats {
 	}
 	b.limit = max(int64(foresail.RevisionLimit)/b.length, 1)
 	b.ahead = max(int64(ahead)/b.length, 2)
-	b.ring = make([]*beat, b.limit+b.ahead+1)
+	b.ring = make([]*beat, b.limit+max(int64(pause)/b.length, 1)+b.ahead+1)
 	b.start = -1 << 62
 	return b
 }
@@ -79,7 +79,8 @@ func (b *beats) index(t int64) int64 {
 	return b.index0
 }
 
-// at finds or opens a beat; nil when its place is taken by another, which happens only before the first cut.
+// at finds or opens a beat; nil when its place is taken by another, which happens only before the first cut and when
+// there was none for longer than pause.
 func (b *beats) at(i int64) *beat {
 	slot := &b.ring[uint64(i)%uint64(len(b.ring))]
 	if *slot == nil {
@@ -117,17 +118,17 @@ func (a *Assembler) count(c *child) bool {
 		a.stats.Late++
 	}
 	a.first = min(a.first, c.start)
-	if svc := a.byUnit(c.unit); svc.id >= 0 {
+	u := &a.units[c.unit]
+	u.newest = max(u.newest, last)
+	if u.svc.id >= 0 {
 		a.countRequest(c, first, last)
-		svc.seen = true
+		u.svc.seen = true
 	}
 	if c.endpoint != noEndpoint {
 		a.countEndpoint(c, first, last)
 	}
 	return true
 }
-
-func (a *Assembler) byUnit(u int32) *service { return a.units[u].svc }
 
 func (a *Assembler) countRequest(c *child, first, last int64) {
 	b := &a.beats

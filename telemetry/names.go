@@ -34,7 +34,7 @@ type unit struct {
 	name   string
 	folded bool
 	level  int64 // requests in flight at the end of the last cut interval, as fixed
-	newest int64 // when it last reported: the beat that was then open
+	newest int64 // the beat in which it last reported, or a later one that something of it was counted in
 	waits  int   // its spans that wait for their parent
 	clock  clock
 }

@@ -34,7 +34,8 @@ type Options struct {
 const (
 	maxName      = 256              // bytes of a service's, replica's or operation's name; longer ones are cut off
 	maxWeight    = 1 << 20          // operations that one sampled span may stand for
-	ahead        = 10 * time.Second // how far past the last cut a span may end
+	ahead        = 10 * time.Second // how far past its receipt, or the last cut where that is not known, a span may end
+	pause        = time.Minute      // how long nobody may cut before spans find no room
 	replicaIdle  = time.Minute      // after this without requests a replica is forgotten
 	remember     = 6 * time.Second  // how long at least a span is remembered: more than foresail.RevisionLimit
 	slotsPerBeat = 10               // steps within a beat at which in flight is read for its maximum
