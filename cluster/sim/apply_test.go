@@ -181,6 +181,51 @@ func TestNothingComesFromAReplicaThatIsGone(t *testing.T) {
 	}
 }
 
+// The calls of a replica that is gone end with the attempt they are at: none is tried again, whether the attempt was under
+// way or a wait before the next, none is repeated, and no work follows its cache miss.
+func TestCallsOfAReplicaThatIsGoneAreNotTriedAgain(t *testing.T) {
+	tried, waiting, repeated, missed := call(1), call(1), call(1), call(1)
+	tried.Patience = foresail.Patience{Timeout: 60 * time.Millisecond, Retries: 1000}
+	waiting.Patience = foresail.Patience{Timeout: time.Millisecond, Retries: 6, Backoff: 40 * time.Millisecond}
+	repeated.Repeat = 1000
+	missed.Cached, missed.Miss = true, []foresail.Step{calls(call(1)), calls(call(1))}
+	for name, tt := range map[string]struct {
+		call   foresail.Call
+		callee float64 // seconds
+	}{
+		"tried again":           {tried, 70 * ms},
+		"waiting to try again":  {waiting, 70 * ms},
+		"repeated":              {repeated, 30 * ms},
+		"followed after a miss": {missed, 200 * ms},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bp := blueprint(
+				foresail.ServiceBlueprint{Operations: op(calls(tt.call))},
+				foresail.ServiceBlueprint{Operations: op(work(foresail.Constant, tt.callee))},
+			)
+			bp.App.Services[0].Initial, bp.App.Services[1].Initial = alloc(2, 1), alloc(1, 1000)
+			var spans []foresail.Span
+			c := newSim(t, sim.Config{Blueprint: bp, Load: during(time.Second, 40), Seed: 1, NodeCores: 1000, DrainLimit: 50 * time.Millisecond,
+				TraceShare: 1, Spans: func(s []foresail.Span) { spans = append(spans, s...) }})
+			run(t, c, time.Second, nil)
+			killed := c.Now().Add(50 * time.Millisecond)
+			apply(t, c, 0, alloc(1, 1))
+			doomed := run(t, c, 100*time.Millisecond, nil).Endpoints[0].Errors
+			for c.Live() > 0 {
+				run(t, c, time.Second, nil)
+			}
+			if doomed < 2 {
+				t.Fatalf("%v requests failed: the test needs more", doomed)
+			}
+			for _, sp := range spans {
+				if sp.Replica == "a-1" && sp.Start.After(killed) {
+					t.Fatalf("a call was made %s after its replica was gone", sp.Start.Sub(killed))
+				}
+			}
+		})
+	}
+}
+
 // What waits for the disk of a replica that is taken away does not go on to its CPU.
 func TestNothingGoesOnInAReplicaThatIsGone(t *testing.T) {
 	bp := blueprint(foresail.ServiceBlueprint{Operations: op(disk(50*ms), work(foresail.Constant, 100))})

@@ -72,8 +72,12 @@ func (c *Cluster) newCall(d int32, rnd stream) (int32, *call) {
 	return ci, k
 }
 
-// ask makes an attempt: when a connection is free, the call goes out.
+// ask makes an attempt: when a connection is free, the call goes out. A replica that is gone makes none any more.
 func (c *Cluster) ask(ci int32, k *call) {
+	if k.from >= 0 && c.visits.at(k.from).dead {
+		c.callDone(ci, k, true)
+		return
+	}
 	def := &c.program.calls[k.def]
 	k.asked = c.queue.Now()
 	k.gen++
@@ -172,14 +176,13 @@ func (c *Cluster) attemptDone(ci int32, k *call, failed bool) {
 		}
 	}
 	k.state = idle
-	dead := k.from >= 0 && c.visits.at(k.from).dead
 	switch {
-	case failed && k.attempt < def.retries && !dead:
+	case failed && k.attempt < def.retries:
 		c.later(ci, k, def)
-	case !failed && def.cached && !dead && k.chance(ofHit) >= def.hit:
+	case !failed && def.cached && k.chance(ofHit) >= def.hit:
 		c.proceed(c.newFrame(k.from, ci, k.derive(ofMiss), def.miss))
 	default:
-		c.callDone(ci, k, failed || dead)
+		c.callDone(ci, k, failed)
 	}
 }
 
