@@ -35,6 +35,7 @@ type unitCell struct {
 	arrivals, completions, errors float64
 	busy                          float64 // weight × nanoseconds in flight
 	steps                         [slotsPerBeat]fixed
+	open                          fixed // weight of what was in flight at the beat's end
 	latency                       sketch.Sketch
 }
 
@@ -53,6 +54,8 @@ type edgeCell struct {
 type fixed = int64
 
 const fixedOne = 1 << 16
+
+func toFixed(w float64) fixed { return fixed(math.Round(w * fixedOne)) }
 
 func newBeats(o *Options) beats {
 	b := beats{length: int64(o.Beat), max: o.MaxCells}
@@ -146,6 +149,7 @@ func (a *Assembler) countRequest(c *child, first, last int64) {
 		}
 		lo := i * b.length
 		earlier.busy += c.weight * float64(lo+b.length-max(c.start, lo))
+		earlier.open += toFixed(c.weight)
 		if i == first {
 			earlier.arrivals += c.weight
 			a.step(c.unit, earlier, i, max(c.start, lo), c.weight)
@@ -162,7 +166,7 @@ func (a *Assembler) countRequest(c *child, first, last int64) {
 // step changes the number in flight at an instant by w: in its cell, or, for beats already cut, in what the next
 // interval starts from.
 func (a *Assembler) step(unit int32, cell *unitCell, beat, at int64, w float64) {
-	n := fixed(math.Round(w * fixedOne))
+	n := toFixed(w)
 	if a.started && beat < a.next {
 		a.units[unit].level += n
 		return

@@ -174,7 +174,8 @@ func (a *Assembler) endpointsSeen() bool {
 	return false
 }
 
-// buildLate makes the addition to one beat that was cut before.
+// buildLate makes the addition to one beat that was cut before. Its gauges are what was in flight besides what had been
+// told; Max is the least that it can be.
 func (a *Assembler) buildLate(b *beat) *foresail.Snapshot {
 	s := a.empty(a.instant(b.i), a.instant(b.i+1))
 	for n, c := range b.units {
@@ -184,10 +185,12 @@ func (a *Assembler) buildLate(b *beat) *foresail.Snapshot {
 		u := &a.units[n]
 		usage := foresail.Usage{Has: spanSignals}
 		c.addTo(&usage, s.Duration())
-		usage.InFlight.Max = usage.InFlight.Mean
-		s.Services[u.svc.id].Has = spanSignals
-		addUnit(&s.Services[u.svc.id], u.name, &usage)
-		s.Services[u.svc.id].InFlight.Max = s.Services[u.svc.id].InFlight.Mean
+		usage.InFlight.Last = float64(c.open) / fixedOne
+		usage.InFlight.Max = max(usage.InFlight.Mean, usage.InFlight.Last)
+		svc := &s.Services[u.svc.id]
+		svc.Has = spanSignals
+		addUnit(svc, u.name, &usage)
+		svc.InFlight.Max = max(svc.InFlight.Mean, svc.InFlight.Last)
 	}
 	if len(b.endpoints) > 0 {
 		s.Has |= foresail.SignalEndpoints

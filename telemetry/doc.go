@@ -15,8 +15,14 @@
 //
 // Beats are aligned to the clock: beat i is [i·Beat, (i+1)·Beat) since 1970. A span is reported once it has ended, so
 // what is known of a beat grows for a while: Cut hands out what is known, and what comes later follows in Snapshot.Late
-// until the beat is foresail.RevisionLimit old. Gauges of a snapshot are final, so whoever cuts may do so some hundred
-// milliseconds after the beat has ended: in flight is then seen nearly whole.
+// until the beat is foresail.RevisionLimit old.
+//
+// In flight at the end of a beat is those requests that have ended and been reported by the time of the cut. One that
+// takes a second more is missing until it ends: it then follows in the Late of each beat it lay over, which raises the
+// last number and the mean there, and the maximum to at least these. So the newest beats show too little of a service
+// whose requests take longer than the cut waits (of ten steady requests of a second, cut after 150 ms, between one and
+// two), and a beat is whole once it is older than the longest request. What must see queues as they grow needs a source
+// that reports requests as they start. Requests that take longer than foresail.RevisionLimit are never seen whole.
 //
 // The package reads no clock: callers say when spans were received and where an interval ends, and the same calls give
 // the same snapshots.
