@@ -3,6 +3,7 @@ package testbed_test
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"syscall"
 	"testing"
@@ -74,6 +75,28 @@ func TestScalingLosesNoRequest(t *testing.T) {
 	shut(t, c)
 	if e := c.Summary().Endpoints[0]; e.Errors > 0 || e.Sent < 150 {
 		t.Errorf("%d of %d requests failed", e.Errors, e.Sent)
+	}
+}
+
+// A replica is cold when its first requests come, however long it took to start: its warm-up begins when it is ready.
+func TestColdAfterStartUpDelay(t *testing.T) {
+	t.Parallel()
+	b := pair(1)
+	b.Services[1].Start, b.Services[1].Warmup, b.Services[1].ColdFactor = 2500*time.Millisecond, 2500*time.Millisecond, 10
+	r := newReceiver(t)
+	c := newCluster(t, testbed.Config{Blueprint: b, Load: rate(50), Seed: 6, OTLP: r.address})
+	apply(t, c, 1, foresail.Allocation{Replicas: 2, CPU: 0.5})
+	first := func() (out []time.Duration) {
+		for _, s := range r.all() {
+			if s.Replica == "back-1" && s.Kind == foresail.KindServer {
+				out = append(out, s.End.Sub(s.Start))
+			}
+		}
+		return out[:min(len(out), 5)]
+	}
+	eventually(t, 20*time.Second, "requests at back-1", func() bool { return len(first()) == 5 })
+	if took := first(); slices.Min(took) < 3*time.Millisecond {
+		t.Errorf("the first requests, of 1 ms when warm and up to 10 ms when cold, took %v", took)
 	}
 }
 

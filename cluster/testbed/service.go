@@ -227,7 +227,7 @@ func (c *Cluster) boot(s *service, r *replica, cold bool) *wire.Boot {
 	procs := max(2, int(max(bounds.MaxCPU, s.cpu)+0.999))
 	return &wire.Boot{
 		Blueprint: c.cfg.Blueprint, Service: s.id, Name: r.name, Seed: c.cfg.Seed, OTLP: c.cfg.OTLP, Dir: c.dir,
-		Epoch: c.cfg.Epoch, Cold: cold, Procs: min(procs, runtime.NumCPU()), Traffic: firstInherited,
+		Epoch: c.cfg.Epoch, Cold: cold, Admitted: r.asked.Add(c.cfg.Blueprint.Services[s.id].Start).Sub(c.clock.At(0)), Procs: min(procs, runtime.NumCPU()), Traffic: firstInherited,
 	}
 }
 

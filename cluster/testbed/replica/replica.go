@@ -36,7 +36,7 @@ type replica struct {
 	boot     *wire.Boot
 	service  *foresail.ServiceBlueprint
 	clock    wire.Clock
-	ready    time.Time
+	ready    time.Duration // since the epoch: warm-up begins
 	tracer   trace.Tracer
 	spans    *tracing.Provider
 	table    rpc.Table
@@ -127,7 +127,7 @@ func (r *replica) start(b *wire.Boot, ended chan<- error) (err error) {
 		return err
 	}
 	l = rpc.Listener(l, traffic)
-	r.ready = time.Now()
+	r.listens()
 	r.server.Handler = r
 	go func() {
 		if err := r.server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
@@ -137,6 +137,9 @@ func (r *replica) start(b *wire.Boot, ended chan<- error) (err error) {
 	go r.report()
 	return r.out.Write(wire.ToParent{Ready: l.Addr().String()})
 }
+
+// listens notes that the replica is ready: now, or when its start-up delay is over.
+func (r *replica) listens() { r.ready = max(r.clock.Elapsed(), r.boot.Admitted) }
 
 // report tells of lost spans, now and then, while there are any.
 func (r *replica) report() {

@@ -200,14 +200,20 @@ func TestMemoryIsTouched(t *testing.T) {
 // A cold replica's demand falls linearly from its factor to one.
 func TestWarmup(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := &replica{boot: &wire.Boot{Cold: true}, ready: time.Now(), service: &foresail.ServiceBlueprint{Warmup: 8 * time.Second, ColdFactor: 3}}
-		for _, want := range []float64{3, 2.5, 2, 1.5, 1, 1} {
-			if got := r.coldness(); math.Abs(got-want) > 1e-9 {
-				t.Errorf("after %v: %v, not %v", time.Since(r.ready), got, want)
+		r := &replica{service: &foresail.ServiceBlueprint{Warmup: 8 * time.Second, ColdFactor: 3}, clock: wire.NewClock(wire.NewEpoch())}
+		for _, delay := range []time.Duration{-time.Second, 0, 10 * time.Second} { // until the start-up delay is over
+			r.boot = &wire.Boot{Cold: true, Admitted: r.clock.Elapsed() + delay}
+			r.listens()
+			time.Sleep(max(delay, 0))
+			for i, want := range []float64{3, 2.5, 2, 1.5, 1, 1} {
+				if got := r.coldness(); math.Abs(got-want) > 1e-9 {
+					t.Errorf("start-up delay %v, %d s after: %v, not %v", delay, 2*i, got, want)
+				}
+				time.Sleep(2 * time.Second)
 			}
-			time.Sleep(2 * time.Second)
 		}
-		r.ready, r.boot.Cold = time.Now(), false
+		r.boot.Cold = false
+		r.listens()
 		if got := r.coldness(); got != 1 {
 			t.Errorf("a replica of the first allocation is cold: %v", got)
 		}

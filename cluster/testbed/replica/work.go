@@ -46,7 +46,7 @@ func (r *replica) coldness() float64 {
 	if !r.boot.Cold || r.service.Warmup <= 0 || r.service.ColdFactor <= 1 {
 		return 1
 	}
-	left := 1 - time.Since(r.ready).Seconds()/r.service.Warmup.Seconds()
+	left := 1 - (r.clock.Elapsed()-r.ready).Seconds()/r.service.Warmup.Seconds()
 	return 1 + (r.service.ColdFactor-1)*max(left, 0)
 }
 
