@@ -108,8 +108,7 @@ func (c *Cluster) start(ctx context.Context) error {
 		c.reconcile(s)
 	}
 	c.mu.Unlock()
-	err := c.until(ctx, func() bool { return c.broken != nil || c.settled() })
-	if err = errors.Join(c.broken, err); err != nil {
+	if err := c.unbroken(ctx, c.settled); err != nil {
 		return fmt.Errorf("testbed: start: %w", err)
 	}
 	if err := c.startUsers(ctx); err != nil {
@@ -150,8 +149,7 @@ func (c *Cluster) startUsers(ctx context.Context) error {
 	p.booted = true
 	version := c.publish()
 	c.mu.Unlock()
-	err = c.until(ctx, func() bool { return c.known(version) && c.users.alive() || c.broken != nil })
-	if err = errors.Join(c.broken, err); err != nil {
+	if err := c.unbroken(ctx, func() bool { return c.known(version) && c.users.alive() }); err != nil {
 		return fmt.Errorf("testbed: start the users: %w", err)
 	}
 	return nil
@@ -193,6 +191,19 @@ func (c *Cluster) until(ctx context.Context, done func() bool) error {
 			return errClosed
 		}
 	}
+}
+
+// unbroken is until, but for that a process which failed meanwhile is an error.
+func (c *Cluster) unbroken(ctx context.Context, done func() bool) error {
+	var broken error // as it was while mu was held
+	err := c.until(ctx, func() bool {
+		broken = c.broken
+		return broken != nil || done()
+	})
+	if broken != nil {
+		return broken
+	}
+	return err
 }
 
 var errClosed = errors.New("the testbed is closed")
