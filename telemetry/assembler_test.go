@@ -187,7 +187,9 @@ func oracle(app *foresail.App, spans []foresail.Span) *total {
 			out.add(name+" completions", w)
 			out.add(name+" errors", failed)
 			out.add(name+" busy", d.Seconds()*w)
-			out.latency(name, one)
+			if !s.Failed {
+				out.latency(name, one)
+			}
 		}
 		for i := range app.Endpoints {
 			e := &app.Endpoints[i]
@@ -217,7 +219,9 @@ func oracle(app *foresail.App, spans []foresail.Span) *total {
 		name := parent.Service + "→" + s.Service
 		out.add(name+" calls", w)
 		out.add(name+" errors", failed)
-		out.latency(name, one)
+		if !s.Failed {
+			out.latency(name, one)
+		}
 	}
 	return out
 }

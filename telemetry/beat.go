@@ -139,8 +139,9 @@ func (a *Assembler) countRequest(c *child, first, last int64) {
 	cell.completions += c.weight
 	if c.failed {
 		cell.errors += c.weight
+	} else {
+		cell.latency.AddN(time.Duration(c.end-c.start).Seconds(), c.weight)
 	}
-	cell.latency.AddN(time.Duration(c.end-c.start).Seconds(), c.weight)
 	a.step(c.unit, cell, last, c.end, -c.weight)
 	for i := first; i < last; i++ { // a request that lies in several beats
 		earlier := b.unit(i, c.unit)
@@ -204,8 +205,9 @@ func (a *Assembler) countCall(e int32, c *child) bool {
 	cell.calls += c.weight
 	if c.failed {
 		cell.errors += c.weight
+	} else {
+		cell.latency.AddN(time.Duration(c.end-c.start).Seconds(), c.weight)
 	}
-	cell.latency.AddN(time.Duration(c.end-c.start).Seconds(), c.weight)
 	return true
 }
 

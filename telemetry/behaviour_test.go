@@ -104,6 +104,33 @@ func TestInFlightProperty(t *testing.T) {
 	})
 }
 
+// What a service refuses at once counts as an error and a completion, of the service, its replica and the call, and
+// leaves the latency to what it answered.
+func TestRefusalsHaveNoLatency(t *testing.T) {
+	a := NewAssembler(testApp(), Options{Start: epoch})
+	caller := request(1, "front", 0, 90*ms)
+	spans := []foresail.Span{caller}
+	for i := range uint64(10) {
+		s := request(2+i, "cart", 10*ms, 50*ms)
+		s.Trace, s.Parent = caller.Trace, caller.ID
+		if i > 0 {
+			s.End, s.Failed = s.Start.Add(ms/10), true
+		}
+		spans = append(spans, s)
+	}
+	a.Add(spans)
+	s := a.Cut(beat(1))
+	edge := s.Edges[0]
+	if edge.Calls != 10 || edge.Errors != 9 || edge.Latency.Count() != 1 || edge.Latency.Quantile(0.5) < 0.045 {
+		t.Errorf("calls: %+v", edge)
+	}
+	for _, u := range []foresail.Usage{s.Services[1].Usage, s.Services[1].Replicas[0].Usage} {
+		if u.Completions != 10 || u.Errors != 9 || u.Latency.Count() != 1 || u.Latency.Quantile(0.5) < 0.045 {
+			t.Errorf("requests: %+v", u)
+		}
+	}
+}
+
 // A span that comes after its beat was cut is told later, and history then holds what it would have held.
 func TestLateSpansReviseHistory(t *testing.T) {
 	app := testApp()

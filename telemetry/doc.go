@@ -5,11 +5,14 @@
 //
 // A request of a service is a span of kind server or consumer. A span without a kind is a request when it has no parent
 // or its parent belongs to another service; a span whose parent has not come yet waits for it. A request counts as an
-// arrival where it starts and as a completion, an error and a latency where it ends; in flight is how many requests lie
-// over an instant. A call from one service to another is a request whose parent span belongs to another service (or to
-// the same one, when that parent is of kind client or producer), so it does not matter whether callers report spans of
-// their own. An endpoint's requests are the requests of its entry service with its operation's name, or, where a load
-// generator reports, the spans of that outside service with the endpoint's name.
+// arrival where it starts and as a completion where it ends, there also as an error or, if it did not fail, as a latency;
+// in flight is how many requests lie over an instant. A failed one has no latency, since refusals within microseconds
+// would make an overloaded service look fast.
+//
+// A call from one service to another is a request whose parent span belongs to another service (or to the same one,
+// when that parent is of kind client or producer), so it does not matter whether callers report spans of their own. An
+// endpoint's requests are the requests of its entry service with its operation's name, or, where a load generator
+// reports, the spans of that outside service with the endpoint's name.
 //
 // # Time
 //

@@ -57,8 +57,8 @@ func TestSummaryMatchesIndependentCount(t *testing.T) {
 
 // tally is what the independent count knows of one row.
 type tally struct {
-	spans, errors int
-	ms            []float64
+	spans, calls, errors int
+	ms                   []float64 // of the calls that did not fail
 }
 
 func (w *tally) check(t *testing.T, key string, r Row) {
@@ -67,32 +67,31 @@ func (w *tally) check(t *testing.T, key string, r Row) {
 	if r.Kind == "endpoint" {
 		calls = r.Requests
 	}
-	if *calls != float64(len(w.ms)) || *r.Errors != float64(w.errors) {
-		t.Errorf("%s: %g calls, %g errors; want %d, %d", key, *calls, *r.Errors, len(w.ms), w.errors)
+	if *calls != float64(w.calls) || *r.Errors != float64(w.errors) {
+		t.Errorf("%s: %g calls, %g errors; want %d, %d", key, *calls, *r.Errors, w.calls, w.errors)
 	}
 	if r.Kind == "service" && *r.Spans != w.spans {
 		t.Errorf("%s: %d spans, want %d", key, *r.Spans, w.spans)
 	}
-	ms := slices.Clone(w.ms)
-	if r.Kind == "endpoint" {
-		return // latency is of requests that did not fail, which the tally does not tell apart
+	ms := slices.Sorted(slices.Values(w.ms))
+	if len(ms) == 0 {
+		if r.Mean != nil || r.P50 != nil || r.P99 != nil {
+			t.Errorf("%s: a latency, though no call succeeded", key)
+		}
+		return
 	}
-	slices.Sort(ms)
-	if sum := 0.0; len(ms) > 0 {
-		for _, v := range ms {
-			sum += v
-		}
-		if want := sum / float64(len(ms)); math.Abs(*r.Mean-want) > want*1e-9 {
-			t.Errorf("%s: the mean is %g ms, want %g", key, *r.Mean, want)
-		}
+	if r.Mean == nil || r.P50 == nil || r.P99 == nil {
+		t.Errorf("%s: no latency of %d calls that succeeded", key, len(ms))
+		return
+	}
+	sum := 0.0
+	for _, v := range ms {
+		sum += v
+	}
+	if want := sum / float64(len(ms)); math.Abs(*r.Mean-want) > want*1e-9 {
+		t.Errorf("%s: the mean is %g ms, want %g", key, *r.Mean, want)
 	}
 	for q, got := range map[float64]*float64{0.5: r.P50, 0.99: r.P99} {
-		if len(ms) == 0 {
-			if got != nil {
-				t.Errorf("%s: a latency of no calls", key)
-			}
-			continue
-		}
 		rank := int(math.Ceil(q*float64(len(ms)))) - 1
 		if want := ms[rank]; math.Abs(*got-want) > want*0.045 { // a bucket is 4.4 % wide
 			t.Errorf("%s: p%g is %g ms, want %g", key, 100*q, *got, want)
@@ -125,6 +124,15 @@ func count(t *testing.T, path string) map[string]*tally {
 			out[key] = &tally{}
 		}
 		return out[key]
+	}
+	call := func(key string, ms float64, failed bool) {
+		w := at(key)
+		w.calls++
+		if failed {
+			w.errors++
+		} else {
+			w.ms = append(w.ms, ms)
+		}
 	}
 	endpoints := map[string]bool{}
 	type received struct {
@@ -166,20 +174,13 @@ func count(t *testing.T, path string) map[string]*tally {
 				keys = append(keys, "edge "+service(spans[parent])+">"+r.service+" ")
 			}
 			for _, k := range keys {
-				at(k).ms = append(at(k).ms, r.ms)
-				if failed {
-					at(k).errors++
-				}
+				call(k, r.ms, failed)
 			}
 		}
 	}
 	for _, r := range all {
 		if k := r.service + "> " + r.op; endpoints[k] {
-			e := at("endpoint " + k)
-			e.ms = append(e.ms, r.ms)
-			if r.failed {
-				e.errors++
-			}
+			call("endpoint "+k, r.ms, r.failed)
 		}
 	}
 	return out

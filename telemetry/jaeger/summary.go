@@ -32,7 +32,7 @@ type Row struct {
 	Calls     *float64 `json:"calls,omitempty"`    // requests a service received, or an edge carried
 	Requests  *float64 `json:"requests,omitempty"` // of an endpoint
 	Errors    *float64 `json:"errors,omitempty"`
-	Mean      *float64 `json:"mean_ms,omitempty"` // exact; the percentiles are those of a sketch, at most 4.4 % off
+	Mean      *float64 `json:"mean_ms,omitempty"` // of those that did not fail, exact; the percentiles are of a sketch, at most 4.4 % off
 	P50       *float64 `json:"p50_ms,omitempty"`
 	P99       *float64 `json:"p99_ms,omitempty"`
 }
