@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"foresail.dev"
+	"foresail.dev/cluster/testbed/cgroup"
 )
 
 // Write is a limit that was written to a cgroup and read back.
@@ -73,6 +74,9 @@ func (c *Cluster) ask(id foresail.ServiceID, to foresail.Allocation) error {
 	}
 	if _, bound := c.App().Services[id].Bounds.Clamp(to); bound != "" {
 		return fmt.Errorf("%s: %v is outside its bounds: %s", c.nameOf(s), to, bound)
+	}
+	if to.CPU < cgroup.MinCores { // or it would be found out only when it is written, perhaps much later
+		return fmt.Errorf("%s: %g cores per replica are less than the kernel can limit it to: ask for at least %g", c.nameOf(s), to.CPU, cgroup.MinCores)
 	}
 	// What rises does so now; all of it does when enough replicas are ready.
 	cpu, memory := max(to.CPU, s.cpu), max(to.Memory, s.memory)

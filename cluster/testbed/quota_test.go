@@ -124,6 +124,25 @@ func answered(c *testbed.Cluster) int64 {
 	return e.Ended - e.Errors
 }
 
+// A quota below what the kernel takes is refused at once, also where more replicas have to start first, and leaves nothing
+// pending.
+func TestQuotaBelowTheKernels(t *testing.T) {
+	t.Parallel()
+	b := burner(0.2)
+	b.App.Services[0].Bounds.MinCPU = 0.001
+	c := newCluster(t, testbed.Config{Blueprint: b, Seed: 2})
+	for _, replicas := range []int{1, 3} {
+		err := c.Apply(t.Context(), &foresail.Plan{Changes: []foresail.Change{{Service: 0, To: foresail.Allocation{Replicas: replicas, CPU: 0.004}}}})
+		failed, ok := err.(*foresail.ApplyError)
+		if !ok || failed.Failed[0] == nil || !strings.Contains(err.Error(), "at least 0.01") {
+			t.Errorf("0.004 cores for %d replicas: %v", replicas, err)
+		}
+	}
+	if s := merged(t, c, 300*time.Millisecond); s.Services[0].Pending != nil || len(s.Services[0].Replicas) != 1 {
+		t.Errorf("pending %v, %d replicas", s.Services[0].Pending, len(s.Services[0].Replicas))
+	}
+}
+
 // A plan that can't be followed is an error of its service, and changes nothing there; the others are done.
 func TestApplyReportsPerService(t *testing.T) {
 	b := burner(0.2)
