@@ -53,11 +53,6 @@ func (a *Assembler) Stats() Stats {
 // Add takes spans from a source whose clock is the receiver's own, such as a simulator or a file.
 func (a *Assembler) Add(spans []foresail.Span) { a.AddBatch(time.Time{}, batchOf(spans)) }
 
-// AddAt takes spans that were received at the given time.
-func (a *Assembler) AddAt(received time.Time, spans []foresail.Span) Result {
-	return a.AddBatch(received, batchOf(spans))
-}
-
 // batchOf groups neighbouring spans of one sender.
 func batchOf(spans []foresail.Span) *Batch {
 	b := &Batch{}

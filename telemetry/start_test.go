@@ -72,7 +72,7 @@ func TestSpansComeWhileNobodyCuts(t *testing.T) {
 	const beats = 400
 	for i := range beats {
 		now := beat(i + 1)
-		res := a.AddBatch(now, batch(request(uint64(i+1), "cart", time.Duration(i)*foresail.Beat+10*ms, 40*ms)))
+		res := a.AddAt(now, []foresail.Span{request(uint64(i+1), "cart", time.Duration(i)*foresail.Beat+10*ms, 40*ms)})
 		if res.Rejected > 0 {
 			t.Fatalf("%s after the last cut: %+v", now.Sub(epoch), res)
 		}
@@ -81,7 +81,7 @@ func TestSpansComeWhileNobodyCuts(t *testing.T) {
 	if n := got.counts["cart completions"]; n != beats {
 		t.Errorf("%g completions of %d; %+v", n, beats, a.Stats())
 	}
-	if res := a.AddBatch(beat(beats), batch(request(9999, "cart", beats*foresail.Beat, time.Minute), request(9998, "cart", 39*time.Second, ms))); res.Rejected != 1 {
+	if res := a.AddAt(beat(beats), []foresail.Span{request(9999, "cart", beats*foresail.Beat, time.Minute), request(9998, "cart", 39*time.Second, ms)}); res.Rejected != 1 {
 		t.Errorf("a minute ahead: %+v", res)
 	}
 }
@@ -89,17 +89,8 @@ func TestSpansComeWhileNobodyCuts(t *testing.T) {
 // What ends long after its receipt is ahead before the first cut too.
 func TestAheadBeforeTheFirstCut(t *testing.T) {
 	a := NewAssembler(testApp(), Options{})
-	a.AddBatch(beat(1), batch(request(1, "cart", 10*ms, 20*ms), request(2, "cart", 20*ms, 20*ms), request(3, "cart", time.Hour, ms)))
+	a.AddAt(beat(1), []foresail.Span{request(1, "cart", 10*ms, 20*ms), request(2, "cart", 20*ms, 20*ms), request(3, "cart", time.Hour, ms)})
 	if d := a.Stats().Dropped; d != (Dropped{Ahead: 1}) {
 		t.Errorf("%+v", d)
 	}
-}
-
-// batch is spans of one replica of the cart as a receiver hands them over.
-func batch(spans ...foresail.Span) *Batch {
-	s := Sender{Service: "cart", Replica: "cart-1"}
-	for _, x := range spans {
-		s.Spans = append(s.Spans, Record{Trace: x.Trace, ID: x.ID, Name: x.Operation, Kind: x.Kind, Start: x.Start.UnixNano(), End: x.End.UnixNano()})
-	}
-	return &Batch{Senders: []Sender{s}}
 }
