@@ -3,7 +3,6 @@ package appfile
 import (
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"reflect"
 	"regexp"
@@ -25,7 +24,7 @@ func ReadApp(path string) (*foresail.Blueprint, error) {
 			return ParseApp(path+".yaml", data)
 		}
 	}
-	data, err := os.ReadFile(path)
+	data, err := readFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("application file: %w; give a file, or one of %s", err, strings.Join(BuiltIn(), ", "))
 	}

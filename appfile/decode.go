@@ -3,6 +3,8 @@ package appfile
 import (
 	"encoding"
 	"fmt"
+	"io"
+	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -10,6 +12,25 @@ import (
 
 	"go.yaml.in/yaml/v3"
 )
+
+// ReadFile reads a configuration file's content and decodes it; see Decode. A file that can't be read is a plain error.
+func ReadFile(path string, into any) error {
+	data, err := readFile(path)
+	if err != nil {
+		return err
+	}
+	return Decode(path, data, into)
+}
+
+// readFile reads a file, and no more of it than tells that it is too long: it may be a device without an end.
+func readFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, maxBytes+1))
+}
 
 // Decode reads a configuration file into the struct that into points to, keeping what the file leaves out as it was.
 // The error is nil or Faults, with everything wrong; name is the file's name in them.

@@ -17,7 +17,7 @@ import (
 // ReadLoad reads a load file for an application; the trace files it names lie relative to it. What is wrong in them
 // comes as Faults; a load file that can't be read, as another error.
 func ReadLoad(path string, app *foresail.App) (*load.Load, error) {
-	data, err := os.ReadFile(path)
+	data, err := readFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("load file: %w", err)
 	}

@@ -22,7 +22,7 @@ const (
 // parse turns bytes into the root node of their one document, or returns nil with the faults in c.
 func parse(c *collector, data []byte) *yaml.Node {
 	if len(data) > maxBytes {
-		c.add(Fault{Message: fmt.Sprintf("is %d bytes long, at most %d are read", len(data), maxBytes)})
+		c.add(Fault{Message: fmt.Sprintf("is longer than %d bytes", maxBytes)})
 		return nil
 	}
 	if at, what := badByte(data); at >= 0 {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -24,11 +25,31 @@ type File string
 
 // Load reads the file; nil when there is none.
 func (f File) Load() ([]byte, error) {
-	b, err := os.ReadFile(string(f))
+	file, err := os.Open(string(f))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	b, err := io.ReadAll(io.LimitReader(file, maxState+1))
+	if err == nil && len(b) > maxState {
+		err = fmt.Errorf("%s is longer than %d bytes: it is no state", f, maxState)
+	}
 	return b, err
+}
+
+// maxState is more than any manager keeps.
+const maxState = 64 << 20
+
+// Check tells whether the file could be kept where it is meant to be, before anything depends on it.
+func (f File) Check() error {
+	tmp, err := os.CreateTemp(filepath.Dir(string(f)), filepath.Base(string(f))+".*.tmp")
+	if err != nil {
+		return err
+	}
+	return errors.Join(tmp.Close(), os.Remove(tmp.Name()))
 }
 
 // Save replaces the file.

@@ -77,7 +77,7 @@ func checkAddr(addr string, remote bool) error {
 		return nil
 	}
 	return fmt.Errorf("web: address %q can be reached from other machines, and the page has no password: "+
-		"use a loopback address such as %s, or allow remote access by name (Config.AllowRemote)", addr, DefaultAddr)
+		"use a loopback address such as %s", addr, DefaultAddr)
 }
 
 func loopback(host string) bool {

@@ -44,7 +44,7 @@ func startBed(ctx context.Context, c bedConfig) (*bed, error) {
 	var err error
 	b.receiver, err = otlp.Listen(otlp.Config{GRPC: c.grpc, HTTP: c.http, Now: wire.NewClock(epoch).Now}, b.assembler)
 	if err != nil {
-		return nil, err
+		return nil, badAddress(err)
 	}
 	b.Cluster, err = testbed.New(ctx, testbed.Config{
 		Blueprint: c.blueprint, Load: c.load, Seed: c.seed, Duration: c.duration,

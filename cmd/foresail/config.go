@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -54,12 +53,11 @@ func (m *managerName) UnmarshalText(b []byte) error {
 func readRunConfig(path string) (runConfig, error) {
 	c := runConfig{Cluster: "sim", Mode: loop.Auto, Manager: "hpa", Guard: guardConfig{Enabled: true, Baseline: "hpa"},
 		OTLP: otlpConfig{GRPC: "127.0.0.1:4317", HTTP: "127.0.0.1:4318"}, Seed: 1, Speed: 1}
-	data, err := os.ReadFile(path)
-	if err != nil {
+	if err := appfile.ReadFile(path, &c); err != nil {
 		return c, usage(err)
 	}
-	if err := appfile.Decode(path, data, &c); err != nil {
-		return c, usage(err)
+	if c.Cluster == "testbed" && c.Speed != 1 {
+		return c, usagef("%s: speed: real processes run at the speed of time; leave it out, or use cluster: sim", path)
 	}
 	dir := filepath.Dir(path)
 	c.Load = relative(dir, c.Load)

@@ -95,7 +95,8 @@ type state struct {
 	Now struct {
 		Decided   int `json:"decided"`
 		Endpoints []struct {
-			Requests float64 `json:"requests"`
+			Rate   *float64 `json:"requests_s"`
+			Errors *float64 `json:"errors_s"`
 		} `json:"endpoints"`
 		Services []struct {
 			Ready *int     `json:"ready"`
@@ -295,19 +296,20 @@ func TestSIGKILLOfTheDaemonLeavesNothing(t *testing.T) {
 
 func TestAServiceKilledInMidRunComesBack(t *testing.T) {
 	d := startTestbed(t)
-	pid := d.replica("geo-")
-	before, err := d.state()
-	if err != nil {
-		t.Fatal(err)
-	}
+	pid := d.process("geo-")
 	syscall.Kill(pid, syscall.SIGKILL)
 	until(t, 30*time.Second, "another process in its place", func() bool {
-		p := d.replica("geo-")
+		p := d.process("geo-")
 		return p != 0 && p != pid
 	})
-	until(t, 30*time.Second, "requests answered again", func() bool {
+	search := 0 // the first endpoint, whose every request calls geo
+	until(t, 30*time.Second, "its requests answered without a failure", func() bool {
 		s, err := d.state()
-		return err == nil && len(s.Now.Points) > len(before.Now.Points)+2
+		if err != nil || len(s.Now.Endpoints) == 0 {
+			return false
+		}
+		e := s.Now.Endpoints[search]
+		return e.Rate != nil && *e.Rate > 0 && e.Errors != nil && *e.Errors == 0
 	})
 	select {
 	case <-d.exited:
@@ -316,8 +318,74 @@ func TestAServiceKilledInMidRunComesBack(t *testing.T) {
 	}
 }
 
-// replica is the process in a replica's cgroup; 0 when there is none.
-func (d *daemon) replica(name string) int {
+// Without its load a run is none; what was observed until then is still told.
+func TestALoadGeneratorThatDiesFailsTheRunAndKeepsItsResult(t *testing.T) {
+	d := startTestbed(t, "--json")
+	children := d.children()
+	out, err := exec.Command("pgrep", "-P", strconv.Itoa(d.cmd.Process.Pid), "-f", "testbed-users").Output()
+	pid, perr := strconv.Atoi(strings.TrimSpace(string(out)))
+	if err != nil || perr != nil {
+		t.Fatalf("no load generator: %v %q", err, out)
+	}
+	syscall.Kill(pid, syscall.SIGKILL)
+	if code := d.end(30 * time.Second); code != 1 {
+		t.Errorf("exit status %d, want 1", code)
+	}
+	if !json.Valid(d.out.Bytes()) || !strings.Contains(d.out.String(), `"rows"`) {
+		t.Errorf("no result:\n%s", d.out.String())
+	}
+	d.leavesNothing(children)
+}
+
+// Whoever reads a pipe that nobody writes to can still be stopped.
+func TestASignalEndsAProgramThatReadsItsInput(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"simulate", "-f", pipe, "--load", "x"}, {"run", "-f", pipe}, {"import", "jaeger", pipe}} {
+		c := program(t, args...)
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan struct{})
+		go func() { c.Wait(); close(ended) }()
+		until(t, 10*time.Second, strings.Join(args, " ")+" ended by SIGTERM", func() bool {
+			c.Process.Signal(syscall.SIGTERM)
+			select {
+			case <-ended:
+				return true
+			default:
+				return false
+			}
+		})
+	}
+}
+
+func TestAStoppedSimulationIsAFailureWithWhatThereIs(t *testing.T) {
+	c := program(t, "simulate", "-f", "online-boutique", "--load", "examples/loads/boutique.yaml", "--duration", "10000h", "--json")
+	var out, errs bytes.Buffer
+	c.Stdout, c.Stderr = &out, &errs
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- c.Wait() }()
+	var err error
+	time.AfterFunc(time.Second, func() { c.Process.Signal(syscall.SIGINT) }) // it simulates within milliseconds
+	select {
+	case err = <-ended:
+	case <-time.After(30 * time.Second):
+		c.Process.Kill()
+		t.Fatal("not stopped")
+	}
+	if exitOf(err) != "1" || !strings.Contains(errs.String(), "of 10000h") || !strings.Contains(out.String(), `"observed_s"`) {
+		t.Errorf("%v\n%s\n%s", err, errs.String(), out.String())
+	}
+}
+
+// process is the process of a replica whose name begins so, by its cgroup; 0 when there is none.
+func (d *daemon) process(name string) int {
 	for _, dir := range d.cgroups() {
 		m, _ := filepath.Glob(filepath.Join(dir, name+"*", "cgroup.procs"))
 		for _, f := range m {

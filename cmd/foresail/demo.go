@@ -44,6 +44,8 @@ func newDemo() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			ctx, stop := stoppable(c.Context())
+			defer stop()
 			manager, err := flags.build(blueprint.App)
 			if err != nil {
 				return err
@@ -56,10 +58,10 @@ func newDemo() *cobra.Command {
 			r := job{app: blueprint.App, cluster: loop.Paced(d, 1), manager: manager, mode: loop.Auto, seed: seed,
 				duration: duration, json: asJSON, name: "demo", out: c.OutOrStdout(), err: c.ErrOrStderr(),
 				page: web.Config{Title: "Social Network (simulated)", Addr: listen, Controls: d}}
-			err = r.run(c.Context())
+			err = r.run(ctx)
 			if errors.Is(err, syscall.EADDRINUSE) && !c.Flags().Changed("listen") {
 				r.page.Addr = "127.0.0.1:0" // someone else has the usual port: any other will do
-				err = r.run(c.Context())
+				err = r.run(ctx)
 			}
 			return err
 		},

@@ -52,7 +52,7 @@ func importJaeger(c *cobra.Command, path string, asJSON bool) error {
 	}
 	out := c.OutOrStdout()
 	if asJSON {
-		r := newResult("import", nil, s.Rows())
+		r := newResult("import", nil, append([]jaeger.Row{}, s.Rows()...)) // a list, also when empty
 		r.Detail = s.Assembler
 		return printJSON(out, r)
 	}
@@ -60,6 +60,10 @@ func importJaeger(c *cobra.Command, path string, asJSON bool) error {
 }
 
 func printImport(w io.Writer, s *jaeger.Summary) error {
+	if s.Spans == 0 {
+		_, err := fmt.Fprintln(w, "no spans")
+		return err
+	}
 	fmt.Fprintf(w, "%d traces, %d spans (%d without a kind), %s to %s\n\n", s.Traces, s.Spans, s.Inferred,
 		s.Start.UTC().Format(time.RFC3339), s.End.UTC().Format(time.RFC3339))
 	var cells [][]string

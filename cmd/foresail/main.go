@@ -21,9 +21,15 @@ func Main() int {
 	if ran, code := testbed.Child(os.Args[1:]); ran {
 		return code
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	return run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	return run(context.Background(), os.Args[1:], os.Stdout, os.Stderr)
+}
+
+// stoppable is done when the process is told to end; being told again ends it at once. It is asked for once a job's
+// inputs have been read: until then a signal does what it does by default, since reading may wait for ever.
+func stoppable(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	context.AfterFunc(ctx, stop)
+	return ctx, stop
 }
 
 // Exit statuses.

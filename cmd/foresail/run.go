@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -16,6 +18,7 @@ import (
 func newRun() *cobra.Command {
 	var file, listen string
 	var duration time.Duration
+	var seed uint64
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "run -f foresail.yaml",
@@ -35,6 +38,9 @@ Runs until it is stopped (Ctrl-C) or the duration is over, then prints a summary
 			if c.Flags().Changed("listen") {
 				cfg.Listen = listen
 			}
+			if c.Flags().Changed("seed") {
+				cfg.Seed = seed
+			}
 			if cfg.Duration < 0 {
 				return usagef("--duration %v: give a time longer than zero, or 0 to run until stopped", cfg.Duration)
 			}
@@ -43,8 +49,9 @@ Runs until it is stopped (Ctrl-C) or the duration is over, then prints a summary
 	}
 	fl := c.Flags()
 	fl.StringVarP(&file, "file", "f", "", "what to run; see docs/formats/run.md")
-	fl.DurationVar(&duration, "duration", 0, "stop after this time, instead of what the file says; 0: run until stopped")
+	fl.DurationVar(&duration, "duration", 0, "stop after this time (of a simulated cluster: simulated time), instead of what the file says; 0: run until stopped")
 	fl.StringVar(&listen, "listen", "", "address of the page, instead of what the file says")
+	fl.Uint64Var(&seed, "seed", 1, "seed of the load and of everything that is drawn, instead of what the file says")
 	fl.BoolVar(&asJSON, "json", false, "print the result as JSON")
 	return c
 }
@@ -60,12 +67,14 @@ func manage(c *cobra.Command, cfg runConfig, asJSON bool) error {
 	if err != nil {
 		return err
 	}
+	ctx, stop := stoppable(c.Context())
+	defer stop()
 	r := job{app: blueprint.App, manager: manager, mode: cfg.Mode, seed: cfg.Seed, duration: cfg.Duration, state: cfg.State,
 		json: asJSON, name: "run", out: c.OutOrStdout(), err: c.ErrOrStderr(),
 		page: web.Config{Addr: cfg.Listen}}
 	switch cfg.Cluster {
 	case "testbed":
-		b, err := startBed(c.Context(), bedConfig{blueprint: blueprint, load: l, seed: cfg.Seed, duration: cfg.Duration,
+		b, err := startBed(ctx, bedConfig{blueprint: blueprint, load: l, seed: cfg.Seed, duration: cfg.Duration,
 			grpc: cfg.OTLP.GRPC, http: cfg.OTLP.HTTP, log: c.ErrOrStderr()})
 		if err != nil {
 			return err
@@ -78,7 +87,7 @@ func manage(c *cobra.Command, cfg runConfig, asJSON bool) error {
 		}
 		r.cluster = loop.Paced(s, cfg.Speed)
 	}
-	return r.run(c.Context())
+	return r.run(ctx)
 }
 
 // now is the wall clock's last whole second: where a simulation that is shown live starts.
@@ -116,7 +125,12 @@ func (r *job) run(ctx context.Context) (err error) {
 	}
 	addr, err := server.Listen()
 	if err != nil {
-		return err
+		return badAddress(err)
+	}
+	if r.state != "" {
+		if err := loop.File(r.state).Check(); err != nil {
+			return usagef("state: %w", err)
+		}
 	}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve() }()
@@ -130,23 +144,33 @@ func (r *job) run(ctx context.Context) (err error) {
 			err = serr
 		}
 	}()
-	fmt.Fprintf(r.err, "%s is managed by %s (%s); see http://%s\n", r.app.Name, r.manager.Name(), r.mode, addr)
+	does := fmt.Sprintf("managed by %s (%s)", r.manager.Name(), r.mode)
+	if r.mode == loop.Observe {
+		does = "observed"
+	}
+	fmt.Fprintf(r.err, "%s is %s; see http://%s\n", r.app.Name, does, addr)
 
 	sum := newSummary(r.app, r.hold())
 	o := loop.Options{Mode: r.mode, Events: loop.Join(sum.events(), server.Events(), r.notices())}
 	if r.state != "" {
 		o.State = loop.File(r.state)
 	}
-	if err := loop.Run(ctx, r.cluster, r.manager, o); err != nil {
-		return err
-	}
+	runErr := loop.Run(ctx, r.cluster, r.manager, o)
 	sum.end()
 	if r.bed != nil { // so that what the clients counted is final
 		if err := r.bed.stop(); err != nil {
-			return err
+			return errors.Join(runErr, err)
 		}
 	}
-	return r.print(sum)
+	return errors.Join(runErr, r.print(sum)) // what there is of a run that failed is worth having
+}
+
+// badAddress marks an address that can't be listened on as one of usage, unless somebody else has it now.
+func badAddress(err error) error {
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return err
+	}
+	return usage(err)
 }
 
 // hold is how late a request may become known: where they are known from spans, the slow ones come late.

@@ -59,6 +59,9 @@ func simulate(c *cobra.Command, f simulateFlags) error {
 	if f.duration <= 0 {
 		return usagef("--duration %v: give a time longer than zero", f.duration)
 	}
+	if f.spans != "" && f.spans == f.snapshots {
+		return usagef("--spans and --snapshots name the same file %s: give two", f.spans)
+	}
 	if !(f.traceShare >= 0 && f.traceShare <= 1) {
 		return usagef("--trace-share %v: give a share from 0 to 1", f.traceShare)
 	}
@@ -82,10 +85,12 @@ func simulate(c *cobra.Command, f simulateFlags) error {
 	if err := out.open(f); err != nil { // last, so that a mistake elsewhere empties no file
 		return err
 	}
+	ctx, stop := stoppable(c.Context())
+	defer stop()
 	sum := newSummary(blueprint.App, 0)
 	progress := newProgress(c.ErrOrStderr())
 	began := time.Now()
-	err = loop.Run(c.Context(), cluster, manager, loop.Options{Mode: loop.Auto, Events: loop.Join(sum.events(), loop.Events{
+	err = loop.Run(ctx, cluster, manager, loop.Options{Mode: loop.Auto, Events: loop.Join(sum.events(), loop.Events{
 		Observed: func(_ *foresail.History, s *foresail.Snapshot) {
 			out.snapshot(s)
 			at := s.End.Sub(epoch)
@@ -101,12 +106,13 @@ func simulate(c *cobra.Command, f simulateFlags) error {
 		return err
 	}
 	if f.json {
-		return printJSON(c.OutOrStdout(), newResult("simulate", &f.seed, sum.rows()))
+		err = printJSON(c.OutOrStdout(), newResult("simulate", &f.seed, sum.rows()))
+	} else if err = sum.print(c.OutOrStdout()); err == nil {
+		_, err = fmt.Fprintf(c.OutOrStdout(), "simulated in %s\n", time.Since(began).Round(time.Millisecond))
 	}
-	if err := sum.print(c.OutOrStdout()); err != nil {
-		return err
+	if err == nil && cluster.Offset() < f.duration {
+		err = fmt.Errorf("stopped after %v of %v", cluster.Offset(), f.duration)
 	}
-	_, err = fmt.Fprintf(c.OutOrStdout(), "simulated in %s\n", time.Since(began).Round(time.Millisecond))
 	return err
 }
 

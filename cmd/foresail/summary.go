@@ -33,6 +33,7 @@ type row struct {
 	CoresUsedMean  *float64 `json:"cores_used_mean,omitempty"`
 	ReplicasMean   *float64 `json:"replicas_mean,omitempty"`
 	PlanChanges    int      `json:"plan_changes"`
+	Observed       float64  `json:"observed_s"` // how long it was observed
 }
 
 // summary gathers a run into rows. Its Events are to be called by the loop; rows may be asked for at any time.
@@ -205,12 +206,12 @@ func (s *summary) rows() []row {
 			Requests: e.requests, Errors: e.errors,
 			P50: quantile(e.latency, 0.5), P95: quantile(e.latency, 0.95), P99: quantile(e.latency, 0.99),
 			CoresMean: s.cores.value(), CoresUsedMean: s.used.value(), ReplicasMean: s.replicas.value(),
-			PlanChanges: s.changes,
+			PlanChanges: s.changes, Observed: round(s.seconds),
 		}
 		if o := s.app.Endpoints[i].Objective; o != nil {
 			r.Objective = ptr(ms(o.Latency))
 			r.Percentile = ptr(o.Percentile)
-			if e.requests > 0 {
+			if e.requests >= float64(o.MinRequestsOrDefault()) { // of fewer, a percentile says little
 				r.Met = ptr(e.late <= e.requests*o.Allowed()*(1+1e-9))
 			}
 			if e.judge.Windows > 0 {

@@ -36,13 +36,15 @@ Runs until it is stopped (Ctrl-C) or the duration is over, then prints a summary
 			if err != nil {
 				return err
 			}
-			b, err := startBed(c.Context(), bedConfig{blueprint: blueprint, load: l, seed: seed, duration: duration, grpc: otlpAddr, log: c.ErrOrStderr()})
+			ctx, stop := stoppable(c.Context())
+			defer stop()
+			b, err := startBed(ctx, bedConfig{blueprint: blueprint, load: l, seed: seed, duration: duration, grpc: otlpAddr, log: c.ErrOrStderr()})
 			if err != nil {
 				return err
 			}
 			r := job{app: blueprint.App, cluster: b, bed: b, manager: manager, mode: loop.Auto, seed: seed, duration: duration,
 				json: asJSON, name: "testbed", out: c.OutOrStdout(), err: c.ErrOrStderr(), page: web.Config{Addr: listen}}
-			return r.run(c.Context())
+			return r.run(ctx)
 		},
 	}
 	fl := c.Flags()

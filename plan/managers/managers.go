@@ -77,6 +77,9 @@ func Guarded(name, baseline string, app *foresail.App) (foresail.Manager, error)
 	if err != nil {
 		return nil, fmt.Errorf("baseline: %w", err)
 	}
+	if base.Needs().Required == 0 { // it reacts to nothing
+		return nil, fmt.Errorf("baseline: %s is not reactive: use hpa, autoscale-cons or autoscale-opt", baseline)
+	}
 	return guard.New(inner, base, guard.Config{
 		Rebuild: func() (foresail.Manager, error) { return New(name, app) },
 	})
