@@ -108,7 +108,14 @@ func TestDrain(t *testing.T) {
 	m := next(t, c, 0)
 	equal(t, "ready", m.ready, 1)
 	equal(t, "still there", m.listed, 2)
-	s := run(t, c, 10*time.Second, nil)
+	told := 0
+	s := run(t, c, 10*time.Second, func(s *foresail.Snapshot) {
+		if held, _ := s.Services[0].Held(); len(s.Services[0].Replicas) == 2 && s.Services[0].Replicas[1].Gone {
+			told++
+			equal(t, "cores held once it is gone", held, 1)
+		}
+	})
+	equal(t, "snapshots that tell that it is gone", told, 1)
 	equal(t, "errors", s.Endpoints[0].Errors, 0)
 	equal(t, "in flight at the end", s.Services[0].InFlight.Last, 0)
 	equal(t, "replicas at the end", next(t, c, 0).listed, 1)

@@ -46,7 +46,8 @@
 // were asked for; then CPU falls, and the newest replicas drain: they take no new request and finish what they have,
 // for DrainLimit at most, after which it fails. Replicas that have not started are cancelled first. The allocation in
 // effect counts replicas that take requests; each replica that holds resources (starting, ready or draining) is listed
-// in the snapshot, so their number times CPU is what is paid for.
+// in the snapshot, so their number times CPU is what is paid for. One that ended within the beat is listed once more, as
+// gone.
 //
 // # What is counted
 //

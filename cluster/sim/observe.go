@@ -67,7 +67,7 @@ func (c *Cluster) observeService(sv *service, out *foresail.ServiceStats, beat i
 		r := c.replicas[id]
 		r.cpu.advance(now)
 		o := &out.Replicas[i]
-		*o = foresail.ReplicaStats{Name: r.name, Started: c.instant(r.asked)}
+		*o = foresail.ReplicaStats{Name: r.name, Started: c.instant(r.asked), Gone: r.phase == gone}
 		o.Has = replicaSignals | network
 		if r.phase == ready {
 			o.Ready = 1

@@ -124,6 +124,9 @@ func checkSums(t *rapid.T, s *foresail.Snapshot) {
 			if r.InFlight.Last < 0 || r.InFlight.Mean < 0 || r.InFlight.Mean > r.InFlight.Max || r.Memory < 0 || r.CPU < 0 || r.Throttled < 0 {
 				t.Fatalf("impossible replica: %+v", r)
 			}
+			if r.Gone && (r.Ready != 0 || r.Memory != 0 || r.InFlight.Last != 0) || !r.Gone && r.Memory == 0 {
+				t.Fatalf("a replica that is gone holds something, or one that is there holds nothing: %+v", r)
+			}
 			if r.Throttled > s.Duration() {
 				t.Fatalf("throttled for %s of %s", r.Throttled, s.Duration())
 			}
