@@ -3,21 +3,32 @@ package otlp
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"foresail.dev/telemetry"
 	"go.opentelemetry.io/collector/pdata/ptrace/ptraceotlp"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	_ "google.golang.org/grpc/encoding/gzip" // lets clients compress
+	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/status"
 )
 
 // gRPC hands over a request's bytes as they came: the codec decodes nothing. Export is registered as a stream, although
-// each side sends one message, so that a request takes its slot before its bytes are read; until then the
-// connection's window bounds what a client can make the receiver hold.
+// each side sends one message, so that a request takes its slot before its bytes are read, and can be cut off while they
+// are; until then the connection's window bounds what a client can make the receiver hold.
 
-const window = 1 << 20 // bytes in flight per connection
+const (
+	window    = 1 << 20 // bytes in flight per connection
+	handshake = 5 * time.Second
+)
+
+// Connections that nobody uses, or whose other end is gone, give their place to others.
+var (
+	alive = keepalive.ServerParameters{MaxConnectionIdle: 2 * time.Minute, Time: time.Minute, Timeout: 10 * time.Second}
+	pings = keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}
+)
 
 func (r *Receiver) newGRPC() *grpc.Server {
 	s := grpc.NewServer(
@@ -27,6 +38,9 @@ func (r *Receiver) newGRPC() *grpc.Server {
 		grpc.InitialWindowSize(window),
 		grpc.InitialConnWindowSize(window),
 		grpc.MaxHeaderListSize(16<<10),
+		grpc.ConnectionTimeout(handshake),
+		grpc.KeepaliveParams(alive),
+		grpc.KeepaliveEnforcementPolicy(pings),
 	)
 	s.RegisterService(&grpc.ServiceDesc{
 		ServiceName: "opentelemetry.proto.collector.trace.v1.TraceService",
@@ -38,16 +52,20 @@ func (r *Receiver) newGRPC() *grpc.Server {
 }
 
 func (r *Receiver) export(_ any, stream grpc.ServerStream) error {
-	if !r.enter() {
-		return status.Error(codes.Unavailable, "the receiver is busy: send again later")
+	cut := make(chan struct{})
+	s, ok := r.enter(func() { close(cut) })
+	if !ok {
+		return errBusy
 	}
-	defer r.leave()
-	var req rawMessage
-	if err := stream.RecvMsg(&req); err != nil {
-		if status.Code(err) == codes.ResourceExhausted {
-			r.stats.malformed.Add(1) // larger than allowed
-		}
-		return err // gRPC has told the client
+	defer s.leave()
+	req, err := r.message(stream, cut)
+	if err != nil {
+		return err
+	}
+	if !s.arrived() {
+		req.buf.Free()
+		r.stats.slow.Add(1)
+		return errBusy
 	}
 	res, err := r.take(req.buf.ReadOnlyData())
 	req.buf.Free()
@@ -55,6 +73,30 @@ func (r *Receiver) export(_ any, stream grpc.ServerStream) error {
 		return status.Errorf(codes.InvalidArgument, "malformed OTLP request: %v", err)
 	}
 	return stream.SendMsg(&rawMessage{bytes: response(res)})
+}
+
+var errBusy = status.Error(codes.Unavailable, "the receiver is busy: send again later")
+
+// message reads a request, until it takes too long or cut is closed. The reading then ends when the handler returns.
+func (r *Receiver) message(stream grpc.ServerStream, cut <-chan struct{}) (*rawMessage, error) {
+	req := &rawMessage{}
+	read := make(chan error, 1)
+	go func() { read <- stream.RecvMsg(req) }()
+	late := time.NewTimer(r.cfg.ReadTime)
+	defer late.Stop()
+	select {
+	case err := <-read:
+		if status.Code(err) == codes.ResourceExhausted {
+			r.stats.malformed.Add(1) // larger than allowed
+		}
+		return req, err // gRPC has told the client
+	case <-cut:
+		r.stats.slow.Add(1)
+		return nil, errBusy
+	case <-late.C:
+		r.stats.slow.Add(1)
+		return nil, status.Errorf(codes.DeadlineExceeded, "the request did not come whole within %s: send smaller batches", r.cfg.ReadTime)
+	}
 }
 
 // response encodes an ExportTraceServiceResponse: empty when everything was taken.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -31,8 +32,8 @@ func (r *Receiver) newHTTP() *http.Server {
 	mux.HandleFunc(path, r.serveTraces)
 	return &http.Server{
 		Handler:           mux,
-		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       30 * time.Second,
+		ReadHeaderTimeout: min(5*time.Second, r.cfg.ReadTime),
+		ReadTimeout:       r.cfg.ReadTime,
 		WriteTimeout:      30 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    16 << 10,
@@ -60,16 +61,21 @@ func (r *Receiver) serveTraces(w http.ResponseWriter, req *http.Request) {
 		fail(w, typeJSON, &failure{http.StatusUnsupportedMediaType, codes.InvalidArgument, "the content type must be " + typeProto + " or " + typeJSON})
 		return
 	}
-	if !r.enter() {
-		w.Header().Set("Retry-After", "1")
-		fail(w, kind, &failure{http.StatusServiceUnavailable, codes.Unavailable, "the receiver is busy: send again later"})
+	conn := http.NewResponseController(w)
+	s, ok := r.enter(func() { _ = conn.SetReadDeadline(time.Unix(1, 0)) }) // a connection that is gone needs no deadline
+	if !ok {
+		busy(w, kind)
 		return
 	}
-	defer r.leave()
-	res, err := r.receive(w, req, kind)
+	defer s.leave()
+	res, err := r.receive(w, req, kind, s)
 	if err != nil {
 		var f *failure
-		if !errors.As(err, &f) {
+		switch {
+		case errors.Is(err, errPutOff):
+			busy(w, kind)
+			return
+		case !errors.As(err, &f):
 			f = &failure{http.StatusBadRequest, codes.InvalidArgument, "malformed OTLP request: " + err.Error()}
 		}
 		fail(w, kind, f)
@@ -78,14 +84,31 @@ func (r *Receiver) serveTraces(w http.ResponseWriter, req *http.Request) {
 	reply(w, kind, res)
 }
 
+// errPutOff says that a request's slot was taken while it was read.
+var errPutOff = errors.New("put off")
+
+func busy(w http.ResponseWriter, kind string) {
+	w.Header().Set("Retry-After", "1")
+	fail(w, kind, &failure{http.StatusServiceUnavailable, codes.Unavailable, "the receiver is busy: send again later"})
+}
+
 // receive reads a request's body and hands it on.
-func (r *Receiver) receive(w http.ResponseWriter, req *http.Request, kind string) (telemetry.Result, error) {
+func (r *Receiver) receive(w http.ResponseWriter, req *http.Request, kind string, s *slot) (telemetry.Result, error) {
 	buf := buffers.Get().(*bytes.Buffer)
 	defer func() {
 		buf.Reset()
 		buffers.Put(buf)
 	}()
-	if err := r.read(buf, w, req); err != nil {
+	err := r.read(buf, w, req)
+	switch {
+	case !s.arrived():
+		r.stats.slow.Add(1)
+		return telemetry.Result{}, errPutOff
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		r.stats.slow.Add(1)
+		return telemetry.Result{}, &failure{http.StatusRequestTimeout, codes.DeadlineExceeded,
+			fmt.Sprintf("the request did not come whole within %s: send smaller batches", r.cfg.ReadTime)}
+	case err != nil:
 		r.stats.malformed.Add(1)
 		return telemetry.Result{}, err
 	}

@@ -50,7 +50,7 @@ func FuzzHTTP(f *testing.F) {
 	f.Add(uint8(1), []byte("\xff"))
 	f.Fuzz(func(t *testing.T, how uint8, body []byte) {
 		sink := &counter{}
-		r := &Receiver{cfg: Config{MaxRequestBytes: 64 << 10}.withDefaults(), sink: sink, slots: make(chan struct{}, 1)}
+		r := &Receiver{cfg: Config{MaxRequestBytes: 64 << 10}.withDefaults(), sink: sink, slots: slots{free: 1}}
 		r.scanners.New = func() any { return &scanner{} }
 		in := httptest.NewRequest(http.MethodPost, path, bytes.NewReader(body))
 		kind := typeProto
@@ -63,7 +63,7 @@ func FuzzHTTP(f *testing.F) {
 		}
 		out := httptest.NewRecorder()
 		r.newHTTP().Handler.ServeHTTP(out, in)
-		if len(r.slots) != 0 {
+		if r.slots.free != 1 {
 			t.Fatal("a slot was not given back")
 		}
 		if out.Header().Get("Content-Type") != kind {

@@ -33,9 +33,10 @@ type Config struct {
 	// whoever reaches the port can send spans.
 	AllowRemote bool
 
-	MaxRequestBytes int // of one request, also once decompressed; more is refused; 0 means 4 MiB
-	MaxConcurrent   int // requests worked on at once; more are told to come again; 0 means 16
-	MaxConnections  int // open at once on each port; more wait to be accepted; 0 means 256
+	MaxRequestBytes int           // of one request, also once decompressed; more is refused; 0 means 4 MiB
+	MaxConcurrent   int           // requests read or worked on at once; more are told to come again; 0 means 16
+	MaxConnections  int           // open at once on each port; more wait to be accepted; 0 means 256
+	ReadTime        time.Duration // for a request to come whole; a slower one is cut off; 0 means 10 s
 
 	Now func() time.Time // the clock that says when a request was received; nil means time.Now
 }
@@ -49,6 +50,9 @@ func (c Config) withDefaults() Config {
 	or(&c.MaxRequestBytes, 4<<20)
 	or(&c.MaxConcurrent, 16)
 	or(&c.MaxConnections, 256)
+	if c.ReadTime <= 0 {
+		c.ReadTime = 10 * time.Second
+	}
 	if c.Now == nil {
 		c.Now = time.Now
 	}
@@ -85,7 +89,7 @@ type Receiver struct {
 	httpL      net.Listener
 	grpcServer *grpc.Server
 	httpServer *http.Server
-	slots      chan struct{} // one for each request that is worked on
+	slots      slots
 	scanners   sync.Pool
 	serving    sync.WaitGroup
 	once       sync.Once
@@ -97,14 +101,15 @@ type Stats struct {
 	Requests  uint64 `json:"requests"`  // taken, by either protocol
 	Malformed uint64 `json:"malformed"` // refused because of their bytes, their type or their size
 	Busy      uint64 `json:"busy"`      // told to come again
+	Slow      uint64 `json:"slow"`      // cut off because they took too long to come, or made room for another
 	Bytes     uint64 `json:"bytes"`     // of requests taken, decompressed
 }
 
-type counters struct{ requests, malformed, busy, bytes atomic.Uint64 }
+type counters struct{ requests, malformed, busy, slow, bytes atomic.Uint64 }
 
 // Stats are the counts so far.
 func (r *Receiver) Stats() Stats {
-	return Stats{r.stats.requests.Load(), r.stats.malformed.Load(), r.stats.busy.Load(), r.stats.bytes.Load()}
+	return Stats{r.stats.requests.Load(), r.stats.malformed.Load(), r.stats.busy.Load(), r.stats.slow.Load(), r.stats.bytes.Load()}
 }
 
 // Listen opens the ports and serves until Shutdown. When one port can't be opened the other is closed again.
@@ -113,7 +118,7 @@ func Listen(cfg Config, sink Sink) (*Receiver, error) {
 		return nil, err
 	}
 	r := &Receiver{cfg: cfg.withDefaults(), sink: sink}
-	r.slots = make(chan struct{}, r.cfg.MaxConcurrent)
+	r.slots.free = r.cfg.MaxConcurrent
 	r.scanners.New = func() any { return &scanner{} }
 	var err error
 	if r.grpcL, err = r.open("gRPC", cfg.GRPC); err != nil {
@@ -202,15 +207,11 @@ func (r *Receiver) take(b []byte) (telemetry.Result, error) {
 	return r.sink.AddBatch(r.cfg.Now(), batch), nil
 }
 
-// enter takes a slot for a request; false when all are in use.
-func (r *Receiver) enter() bool {
-	select {
-	case r.slots <- struct{}{}:
-		return true
-	default:
+// enter takes a slot for a request whose reading cut ends; false when all are in use.
+func (r *Receiver) enter(cut func()) (*slot, bool) {
+	s, ok := r.slots.enter(r.cfg.Now(), cut)
+	if !ok {
 		r.stats.busy.Add(1)
-		return false
 	}
+	return s, ok
 }
-
-func (r *Receiver) leave() { <-r.slots }
