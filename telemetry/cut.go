@@ -214,12 +214,9 @@ func (c *unitCell) addTo(u *foresail.Usage, d time.Duration) {
 
 // addUnit adds a replica to its service. A service's gauges add over replicas, but for the maximum.
 func addUnit(s *foresail.ServiceStats, name string, u *foresail.Usage) {
-	s.Arrivals += u.Arrivals
-	s.Completions += u.Completions
-	s.Errors += u.Errors
+	s.Add(u)
 	s.InFlight.Mean += u.InFlight.Mean
 	s.InFlight.Last += u.InFlight.Last
-	s.Latency = merged(s.Latency, u.Latency)
 	if name == "" {
 		return // a source that doesn't tell its replicas
 	}
