@@ -84,8 +84,8 @@ func (c *Cluster) ask(id foresail.ServiceID, to foresail.Allocation) error {
 		cpu, memory = to.CPU, to.Memory
 	}
 	if cpu != s.cpu || memory != s.memory {
-		if err := c.limit(s, cpu, memory); err != nil {
-			return errors.Join(err, c.limit(s, s.cpu, s.memory)) // some replicas may have been changed
+		if err := c.limit(s, to.Replicas, cpu, memory); err != nil {
+			return errors.Join(err, c.limit(s, to.Replicas, s.cpu, s.memory)) // some replicas may have been changed
 		}
 	}
 	s.target = to
@@ -93,10 +93,14 @@ func (c *Cluster) ask(id foresail.ServiceID, to foresail.Allocation) error {
 	return nil
 }
 
-// limit writes a service's limits to the cgroups of all its replicas. mu is held.
-func (c *Cluster) limit(s *service, cpu float64, memory int64) error {
+// limit writes a service's limits to the cgroups of its replicas. Those that drain keep what they had, and so do the ready
+// ones that are about to because only so many, the oldest, stay. mu is held.
+func (c *Cluster) limit(s *service, stay int, cpu float64, memory int64) error {
 	for _, r := range s.replicas {
-		if r.group != nil {
+		if r.state == ready {
+			stay--
+		}
+		if r.group != nil && r.state != draining && (r.state != ready || stay >= 0) {
 			if err := c.limitOne(r, cpu, memory); err != nil {
 				return fmt.Errorf("%s: %w", r.name, err)
 			}

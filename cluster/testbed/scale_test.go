@@ -78,6 +78,23 @@ func TestScalingLosesNoRequest(t *testing.T) {
 	}
 }
 
+// A draining replica keeps the limits that it had, whether those of its service fall or rise.
+func TestDrainingReplicaKeepsItsQuota(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, testbed.Config{Blueprint: pair(2), Load: rate(20), Seed: 7})
+	apply(t, c, 1, foresail.Allocation{Replicas: 1, CPU: 0.2})
+	apply(t, c, 1, foresail.Allocation{Replicas: 1, CPU: 0.8}) // it drains still: it waits until nobody has called for a while
+	written := map[string]int{}
+	for _, w := range c.Writes() {
+		if !w.Initial {
+			written[w.Replica]++
+		}
+	}
+	if written["back-0"] != 2 || written["back-1"] != 0 {
+		t.Errorf("%d limits were written to the replica that stays, and %d to the one that drains", written["back-0"], written["back-1"])
+	}
+}
+
 // A replica is cold when its first requests come, however long it took to start: its warm-up begins when it is ready.
 func TestColdAfterStartUpDelay(t *testing.T) {
 	t.Parallel()

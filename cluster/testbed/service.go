@@ -9,6 +9,7 @@ import (
 
 	"foresail.dev"
 	"foresail.dev/cluster/testbed/cgroup"
+	replicas "foresail.dev/cluster/testbed/replica"
 	"foresail.dev/cluster/testbed/wire"
 )
 
@@ -16,7 +17,7 @@ import (
 const (
 	readyLimit   = 30 * time.Second // from its start to its being ready, start delay left out
 	ackLimit     = 2 * time.Second  // for callers to learn that it leaves
-	drainLimit   = 15 * time.Second // from being told to leave to its end; then it is killed
+	endLimit     = 5 * time.Second  // from the end of its draining to its own; then it is killed
 	firstBackoff = 100 * time.Millisecond
 	maxBackoff   = 10 * time.Second
 	healthy      = 10 * time.Second // a replica that lived so long clears its service's failures
@@ -71,8 +72,8 @@ func (s *service) count(st state) (n int) {
 	return n
 }
 
-// reconcile moves a service towards its target: it starts what is missing; once enough are ready it lowers quotas and
-// drains what is too much, so that nothing shrinks before its replacement is there. mu is held.
+// reconcile moves a service towards its target: it starts what is missing; once enough are ready it drains
+// what is too much and lowers the quotas of the others, so that nothing shrinks before its replacement is there. mu is held.
 func (c *Cluster) reconcile(s *service) {
 	if c.closing {
 		return
@@ -93,15 +94,15 @@ func (c *Cluster) reconcile(s *service) {
 		return
 	}
 	s.held = s.target.Replicas
-	if s.target.CPU != s.cpu || s.target.Memory != s.memory {
-		if err := c.limit(s, s.target.CPU, s.target.Memory); err != nil {
-			c.logf("%s: %v", c.nameOf(s), err)
-		}
-	}
 	for i, surplus := len(s.replicas)-1, s.count(ready)-s.target.Replicas; i >= 0 && surplus > 0; i-- {
 		if s.replicas[i].state == ready {
 			c.drain(s.replicas[i])
 			surplus--
+		}
+	}
+	if s.target.CPU != s.cpu || s.target.Memory != s.memory {
+		if err := c.limit(s, s.target.Replicas, s.target.CPU, s.target.Memory); err != nil {
+			c.logf("%s: %v", c.nameOf(s), err)
 		}
 	}
 }
@@ -258,8 +259,8 @@ func (c *Cluster) drain(r *replica) {
 		select {
 		case <-p.exited:
 		case <-c.ctx.Done():
-		case <-time.After(drainLimit):
-			c.logf("%s has not finished in %v: killed", r.name, drainLimit)
+		case <-time.After(replicas.DrainLimit + endLimit):
+			c.logf("%s has not ended %v after it should have: killed", r.name, endLimit)
 			p.kill()
 		}
 	})

@@ -26,11 +26,13 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// How a drained replica ends.
-const (
-	quiet      = 300 * time.Millisecond // without a request, before it stops listening: a caller may still hold an old table
-	drainLimit = 10 * time.Second       // then it ends whatever is in flight
-)
+// quiet is how long a drained replica must be without a request before it stops listening: a caller may still hold an old
+// table.
+const quiet = 300 * time.Millisecond
+
+// DrainLimit is how long a drained replica may go on with what it has, as in the simulator; then it ends whatever is in
+// flight.
+const DrainLimit = 30 * time.Second
 
 type replica struct {
 	boot     *wire.Boot
@@ -195,15 +197,20 @@ func (r *replica) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	rpc.Answer(w, op.Response)
 }
 
-// drain waits until no request has come for a while and none is in flight, then ends.
-func (r *replica) drain() error {
-	deadline := time.Now().Add(drainLimit)
+// finish waits until no request has come for a while and none is in flight, or the limit is reached.
+func (r *replica) finish() {
+	deadline := time.Now().Add(DrainLimit)
 	const look = 10 * time.Millisecond
 	for still := time.Duration(0); still < quiet && time.Now().Before(deadline); time.Sleep(look) {
 		if still += look; r.inFlight.Load() > 0 {
 			still = 0
 		}
 	}
+}
+
+// drain finishes, then ends.
+func (r *replica) drain() error {
+	r.finish()
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
 	_ = r.server.Shutdown(ctx)

@@ -220,6 +220,25 @@ func TestWarmup(t *testing.T) {
 	})
 }
 
+// A drained replica waits until it is idle and nobody has called for a while, but no longer than the limit.
+func TestDrainWaits(t *testing.T) {
+	for _, test := range []struct{ busy, want time.Duration }{
+		{0, quiet}, {12 * time.Second, 12*time.Second + quiet}, {time.Hour, 30 * time.Second},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			r := &replica{}
+			r.inFlight.Add(1)
+			answered := time.AfterFunc(test.busy, func() { r.inFlight.Add(-1) })
+			defer answered.Stop()
+			start := time.Now()
+			r.finish()
+			if took := time.Since(start); took < test.want || took > test.want+50*time.Millisecond {
+				t.Errorf("with a request for %v it waited %v, not %v", test.busy, took, test.want)
+			}
+		})
+	}
+}
+
 func TestLargest(t *testing.T) {
 	miss := []foresail.Step{{Work: foresail.Demand{Write: 9}}}
 	ops := []foresail.Operation{{Steps: []foresail.Step{{Work: foresail.Demand{Read: 5}}, {Calls: []foresail.Call{{Miss: miss}}}}}}
