@@ -59,25 +59,8 @@ type replica struct {
 // or it fails (1).
 func Run(in io.Reader, out io.Writer) int {
 	r := &replica{out: wire.NewWriter(out)}
-	ended := make(chan error, 2)
-	go func() {
-		err := wire.Read(in, func(m wire.ToChild) error { return r.take(m, ended) })
-		if err == nil {
-			err = errGone
-		}
-		ended <- err
-	}()
-	err := <-ended
-	if err == nil {
-		return 0
-	}
-	if !errors.Is(err, errGone) {
-		_ = r.out.Write(wire.ToParent{Fault: err.Error()})
-	}
-	return 1
+	return wire.Serve(in, r.out, r.take)
 }
-
-var errGone = errors.New("the parent is gone")
 
 // take follows one order.
 func (r *replica) take(m wire.ToChild, ended chan<- error) error {

@@ -27,10 +27,7 @@ const Service = "users"
 // turn is how often the generator looks at orders and at the curve.
 const turn = 20 * time.Millisecond
 
-var (
-	errGone        = errors.New("the parent is gone")
-	errOutstanding = errors.New("too many requests outstanding")
-)
+var errOutstanding = errors.New("too many requests outstanding")
 
 type generator struct {
 	boot    *wire.Boot
@@ -57,22 +54,7 @@ type generator struct {
 // gone or it fails (1).
 func Run(in io.Reader, out io.Writer) int {
 	g := &generator{out: wire.NewWriter(out)}
-	ended := make(chan error, 2)
-	go func() {
-		err := wire.Read(in, func(m wire.ToChild) error { return g.take(m, ended) })
-		if err == nil {
-			err = errGone
-		}
-		ended <- err
-	}()
-	err := <-ended
-	if err == nil {
-		return 0
-	}
-	if !errors.Is(err, errGone) {
-		_ = g.out.Write(wire.ToParent{Fault: err.Error()})
-	}
-	return 1
+	return wire.Serve(in, g.out, g.take)
 }
 
 func (g *generator) take(m wire.ToChild, ended chan<- error) (err error) {
