@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -113,8 +114,14 @@ func TestBurnUsesWhatIsAsked(t *testing.T) {
 		var wait sync.WaitGroup
 		for range 3 {
 			wait.Go(func() {
-				// Going from thread to thread between turns, as this test must to look at one clock, costs beside the spinning.
-				if used := burn(d); used < d-near || used > d+max(d/4, time.Millisecond/2) {
+				// Going from thread to thread between turns, as this test must to look at one clock, costs beside the spinning,
+				// and once in a while much: never is less burnt than asked for, and mostly not more.
+				var used []time.Duration
+				for range 7 {
+					used = append(used, burn(d))
+				}
+				slices.Sort(used)
+				if used[0] < d-near || used[3] > d+max(d/4, time.Millisecond/2) {
 					t.Errorf("burnt %v instead of %v", used, d)
 				}
 			})
