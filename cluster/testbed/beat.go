@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"foresail.dev"
-	"foresail.dev/cluster/testbed/cgroup"
 	"foresail.dev/cluster/testbed/wire"
 )
 
@@ -147,7 +146,7 @@ func (c *Cluster) measure(start, end time.Duration) *foresail.Snapshot {
 	c.dropped = 0
 	s.Services = make([]foresail.ServiceStats, len(c.services))
 	for i, svc := range c.services {
-		svc.measure(&s.Services[i])
+		svc.measure(&s.Services[i], end)
 	}
 	return s
 }
@@ -158,11 +157,12 @@ const node = "localhost"
 // measured are the signals that every replica has.
 const measured = foresail.SignalReady | foresail.SignalCPU | foresail.SignalThrottled | foresail.SignalNetwork
 
-func (s *service) measure(out *foresail.ServiceStats) {
+// measure adds what its replicas used up to the interval's end, since the epoch.
+func (s *service) measure(out *foresail.ServiceStats, end time.Duration) {
 	out.Has = measured | foresail.SignalAllocation | foresail.SignalMemory
-	out.CPU, out.Throttled = s.gone.CPU.Seconds(), s.gone.Throttled
+	out.CPU, out.Throttled = s.gone.cpu.Seconds(), s.gone.throttled
 	out.NetIn, out.NetOut = s.carried.In, s.carried.Out
-	s.gone, s.carried = cgroup.Stats{}, wire.Bytes{}
+	s.gone.cpu, s.gone.throttled, s.carried = 0, 0, wire.Bytes{}
 	for _, r := range s.replicas {
 		if r.group == nil {
 			continue
@@ -172,7 +172,8 @@ func (s *service) measure(out *foresail.ServiceStats) {
 			continue // its end is being heard of
 		}
 		rs := foresail.ReplicaStats{Name: r.name, Node: node, Started: r.asked}
-		rs.Has, rs.CPU, rs.Throttled = measured, (now.CPU - r.seen.CPU).Seconds(), now.Throttled-r.seen.Throttled
+		cpu, throttled := r.used.next(now, r.cpu, end)
+		rs.Has, rs.CPU, rs.Throttled = measured, cpu.Seconds(), throttled
 		bytes := r.traffic.Bytes()
 		carried := bytes.Sub(r.carried)
 		rs.NetIn, rs.NetOut, r.carried = carried.In, carried.Out, bytes
@@ -192,7 +193,6 @@ func (s *service) measure(out *foresail.ServiceStats) {
 		out.NetIn += rs.NetIn
 		out.NetOut += rs.NetOut
 		out.Replicas = append(out.Replicas, rs)
-		r.seen = now
 	}
 	out.Allocation = foresail.Allocation{Replicas: s.held, CPU: s.cpu, Memory: s.memory, Settings: s.target.Settings}
 	if !out.Allocation.Equal(s.target) {

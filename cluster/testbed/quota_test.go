@@ -86,7 +86,21 @@ func TestQuotaLimits(t *testing.T) {
 	start, cpuBefore, throttledBefore := time.Now(), processCPU(t, pid), stat(t, dir, "nr_throttled")
 	sentBefore := c.Summary().Endpoints[0]
 
-	s := merged(t, c, 2*time.Second)
+	var parts []*foresail.Snapshot
+	covered := time.Duration(0)
+	watch(t, c, 30*time.Second, func(s *foresail.Snapshot) bool {
+		for _, r := range s.Services[0].Replicas {
+			if r.Throttled < 0 || r.Throttled > s.Duration() {
+				t.Errorf("%s was throttled for %v of %v", r.Name, r.Throttled, s.Duration())
+			}
+		}
+		parts, covered = append(parts, s), covered+s.Duration()
+		return covered >= 2*time.Second
+	})
+	s := foresail.Merge(parts...)
+	if share := s.Services[0].Throttled.Seconds() / covered.Seconds(); share < 0.4 {
+		t.Errorf("throttled for %.2f of the time, with three times the work that the quota allows", share)
+	}
 	cores := (processCPU(t, pid) - cpuBefore).Seconds() / time.Since(start).Seconds()
 	if cores > 0.26 || cores < 0.1 {
 		t.Errorf("the process used %.3f cores under a quota of 0.2", cores)

@@ -35,16 +35,16 @@ const (
 // service is one service's replicas, and what they should be. Guarded by Cluster.mu.
 type service struct {
 	id       foresail.ServiceID
-	target   foresail.Allocation // what was asked for
-	cpu      float64             // the quota in effect, cores per replica
-	memory   int64               // the limit in effect, bytes per replica; 0: none
-	replicas []*replica          // oldest first
-	held     int                 // replicas in effect: those ready, and those that died and are replaced
-	named    int                 // replicas so far
-	failures int                 // replicas that died one after the other
-	resting  bool                // no replica is started until the back-off is over
-	gone     cgroup.Stats        // used by replicas that ended, not yet told to a snapshot
-	carried  wire.Bytes          // received and sent by them
+	target   foresail.Allocation                    // what was asked for
+	cpu      float64                                // the quota in effect, cores per replica
+	memory   int64                                  // the limit in effect, bytes per replica; 0: none
+	replicas []*replica                             // oldest first
+	held     int                                    // replicas in effect: those ready, and those that died and are replaced
+	named    int                                    // replicas so far
+	failures int                                    // replicas that died one after the other
+	resting  bool                                   // no replica is started until the back-off is over
+	gone     struct{ cpu, throttled time.Duration } // of replicas that ended, not yet told to a snapshot
+	carried  wire.Bytes                             // received and sent by them
 }
 
 // replica is one replica as the parent sees it. Guarded by Cluster.mu.
@@ -54,11 +54,11 @@ type replica struct {
 	proc    *process // nil until it is started
 	group   cgroup.Group
 	address string
-	asked   time.Time    // steady time at which it was asked for
-	since   time.Time    // steady time at which it became ready
-	cpu     float64      // the quota written; 0: none yet
-	memory  int64        // the limit written; 0: none yet
-	seen    cgroup.Stats // as the last snapshot told
+	asked   time.Time // steady time at which it was asked for
+	since   time.Time // steady time at which it became ready
+	cpu     float64   // the quota written; 0: none yet
+	memory  int64     // the limit written; 0: none yet
+	used    usage     // as the last snapshot told
 	traffic *wire.Traffic
 	carried wire.Bytes // as the last snapshot told
 }
@@ -121,6 +121,7 @@ func (c *Cluster) settled() bool {
 func (c *Cluster) launch(s *service) {
 	cold := c.started
 	r := &replica{name: fmt.Sprintf("%s-%d", fileName(c.nameOf(s), s.id), s.named), asked: c.clock.Now()}
+	r.used.end = r.asked.Sub(c.clock.At(0))
 	s.named++
 	s.replicas = append(s.replicas, r)
 	c.wait.Go(func() {
@@ -287,8 +288,9 @@ func (c *Cluster) bury(s *service, r *replica, why error) {
 	r.traffic = nil
 	if r.group != nil {
 		if now, err := r.group.Read(); err == nil {
-			s.gone.CPU += now.CPU - r.seen.CPU
-			s.gone.Throttled += now.Throttled - r.seen.Throttled
+			cpu, throttled := r.used.next(now, r.cpu, c.clock.Elapsed())
+			s.gone.cpu += cpu
+			s.gone.throttled += throttled
 		}
 		c.wait.Go(func() {
 			if err := r.group.Remove(); err != nil && c.ctx.Err() == nil {

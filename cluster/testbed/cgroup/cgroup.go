@@ -61,9 +61,8 @@ type Written struct {
 // Stats are a group's counters since it was made, and its memory now.
 type Stats struct {
 	CPU       time.Duration // used on all CPUs
-	Throttled time.Duration // as the kernel reports it; some kernels report less than the true time
-	Periods   int64         // periods in which the group wanted to run
-	Limited   int64         // of those, in which it used up its quota and had to wait
+	Throttled time.Duration // waits for quota, summed over CPUs: see Waited for the time on the clock
+	Limited   int64         // periods in which the group used up its quota and had to wait
 	Memory    int64         // bytes in use now; -1 where memory is not controlled
 }
 

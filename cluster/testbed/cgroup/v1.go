@@ -106,8 +106,6 @@ func (g *v1group) Read() (Stats, error) {
 	s.CPU = time.Duration(used)
 	err = g.stat.values(func(name string, n int64) {
 		switch name {
-		case "nr_periods":
-			s.Periods = n
 		case "nr_throttled":
 			s.Limited = n
 		case "throttled_time":

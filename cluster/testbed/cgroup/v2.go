@@ -94,8 +94,6 @@ func (g *v2group) Read() (Stats, error) {
 		switch name {
 		case "usage_usec":
 			s.CPU = time.Duration(n) * time.Microsecond
-		case "nr_periods":
-			s.Periods = n
 		case "nr_throttled":
 			s.Limited = n
 		case "throttled_usec":
