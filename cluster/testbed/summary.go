@@ -9,8 +9,11 @@ import (
 
 // Summary is what the users counted themselves, each request from its intended send time; no span stands between.
 type Summary struct {
-	At        time.Time // steady time of the count
-	Final     bool      // the users have stopped
+	At    time.Time // steady time of the count
+	Final bool      // the users have stopped
+	// Behind is how long after its intended time the newest request of an open load was sent. More than a moment means
+	// that this machine can't send what the load asks for, though each request still counts from its intended time.
+	Behind    time.Duration
 	Endpoints []EndpointSummary
 }
 
@@ -28,7 +31,7 @@ type EndpointSummary struct {
 func (c *Cluster) Summary() Summary {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	out := Summary{At: c.clock.At(c.figures.At), Final: c.figures.Final, Endpoints: make([]EndpointSummary, len(c.App().Endpoints))}
+	out := Summary{At: c.clock.At(c.figures.At), Final: c.figures.Final, Behind: c.figures.Behind, Endpoints: make([]EndpointSummary, len(c.App().Endpoints))}
 	for i := range out.Endpoints {
 		out.Endpoints[i].Latency = sketch.New()
 		if i < len(c.figures.Endpoints) {

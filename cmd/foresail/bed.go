@@ -75,6 +75,7 @@ func (b *bed) stopReceiver() error {
 type bedDetail struct {
 	Writes  []writeDetail   `json:"writes"`
 	Clients []clientDetail  `json:"clients"`
+	Behind  float64         `json:"behind_s"` // how long after its intended time the last request was sent
 	Spans   telemetry.Stats `json:"spans"`
 }
 
@@ -104,7 +105,9 @@ func (b *bed) detail() bedDetail {
 			d.Writes = append(d.Writes, writeDetail{w.At, w.Replica, w.Path, w.Value})
 		}
 	}
-	for i, e := range b.Summary().Endpoints {
+	counted := b.Summary()
+	d.Behind = round(counted.Behind.Seconds())
+	for i, e := range counted.Endpoints {
 		d.Clients = append(d.Clients, clientDetail{Endpoint: b.App().Endpoints[i].Name, Sent: e.Sent, Ended: e.Ended,
 			Errors: e.Errors, Refused: e.Refused, P50: quantile(e.Latency, 0.5), P99: quantile(e.Latency, 0.99)})
 	}
@@ -116,4 +119,21 @@ func (b *bed) print(w io.Writer) error {
 	d := b.detail()
 	_, err := fmt.Fprintf(w, "%d limits written to cgroups by plans; %d spans received\n", len(d.Writes), d.Spans.Received)
 	return err
+}
+
+// shortfalls say in what a result is not what was asked for; observed is the requests that it holds.
+func (b *bed) shortfalls(observed float64) (out []string) {
+	d := b.detail()
+	ended := 0.0
+	for _, c := range d.Clients {
+		ended += float64(c.Ended)
+	}
+	if lost := ended - observed; lost > 0.05*ended+20 {
+		out = append(out, fmt.Sprintf("%.0f of %.0f requests that ended are not in these figures: their spans came after the end, or too late, "+
+			"or were lost, since this machine is overloaded", lost, ended))
+	}
+	if d.Behind > 1 {
+		out = append(out, fmt.Sprintf("the load generator was %.1f s behind its load at the end: this machine can't send so many requests", d.Behind))
+	}
+	return out
 }

@@ -219,6 +219,11 @@ func message(err error) string {
 }
 
 func (r *job) print(sum *summary) error {
+	if r.bed != nil {
+		for _, line := range r.bed.shortfalls(sum.requests()) {
+			fmt.Fprintln(r.err, line)
+		}
+	}
 	if r.json {
 		res := newResult(r.name, &r.seed, sum.rows())
 		if r.bed != nil {

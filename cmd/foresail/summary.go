@@ -194,6 +194,16 @@ func (s *summary) end() {
 	}
 }
 
+// requests are those of all endpoints.
+func (s *summary) requests() (n float64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.endpoints {
+		n += s.endpoints[i].requests
+	}
+	return n
+}
+
 // rows are the results so far, one for each endpoint.
 func (s *summary) rows() []row {
 	s.mu.Lock()

@@ -138,7 +138,7 @@ func (g *Manager) Decide(h *foresail.History) (p *foresail.Plan, err error) {
 		return d.finish(out), nil
 	}
 	out := g.limit(d, q, g.baseline.Name(), silent)
-	out.Fallback = g.fallback(silent, baseErr)
+	out.Fallback = g.fallback(baseErr)
 	if n := g.state.Good; n > 0 {
 		d.notes = append(d.notes, fmt.Sprintf("%d of %d good answers before %s is back", n, g.c.Return, g.inner.Name()))
 	}
@@ -262,15 +262,13 @@ func (g *Manager) judge(now time.Time, fault string, asked bool) (fell, back boo
 
 // fallback says why the baseline decides: the same words for as long as the reason is the same, so that what is told
 // once need not be told with each decision.
-func (g *Manager) fallback(silent bool, baseErr error) string {
+func (g *Manager) fallback(baseErr error) string {
 	s := &g.state
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: %s; ", g.inner.Name(), s.Why)
 	switch {
 	case baseErr != nil:
 		fmt.Fprintf(&b, "%s failed too (%v), so everything is kept", g.baseline.Name(), baseErr)
-	case silent:
-		fmt.Fprintf(&b, "%s decides since %s, and nothing is lowered in silence", g.baseline.Name(), s.Since.Format(time.TimeOnly))
 	default:
 		fmt.Fprintf(&b, "%s decides since %s", g.baseline.Name(), s.Since.Format(time.TimeOnly))
 	}

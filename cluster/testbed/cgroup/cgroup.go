@@ -46,6 +46,8 @@ type Group interface {
 	// SetMemory limits the group's memory to a number of bytes and reads back what the kernel took; 0 lifts the limit.
 	// It does nothing where memory is not controlled and bytes is 0.
 	SetMemory(bytes int64) (Written, error)
+	// Favour lets the group go before its siblings where CPUs are short.
+	Favour() error
 	// Read is what the group has used since it was made.
 	Read() (Stats, error)
 	// Remove kills what is in the group, waits for its end and removes the group. It is safe to call twice.

@@ -106,7 +106,7 @@ func fakeV2(t *testing.T, files map[string]string) *v2 {
 
 func kernelFiles() map[string]string {
 	return map[string]string{
-		"cgroup.procs": "", "cgroup.subtree_control": "", "cpu.max": "max 100000\n", "memory.max": "max\n", "memory.current": "4096\n",
+		"cgroup.procs": "", "cgroup.subtree_control": "", "cpu.max": "max 100000\n", "cpu.weight": "100\n", "memory.max": "max\n", "memory.current": "4096\n",
 		"cpu.stat": "usage_usec 2500000\nuser_usec 2000000\nsystem_usec 500000\nnr_periods 40\nnr_throttled 7\nthrottled_usec 123456\n",
 	}
 }
@@ -133,6 +133,9 @@ func TestVersion2(t *testing.T) {
 		t.Fatal(err)
 	}
 	w, err := g.SetCPU(0.255)
+	if ferr := g.Favour(); ferr != nil || read("app/one/cpu.weight") != "10000" {
+		t.Errorf("favoured: %v, weight %q", ferr, read("app/one/cpu.weight"))
+	}
 	if err != nil || w.Value != "25500 100000" || read("app/one/cpu.max") != "25500 100000" || !strings.HasSuffix(w.Path, "app/one/cpu.max") {
 		t.Errorf("SetCPU: %+v, %v", w, err)
 	}

@@ -75,6 +75,9 @@ func (g *v2group) SetCPU(cores float64) (Written, error) {
 	return confirm(filepath.Join(g.dir, "cpu.max"), value, same(value))
 }
 
+// Favour gives the group the largest weight that the kernel takes: 100 times that of a sibling.
+func (g *v2group) Favour() error { return write(filepath.Join(g.dir, "cpu.weight"), "10000") }
+
 func (g *v2group) SetMemory(bytes int64) (Written, error) {
 	path := filepath.Join(g.dir, "memory.max")
 	switch {

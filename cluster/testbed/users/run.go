@@ -35,6 +35,7 @@ func (g *generator) run() {
 		at, ok := arrivals.Next(offset + turn)
 		wire.Sleep(at - g.offset())
 		if ok {
+			g.figures.behind(max(g.offset()-at, 0))
 			e, intended := now.Pick(at, rng, shares), time.Duration(g.begin.Load())+at
 			go func() { _ = g.request(e, intended) }()
 		}

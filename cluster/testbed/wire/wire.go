@@ -72,7 +72,8 @@ type ToParent struct {
 type Figures struct {
 	At        time.Duration // since the epoch
 	Endpoints []EndpointFigures
-	Final     bool // no more will come
+	Behind    time.Duration // the newest request was sent so long after its intended time
+	Final     bool          // no more will come
 }
 
 // EndpointFigures are what users counted of one endpoint, by EndpointID.
