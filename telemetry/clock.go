@@ -7,67 +7,98 @@ import (
 )
 
 // clock estimates how far one sender's clock is off, from how far behind the time of receipt the newest span of each
-// batch ends: its lag.
+// message ends: its lag.
 //
-// A span can't be received before it ended, so a negative lag shows a clock that is ahead, and the least lag shows by
-// how much. A lag above foresail.RevisionLimit shows either a clock that is behind or old data; a clock stays behind by
-// the same time, so it is taken for one only when all lags of some seconds lie close together. Lags in between are
-// ordinary delay. What was estimated is looked at again each few seconds, so a clock that is set right is noticed.
+// A message is on time when its lag could be ordinary delay. One that isn't shows a clock that is off, old data, or a
+// bad stamp, and no single message tells which. So an offset is taken only from a run of messages that all show it, and
+// until then the offset stays as it was: what ends too far ahead or too long ago is dropped and counted as such. The
+// offset is the least lag of the run, since a span can't be received before it ended. A clock that is behind stays so
+// by the same time, while the lag of old data shrinks as it catches up and that of one stamp sent again and again grows:
+// hence a run of messages that end too long ago counts only once it is steady.
+//
+// A message on time that an offset would make late ends that offset at once, and each message on time ends a run that
+// would lead to one, so whoever sends in a replica's name can't keep its own spans out.
 type clock struct {
 	offset   int64 // nanoseconds to add to the sender's times
-	since    int64 // when the present look began; 0: none has
-	batches  int
-	min, max int64 // lag
+	since    int64 // when the run's first message was received
+	last     int64 // and its last
+	messages int   // in the run; 0: there is none
+	min, max int64 // lags in the run
 }
 
 const (
 	clockTolerance = int64(foresail.Beat)
-	clockLook      = int64(2 * time.Second)
-	clockBatches   = 4 // at least, in one look
-	clockSteady    = int64(time.Second)
-	clockBehind    = int64(foresail.RevisionLimit)
+	clockBehind    = int64(foresail.RevisionLimit - foresail.Beat) // delay after which a span still finds its beat open
+	clockMessages  = 4                                             // at least, in a run that counts
+	clockRun       = int64(time.Second)                            // from first to last at least
+	clockSteady    = 2                                             // a run is steady when it lasts longer than so many times the spread of its lags
+	clockFarthest  = -1 << 61                                      // lags are taken to be above it, so that differences don't overflow
 )
 
-// observe takes a batch received at the given time and returns the offset to use for it.
+// onTime tells whether a lag could be ordinary delay.
+func onTime(lag int64) bool { return -clockTolerance <= lag && lag <= clockBehind }
+
+// observe takes a message received at the given time and returns the offset to use for it.
 func (c *clock) observe(received int64, spans []Record) int64 {
+	lag := c.lag(received, spans)
+	good := onTime(lag)
+	if good && (c.offset == 0 || !onTime(lag-c.offset)) {
+		*c = clock{}
+		return 0
+	}
+	c.extend(received, lag, good)
+	lasted := received - c.since
+	if c.messages < clockMessages || lasted < clockRun || c.min > clockBehind && clockSteady*(c.max-c.min) >= lasted {
+		return c.offset
+	}
+	c.messages = 0
+	if c.offset = c.min; good {
+		c.offset = 0
+	}
+	return c.offset
+}
+
+// extend adds a message to the run, or begins another with it when no one offset explains both.
+func (c *clock) extend(received, lag int64, good bool) {
+	if c.messages == 0 || good != onTime(c.min) || max(c.max, lag)-min(c.min, lag) > clockBehind {
+		c.since, c.messages, c.min, c.max = received, 0, lag, lag
+	}
+	if c.messages == 0 || received != c.last { // a message may name a sender more than once
+		c.messages++
+	}
+	c.last, c.min, c.max = received, min(c.min, lag), max(c.max, lag)
+}
+
+// lag is how far behind its receipt a message's newest span ends. Where that one and what ends shortly before it are no
+// more than half of the message, and half of it is on time as it is or with the present offset, these speak for it.
+func (c *clock) lag(received int64, spans []Record) int64 {
 	newest := int64(0)
 	for i := range spans {
 		newest = max(newest, spans[i].End)
 	}
-	lag := received - newest
-	if lag-c.offset < -clockTolerance {
-		if !plausible(received, lag, spans) {
-			return c.offset // one absurd span among good ones: no clock does that
+	lag := max(received-newest, clockFarthest)
+	if onTime(lag) {
+		return lag
+	}
+	if _, n := newestIn(spans, newest-clockBehind, newest); 2*n > len(spans) {
+		return lag
+	}
+	for _, offset := range [...]int64{0, c.offset} {
+		now := received - offset // by the sender's clock
+		if end, n := newestIn(spans, now-clockBehind, now+clockTolerance); 2*n >= len(spans) {
+			return received - end
 		}
-		*c = clock{offset: lag}
 	}
-	if c.since == 0 {
-		c.since, c.batches, c.min, c.max = received, 0, lag, lag
-	}
-	c.batches++
-	c.min, c.max = min(c.min, lag), max(c.max, lag)
-	if received-c.since < clockLook || c.batches < clockBatches {
-		return c.offset
-	}
-	switch steady := c.max-c.min < clockSteady; {
-	case c.min < -clockTolerance:
-		c.offset = c.min
-	case c.min <= clockBehind:
-		c.offset = 0
-	case steady:
-		c.offset = c.min
-	}
-	c.since = 0
-	return c.offset
+	return lag
 }
 
-// plausible tells whether with this offset at least half of the spans ended within the revision limit before receipt.
-func plausible(received, offset int64, spans []Record) bool {
-	n := 0
+// newestIn finds the newest end between two instants, and how many there are.
+func newestIn(spans []Record, from, to int64) (newest int64, n int) {
 	for i := range spans {
-		if spans[i].End+offset >= received-clockBehind {
+		if end := spans[i].End; from <= end && end <= to {
+			newest = max(newest, end)
 			n++
 		}
 	}
-	return 2*n >= len(spans)
+	return newest, n
 }

@@ -27,6 +27,9 @@
 // two), and a beat is whole once it is older than the longest request. What must see queues as they grow needs a source
 // that reports requests as they start. Requests that take longer than foresail.RevisionLimit are never seen whole.
 //
+// A sender's clock may be off. Once several of its messages in a row have shown by how much, its spans are shifted; until
+// then, and where messages disagree, each span counts where it is stamped, or is dropped as too late or ahead.
+//
 // The package reads no clock: callers say when spans were received and where an interval ends, and the same calls give
 // the same snapshots.
 //
