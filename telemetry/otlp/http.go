@@ -31,7 +31,7 @@ func (r *Receiver) newHTTP() *http.Server {
 	mux := http.NewServeMux()
 	mux.HandleFunc(path, r.serveTraces)
 	return &http.Server{
-		Handler:           mux,
+		Handler:           r.refuseForeign(mux),
 		ReadHeaderTimeout: min(5*time.Second, r.cfg.ReadTime),
 		ReadTimeout:       r.cfg.ReadTime,
 		WriteTimeout:      30 * time.Second,
@@ -207,6 +207,14 @@ func reply(w http.ResponseWriter, kind string, res telemetry.Result) {
 	}
 	w.Header().Set("Content-Type", kind)
 	_, _ = w.Write(body) // a client that is gone sends again
+}
+
+// typeOf is the encoding of a request's answer where its own is not looked at.
+func typeOf(req *http.Request) string {
+	if kind, _, err := mime.ParseMediaType(req.Header.Get("Content-Type")); err == nil && kind == typeProto {
+		return typeProto
+	}
+	return typeJSON
 }
 
 // fail answers with a google.rpc.Status in the request's own encoding.

@@ -53,6 +53,7 @@ func FuzzHTTP(f *testing.F) {
 		r := &Receiver{cfg: Config{MaxRequestBytes: 64 << 10}.withDefaults(), sink: sink, slots: slots{free: 1}}
 		r.scanners.New = func() any { return &scanner{} }
 		in := httptest.NewRequest(http.MethodPost, path, bytes.NewReader(body))
+		in.Host = "localhost"
 		kind := typeProto
 		if how&1 != 0 {
 			kind = typeJSON

@@ -29,7 +29,7 @@ const (
 type Config struct {
 	GRPC string // address for gRPC, for example DefaultGRPC; port 0 takes any; empty: off
 	HTTP string // address for HTTP
-	// AllowRemote lets the addresses be others than this machine's own. There is no encryption and no access control:
+	// AllowRemote lets the addresses be others than this machine's own, and senders call it by any host name. There is no encryption and no access control:
 	// whoever reaches the port can send spans.
 	AllowRemote bool
 
@@ -102,14 +102,16 @@ type Stats struct {
 	Malformed uint64 `json:"malformed"` // refused because of their bytes, their type or their size
 	Busy      uint64 `json:"busy"`      // told to come again
 	Slow      uint64 `json:"slow"`      // cut off because they took too long to come, or made room for another
+	Foreign   uint64 `json:"foreign"`   // refused because they came from a web page of another site, or for another host
 	Bytes     uint64 `json:"bytes"`     // of requests taken, decompressed
 }
 
-type counters struct{ requests, malformed, busy, slow, bytes atomic.Uint64 }
+type counters struct{ requests, malformed, busy, slow, foreign, bytes atomic.Uint64 }
 
 // Stats are the counts so far.
 func (r *Receiver) Stats() Stats {
-	return Stats{r.stats.requests.Load(), r.stats.malformed.Load(), r.stats.busy.Load(), r.stats.slow.Load(), r.stats.bytes.Load()}
+	c := &r.stats
+	return Stats{c.requests.Load(), c.malformed.Load(), c.busy.Load(), c.slow.Load(), c.foreign.Load(), c.bytes.Load()}
 }
 
 // Listen opens the ports and serves until Shutdown. When one port can't be opened the other is closed again.
