@@ -62,18 +62,18 @@ func (j *janitor) dismiss() error {
 // runJanitor is the janitor's life.
 func runJanitor(in io.Reader) int {
 	signal.Ignore(syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
-	var todo chores
+	var left chores
 	// An error means the parent died in the middle of a line; what came before it counts.
-	_ = wire.Read(in, func(c chores) error { todo = c; return nil })
-	if todo.Done {
+	_ = wire.Read(in, func(c chores) error { left = c; return nil })
+	if left.Done {
 		return 0
 	}
 	code := 0
-	if err := cgroup.Destroy(todo.Groups, janitorLimit); err != nil {
+	if err := cgroup.Destroy(left.Groups, janitorLimit); err != nil {
 		code = 1
 	}
-	if filepath.IsAbs(todo.Dir) {
-		if err := os.RemoveAll(todo.Dir); err != nil {
+	if filepath.IsAbs(left.Dir) {
+		if err := os.RemoveAll(left.Dir); err != nil {
 			code = 1
 		}
 	}
