@@ -1,4 +1,5 @@
-// Package managers builds managers by name, so that every command knows the same ones.
+// Package managers builds managers by name, so that every command knows the same ones, with the settings that tuning may
+// move.
 package managers
 
 import (
@@ -6,36 +7,8 @@ import (
 	"strings"
 
 	"foresail.dev"
-	"foresail.dev/plan/autoscale"
 	"foresail.dev/plan/guard"
-	"foresail.dev/plan/hpa"
-	"foresail.dev/plan/static"
 )
-
-// build makes one manager with its defaults.
-type build func(*foresail.App) (foresail.Manager, error)
-
-var table = []struct {
-	name  string
-	about string
-	build build
-}{
-	{"static", "the allocations of the application file", func(a *foresail.App) (foresail.Manager, error) {
-		return static.New(a, static.Config{})
-	}},
-	{"static-max", "every service at its maximum", func(a *foresail.App) (foresail.Manager, error) {
-		return static.New(a, static.Config{Max: true})
-	}},
-	{"hpa", "Kubernetes' horizontal autoscaler, 50 % CPU", func(a *foresail.App) (foresail.Manager, error) {
-		return hpa.New(a, hpa.Config{})
-	}},
-	{"autoscale-cons", "Sinan's conservative step scaler", func(a *foresail.App) (foresail.Manager, error) {
-		return autoscale.New(a, autoscale.Config{})
-	}},
-	{"autoscale-opt", "Sinan's tuned step scaler", func(a *foresail.App) (foresail.Manager, error) {
-		return autoscale.New(a, autoscale.Config{Name: "autoscale-opt", Steps: autoscale.Optimised()})
-	}},
-}
 
 // Names are the managers there are, in the order that tables show them.
 func Names() []string {
@@ -56,20 +29,34 @@ func About(name string) string {
 	return ""
 }
 
-// New builds the named manager for an application, as its authors meant it: unguarded.
-func New(name string, app *foresail.App) (foresail.Manager, error) {
+// New builds the named manager for an application, as its authors meant it: unguarded, with its defaults.
+func New(name string, app *foresail.App) (foresail.Manager, error) { return NewWith(name, app, nil, 0) }
+
+// NewWith builds the named manager with some of its settings changed (see Params); those left out keep their default. What
+// it draws comes from seed. An unknown name or setting and a value out of range are errors that say what may be used; all
+// faults are told at once.
+func NewWith(name string, app *foresail.App, settings map[string]float64, seed uint64) (foresail.Manager, error) {
 	for _, t := range table {
 		if t.name == name {
-			return t.build(app)
+			v, err := fill(name, t.params, settings)
+			if err != nil {
+				return nil, err
+			}
+			return t.build(app, v, seed)
 		}
 	}
 	return nil, fmt.Errorf("unknown manager %q: use %s", name, strings.Join(Names(), ", "))
 }
 
-// Guarded builds the named manager within the guard, with the named reactive baseline to fall back to. After a panic the
-// manager is built anew.
+// Guarded builds the named manager within the guard, with the named reactive baseline to fall back to, both with their
+// defaults. After a panic the manager is built anew.
 func Guarded(name, baseline string, app *foresail.App) (foresail.Manager, error) {
-	inner, err := New(name, app)
+	return GuardedWith(name, baseline, app, nil, 0)
+}
+
+// GuardedWith is Guarded with settings of the inner manager and a seed, as NewWith has them.
+func GuardedWith(name, baseline string, app *foresail.App, settings map[string]float64, seed uint64) (foresail.Manager, error) {
+	inner, err := NewWith(name, app, settings, seed)
 	if err != nil {
 		return nil, err
 	}
@@ -81,6 +68,6 @@ func Guarded(name, baseline string, app *foresail.App) (foresail.Manager, error)
 		return nil, fmt.Errorf("baseline: %s is not reactive: use hpa, autoscale-cons or autoscale-opt", baseline)
 	}
 	return guard.New(inner, base, guard.Config{
-		Rebuild: func() (foresail.Manager, error) { return New(name, app) },
+		Rebuild: func() (foresail.Manager, error) { return NewWith(name, app, settings, seed) },
 	})
 }
