@@ -33,6 +33,9 @@ type ServiceBlueprint struct {
 	Warmup     time.Duration // after that its CPU demand falls linearly from ColdFactor times to the normal one
 	ColdFactor float64       // at least 1; 0 means 1
 	BaseMemory int64         // bytes one replica holds when idle
+	Pull       time.Duration // what a node takes to fetch its image, the first time; 0: it has it
+	// Interference is how it gets on with its neighbours on a node; nil: as DefaultInterference says.
+	Interference *Interference
 }
 
 // Operation is what a service does for one kind of request: its steps, one after the other.

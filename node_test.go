@@ -1,0 +1,36 @@
+package foresail_test
+
+import (
+	"math"
+	"strings"
+	"testing"
+
+	"foresail.dev"
+)
+
+func TestNodeCheck(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		node foresail.Node
+		want string // part of the fault; empty: none
+	}{
+		{"nothing is limited", foresail.Node{Name: "a"}, ""},
+		{"a usual machine", foresail.Node{Name: "a", Cores: 16, Memory: 64 << 30, Cache: 32 << 20, MemoryBandwidth: 50e9, Network: 1.25e9, Disk: 500e6, Disks: 4}, ""},
+		{"no name", foresail.Node{Cores: 1}, "no name"},
+		{"cores", foresail.Node{Name: "a", Cores: -1}, "node a: -1 cores"},
+		{"memory", foresail.Node{Name: "a", Memory: -1}, "memory and cache"},
+		{"cache", foresail.Node{Name: "a", Cache: -1}, "memory and cache"},
+		{"no number", foresail.Node{Name: "a", MemoryBandwidth: math.NaN()}, "bytes per second"},
+		{"network", foresail.Node{Name: "a", Network: math.Inf(1)}, "bytes per second"},
+		{"disk", foresail.Node{Name: "a", Disk: -1}, "bytes per second"},
+		{"disks", foresail.Node{Name: "a", Disks: -1}, "-1 disks"},
+	} {
+		got := ""
+		if err := tt.node.Check(); err != nil {
+			got = err.Error()
+		}
+		if (tt.want == "") != (got == "") || !strings.Contains(got, tt.want) {
+			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}
