@@ -156,8 +156,11 @@ func (l *Load) Shares(at time.Duration, out []float64) {
 
 // Pick draws an endpoint at an instant; scratch is as long as the application's endpoints.
 func (l *Load) Pick(at time.Duration, rng *rand.Rand, scratch []float64) foresail.EndpointID {
-	l.Shares(at, scratch)
 	u := rng.Float64()
+	if len(l.Mix) == 0 { // as there may be thousands of them
+		return foresail.EndpointID(u * float64(len(scratch)))
+	}
+	l.Shares(at, scratch)
 	last := 0
 	for k, v := range scratch {
 		if v <= 0 {

@@ -154,6 +154,19 @@ func (s *Sketch) Clone() *Sketch {
 	return &c
 }
 
+// Room is how many counts a copy of the sketch needs room for.
+func (s *Sketch) Room() int { return len(s.counts) }
+
+// CopyTo makes dst an independent copy whose counts lie at the front of room, Room long at least, and returns the rest of
+// room. It is for whoever copies many sketches at once, into one piece of memory.
+func (s *Sketch) CopyTo(dst *Sketch, room []float64) (rest []float64) {
+	n := len(s.counts)
+	*dst = *s
+	dst.counts = room[:n:n]
+	copy(dst.counts, s.counts)
+	return room[n:]
+}
+
 // Reset empties the sketch and keeps its memory.
 func (s *Sketch) Reset() { *s = Sketch{counts: s.counts[:0]} }
 

@@ -9,6 +9,7 @@ import (
 	"foresail.dev"
 	"foresail.dev/cluster/sim/des"
 	"foresail.dev/load"
+	"foresail.dev/sketch"
 )
 
 // Cluster is a simulated application. It is a foresail.Cluster, used by one goroutine at a time: Next never waits, so
@@ -24,13 +25,21 @@ type Cluster struct {
 	edges        []edge
 	deadlines    []deadlines
 	replicas     []*replica
+	replicaRoom  []replica // for new ones
 	freeReplicas []int32
+	inFlight     []int32 // by replica: all that routing needs of them
 	visits       slab[visit]
 	frames       slab[frame]
 	calls        slab[call]
 	traces       slab[trace]
 	users        users
 	killed       []int32 // scratch
+
+	took          latencies     // by replica
+	edgesTook     latencies     // by edge, as the callee's server saw it
+	endpointsTook latencies     // by endpoint
+	merged        sketch.Sketch // scratch
+	copies        copies        // of the sketches of a snapshot
 
 	draw                     *drawer // of demands
 	thinking, picking        *drawer // of closed users; of endpoints
@@ -70,6 +79,8 @@ func New(cfg Config) (*Cluster, error) {
 	for _, d := range p.deadlines {
 		c.deadlines = append(c.deadlines, deadlines{timeout: d, first: -1, last: -1})
 	}
+	c.edgesTook.grow(len(p.edges))
+	c.endpointsTook.grow(len(c.app.Endpoints))
 	c.endpoints = make([]endpointStats, len(c.app.Endpoints))
 	for i := range c.app.Endpoints {
 		c.endpoints[i].firstLate = never

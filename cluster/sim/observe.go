@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"foresail.dev"
-	"foresail.dev/sketch"
 )
 
 // What the simulator observes, and the network of services of which all message sizes are known.
@@ -16,10 +15,9 @@ const (
 	snapshotSignals = foresail.SignalEdges | foresail.SignalEndpoints
 )
 
-// edge counts calls since the beat began; latency is as the callee's server saw it.
+// edge counts calls since the beat began.
 type edge struct {
 	calls, errors float64
-	latency       sketch.Sketch
 }
 
 // instant is the simulated time of an offset.
@@ -32,6 +30,10 @@ func (c *Cluster) observe(start int64) *foresail.Snapshot {
 		Start: c.instant(start), End: c.instant(c.queue.Now()), Generation: c.app.Generation, Has: snapshotSignals,
 		Services: make([]foresail.ServiceStats, len(c.services)), Endpoints: make([]foresail.EndpointStats, len(c.endpoints)),
 	}
+	c.copies.begin()
+	c.took.sort()
+	c.edgesTook.sort()
+	c.endpointsTook.sort()
 	n := 0
 	for i := range c.services {
 		n += len(c.services[i].replicas)
@@ -44,7 +46,7 @@ func (c *Cluster) observe(start int64) *foresail.Snapshot {
 		c.observeService(&c.services[i], &s.Services[i], c.queue.Now()-start)
 	}
 	for i := range c.endpoints {
-		c.observeEndpoint(&c.endpoints[i], &s.Endpoints[i])
+		c.observeEndpoint(int32(i), &s.Endpoints[i])
 	}
 	s.Edges = c.observeEdges()
 	return s
@@ -65,9 +67,8 @@ func (c *Cluster) observeService(sv *service, out *foresail.ServiceStats, beat i
 	kept := sv.replicas[:0]
 	for i, id := range sv.replicas {
 		r := c.replicas[id]
-		r.cpu.advance(now)
 		o := &out.Replicas[i]
-		*o = foresail.ReplicaStats{Name: r.name, Started: c.instant(r.asked), Gone: r.phase == gone}
+		o.Name, o.Started, o.Gone = r.name, c.instant(r.asked), r.phase == gone
 		o.Has = replicaSignals | network
 		if r.phase == ready {
 			o.Ready = 1
@@ -75,19 +76,13 @@ func (c *Cluster) observeService(sv *service, out *foresail.ServiceStats, beat i
 		if r.phase != gone {
 			o.Memory = r.memory
 		}
-		o.CPU, o.Throttled = float64(r.cpu.total)*1e-9, time.Duration(r.cpu.throttled)
-		r.cpu.total, r.cpu.throttled = 0, 0
-		o.InFlight = r.usage.inFlight.take(now, beat)
-		o.Arrivals, o.Completions, o.Errors = r.usage.arrivals, r.usage.completions, r.usage.errors
-		o.Latency = takeSketch(&r.usage.latency)
-		r.usage.arrivals, r.usage.completions, r.usage.errors = 0, 0, 0
-		if sv.def.network {
-			o.NetIn, o.NetOut = r.usage.netIn, r.usage.netOut
-		}
-		r.usage.netIn, r.usage.netOut = 0, 0
 		out.Ready += o.Ready
 		out.Memory += o.Memory
-		out.Add(&o.Usage)
+		if !r.asleep {
+			c.observeReplica(r, o, beat)
+			out.Add(&o.Usage)
+			o.Latency = c.took.take(id, &c.copies, &c.merged)
+		}
 		if r.phase == gone {
 			r.told = true
 			c.forget(id, r)
@@ -96,6 +91,26 @@ func (c *Cluster) observeService(sv *service, out *foresail.ServiceStats, beat i
 		}
 	}
 	sv.replicas = kept
+	if c.merged.Count() > 0 {
+		out.Latency = c.copies.take(&c.merged)
+		c.merged.Reset()
+	}
+}
+
+// observeReplica tells what a replica did, but for its latency.
+func (c *Cluster) observeReplica(r *replica, o *foresail.ReplicaStats, beat int64) {
+	now := c.queue.Now()
+	r.cpu.advance(now)
+	o.CPU, o.Throttled = float64(r.cpu.total)*1e-9, time.Duration(r.cpu.throttled)
+	r.cpu.total, r.cpu.throttled = 0, 0
+	u := &r.usage
+	o.InFlight = u.inFlight.take(now, beat)
+	o.Arrivals, o.Completions, o.Errors = u.arrivals, u.completions, u.errors
+	if o.Has.Has(foresail.SignalNetwork) {
+		o.NetIn, o.NetOut = u.netIn, u.netOut
+	}
+	u.arrivals, u.completions, u.errors, u.netIn, u.netOut = 0, 0, 0, 0, 0
+	r.asleep = r.open == 0
 }
 
 // take tells the gauge since the beat began, and begins the next.
@@ -106,22 +121,14 @@ func (g *gauge) take(now, beat int64) foresail.Gauge {
 	return out
 }
 
-func takeSketch(s *sketch.Sketch) *sketch.Sketch {
-	if s.Count() == 0 {
-		return nil
-	}
-	out := s.Clone()
-	s.Reset()
-	return out
-}
-
-func (c *Cluster) observeEndpoint(e *endpointStats, out *foresail.EndpointStats) {
+func (c *Cluster) observeEndpoint(i int32, out *foresail.EndpointStats) {
+	e := &c.endpoints[i]
 	u := &e.usage
 	out.Arrivals, out.Requests, out.Errors, out.Late = u.arrivals, u.completions, u.errors, e.late
 	if e.firstLate != never {
 		out.FirstLate = c.instant(e.firstLate)
 	}
-	out.Latency = takeSketch(&u.latency)
+	out.Latency = c.endpointsTook.take(i, &c.copies, nil)
 	u.arrivals, u.completions, u.errors, e.late, e.firstLate = 0, 0, 0, 0, never
 }
 
@@ -139,7 +146,7 @@ func (c *Cluster) observeEdges() []foresail.EdgeStats {
 		if e.calls > 0 {
 			out = append(out, foresail.EdgeStats{
 				From: c.program.edges[i].From, To: c.program.edges[i].To,
-				Calls: e.calls, Errors: e.errors, Latency: takeSketch(&e.latency),
+				Calls: e.calls, Errors: e.errors, Latency: c.edgesTook.take(int32(i), &c.copies, nil),
 			})
 			e.calls, e.errors = 0, 0
 		}

@@ -109,13 +109,14 @@ func (c *Cluster) request(closed bool) {
 func (c *Cluster) requestDone(ci int32, k *call, failed bool) {
 	now := c.queue.Now()
 	took, sent, closed := now-k.sent, k.sent, k.closed
-	e := &c.endpoints[c.program.calls[k.def].endpoint]
+	endpoint := c.program.calls[k.def].endpoint
+	e := &c.endpoints[endpoint]
 	c.calls.give(ci)
 	e.usage.completions++
 	if failed {
 		e.usage.errors++
 	} else {
-		e.usage.latency.Add(float64(took) * 1e-9)
+		c.endpointsTook.add(endpoint, took)
 	}
 	if e.objective > 0 && (failed || took > e.objective) {
 		e.late++

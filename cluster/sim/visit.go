@@ -54,6 +54,7 @@ func (c *Cluster) accept(ci int32, k *call, id int32) bool {
 	now := c.queue.Now()
 	r := c.replicas[id]
 	sv := &c.services[r.service]
+	r.asleep = false
 	r.usage.arrivals++
 	c.asks(k, r)
 	full := sv.def.workers > 0 && r.busy >= sv.def.workers
@@ -66,6 +67,7 @@ func (c *Cluster) accept(ci int32, k *call, id int32) bool {
 		return false
 	}
 	r.usage.inFlight.add(now, 1)
+	c.inFlight[id]++
 	sv.inFlight.add(now, 1)
 	r.open++
 
@@ -202,12 +204,13 @@ func (c *Cluster) answer(vi int32, v *visit) {
 	r := c.replicas[v.replica]
 	v.answered = true
 	r.usage.inFlight.add(now, -1)
+	c.inFlight[v.replica]--
 	c.services[r.service].inFlight.add(now, -1)
 	r.usage.completions++
 	if v.failed {
 		r.usage.errors++
 	} else {
-		r.usage.latency.Add(float64(now-v.arrived) * 1e-9)
+		c.took.add(v.replica, now-v.arrived)
 	}
 	c.release(r, v)
 	if v.trace >= 0 {
@@ -267,7 +270,7 @@ func (c *Cluster) answered(vi int32) {
 		if !v.failed {
 			c.answers(k, c.replicas[v.replica])
 			if e := c.program.calls[v.def].edge; e >= 0 { // the answer left at this very instant
-				c.edges[e].latency.Add(float64(c.queue.Now()-v.arrived) * 1e-9)
+				c.edgesTook.add(e, c.queue.Now()-v.arrived)
 			}
 		}
 		c.attemptDone(ci, k, v.failed)
@@ -351,6 +354,5 @@ func (c *Cluster) emptied(id int32, r *replica) {
 func (c *Cluster) forget(id int32, r *replica) {
 	if r.phase == gone && r.open == 0 && r.told {
 		c.freeReplicas = append(c.freeReplicas, id)
-		c.replicas[id] = nil
 	}
 }
