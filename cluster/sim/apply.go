@@ -81,9 +81,9 @@ func (c *Cluster) reconcile(s int32) {
 		c.start(s)
 	}
 	for i := len(sv.replicas) - 1; i >= 0 && sv.starting > 0 && len(sv.ready)+sv.starting > sv.target.Replicas; i-- {
-		if id := sv.replicas[i]; c.replicas[id].phase == starting {
+		if id := sv.replicas[i]; c.replicas.at(id).phase == starting {
 			sv.starting--
-			c.retire(id, c.replicas[id])
+			c.retire(id, c.replicas.at(id))
 		}
 	}
 	if len(sv.ready) < sv.target.Replicas {
@@ -105,7 +105,7 @@ func (c *Cluster) reconcile(s int32) {
 func (c *Cluster) setCPU(sv *service, cores float64) {
 	sv.now.CPU = cores
 	for _, id := range sv.replicas {
-		r := c.replicas[id]
+		r := c.replicas.at(id)
 		if r.phase == starting || r.phase == ready {
 			r.cpu.advance(c.queue.Now())
 			r.cpu.limit(cores)
@@ -118,12 +118,12 @@ func (c *Cluster) start(s int32) {
 	sv := &c.services[s]
 	id := c.newReplica(s, starting)
 	sv.starting++
-	c.replicas[id].change = c.queue.At(c.queue.Now()+sv.def.start, des.Event{Kind: onReady, A: id})
+	c.replicas.at(id).change = c.queue.At(c.queue.Now()+sv.def.start, des.Event{Kind: onReady, A: id})
 }
 
 // started makes a replica ready: it takes requests, cold at first.
 func (c *Cluster) started(id int32) {
-	r := c.replicas[id]
+	r := c.replicas.at(id)
 	sv := &c.services[r.service]
 	r.change, r.phase, r.readySince = des.None, ready, c.queue.Now()
 	sv.starting--
@@ -133,7 +133,7 @@ func (c *Cluster) started(id int32) {
 
 // drain lets a replica finish what it has, for as long as the limit allows.
 func (c *Cluster) drain(id int32) {
-	r := c.replicas[id]
+	r := c.replicas.at(id)
 	r.phase = draining
 	if r.open == 0 {
 		c.retire(id, r)

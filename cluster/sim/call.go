@@ -95,13 +95,14 @@ func (c *Cluster) ask(ci int32, k *call) {
 	}
 	k.state = sending
 	if k.from >= 0 {
-		r := c.replicas[c.visits.at(k.from).replica]
-		p := &r.pools[def.pool]
-		if limit := c.services[r.service].def.pool; limit > 0 && p.inUse >= limit {
-			c.wait(ci, k, p)
-			return
+		if def.limit > 0 {
+			p := &c.replicas.at(c.visits.at(k.from).replica).pools[def.pool]
+			if p.inUse >= def.limit {
+				c.wait(ci, k, p)
+				return
+			}
+			p.inUse++
 		}
-		p.inUse++
 	}
 	c.queue.Soon(des.Event{Kind: onArrive, A: ci, B: k.gen})
 }
@@ -148,7 +149,7 @@ func (c *Cluster) arrive(ci int32, gen uint32) {
 		c.attemptDone(ci, k, true)
 		return
 	}
-	if !c.accept(ci, k, id) {
+	if !c.accept(ci, k, def, id) {
 		c.attemptDone(ci, k, true)
 	}
 }
@@ -188,7 +189,10 @@ func (c *Cluster) attemptDone(ci int32, k *call, failed bool) {
 
 // leave gives an attempt's connection to the call that has waited longest, or leaves the queue for one.
 func (c *Cluster) leave(k *call, def *callDef) {
-	p := &c.replicas[c.visits.at(k.from).replica].pools[def.pool]
+	if def.limit == 0 {
+		return
+	}
+	p := &c.replicas.at(c.visits.at(k.from).replica).pools[def.pool]
 	if k.state == pooled {
 		c.unwait(k, p)
 		return

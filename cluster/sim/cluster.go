@@ -20,20 +20,18 @@ type Cluster struct {
 	program *program
 	queue   des.Queue
 
-	services     []service
-	endpoints    []endpointStats
-	edges        []edge
-	deadlines    []deadlines
-	replicas     []*replica
-	replicaRoom  []replica // for new ones
-	freeReplicas []int32
-	inFlight     []int32 // by replica: all that routing needs of them
-	visits       slab[visit]
-	frames       slab[frame]
-	calls        slab[call]
-	traces       slab[trace]
-	users        users
-	killed       []int32 // scratch
+	services  []service
+	endpoints []endpointStats
+	edges     []edge
+	deadlines []deadlines
+	replicas  slab[replica]
+	inFlight  []int32 // by replica: all that routing needs of them
+	visits    slab[visit]
+	frames    slab[frame]
+	calls     slab[call]
+	traces    slab[trace]
+	users     users
+	killed    []int32 // scratch
 
 	took          latencies     // by replica
 	edgesTook     latencies     // by edge, as the callee's server saw it
@@ -116,7 +114,7 @@ func (c *Cluster) deploy(s int32) {
 	*sv = service{def: &c.program.services[s], name: c.app.Services[s].Name, target: a, now: a}
 	for range a.Replicas {
 		id := c.newReplica(s, ready)
-		c.replicas[id].readySince = -1 << 62 // long warm
+		c.replicas.at(id).readySince = -1 << 62 // long warm
 		sv.ready = append(sv.ready, id)
 	}
 }
@@ -182,7 +180,7 @@ func (c *Cluster) handle(e des.Event) {
 	case onReady:
 		c.started(e.A)
 	case onKill:
-		c.replicas[e.A].change = des.None
+		c.replicas.at(e.A).change = des.None
 		c.kill(e.A)
 	}
 }

@@ -6,4 +6,4 @@ func (c *Cluster) Live() int {
 }
 
 // Replicas is how many replicas have a number.
-func (c *Cluster) Replicas() int { return len(c.replicas) - len(c.freeReplicas) }
+func (c *Cluster) Replicas() int { return c.replicas.taken }

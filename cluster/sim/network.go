@@ -1,11 +1,10 @@
 package sim
 
 // asks counts the message with which a call comes to a replica: what its caller sends and the replica receives.
-func (c *Cluster) asks(k *call, callee *replica) {
-	size := c.program.calls[k.def].request
+func (c *Cluster) asks(k *call, callee *replica, size int64) {
 	callee.usage.netIn += size
 	if k.from >= 0 {
-		c.replicas[c.visits.at(k.from).replica].usage.netOut += size
+		c.replicas.at(c.visits.at(k.from).replica).usage.netOut += size
 	}
 }
 
@@ -18,7 +17,7 @@ func (c *Cluster) answers(k *call, callee *replica) {
 		if caller.dead {
 			return
 		}
-		c.replicas[caller.replica].usage.netIn += size
+		c.replicas.at(caller.replica).usage.netIn += size
 	}
 	callee.usage.netOut += size
 }

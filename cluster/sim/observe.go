@@ -66,7 +66,7 @@ func (c *Cluster) observeService(sv *service, out *foresail.ServiceStats, beat i
 	out.InFlight = sv.inFlight.take(now, beat)
 	kept := sv.replicas[:0]
 	for i, id := range sv.replicas {
-		r := c.replicas[id]
+		r := c.replicas.at(id)
 		o := &out.Replicas[i]
 		o.Name, o.Started, o.Gone = r.name, c.instant(r.asked), r.phase == gone
 		o.Has = replicaSignals | network

@@ -40,27 +40,33 @@ type opDef struct {
 type extent struct{ from, to int32 }
 
 type stepDef struct {
-	cpu, io demand
-	memory  int64
-	calls   extent
+	cpu    demand
+	memory int64
+	calls  extent
+	io     demand
 }
 
+// callDef begins with what every call needs: a large application's calls are hardly ever in the cache.
 type callDef struct {
-	op, service int32
-	pool        int32 // index into the caller's callees; -1: users
-	edge        int32 // -1: users
-	endpoint    int32 // -1: not users
-	deadline    int32 // index into deadlines; -1: waits for ever
-	retries     int32
+	service     int32
+	pool        int32  // index into the caller's callees; -1: users
+	limit       int32  // connections of the caller to the callee; 0: no limit
+	edge        int32  // -1: users
+	steps       extent // of the operation
+	deadline    int32  // index into deadlines; -1: waits for ever
 	repeat      int32
-	backoff     float64 // ns
-	request     int64   // bytes
-	response    int64   // bytes
+	request     int64 // bytes
+	response    int64 // bytes
 	probability float64
+	retries     int32
 	async       bool
 	cached      bool
-	hit         float64
-	miss        extent
+
+	op       int32
+	endpoint int32   // -1: not users
+	backoff  float64 // ns
+	hit      float64
+	miss     extent
 }
 
 // compiler lays out a blueprint and collects what is wrong with it.
@@ -101,7 +107,13 @@ func compile(bp *foresail.Blueprint) (*program, error) {
 		def.endpoint = int32(e)
 		c.p.calls = append(c.p.calls, def)
 	}
-	return &c.p, errors.Join(c.errs...)
+	if err := errors.Join(c.errs...); err != nil {
+		return nil, err
+	}
+	for i := range c.p.calls {
+		c.p.calls[i].steps = c.p.ops[c.p.calls[i].op].steps
+	}
+	return &c.p, nil
 }
 
 // know notes that a service has an operation, or calls it: where the sizes of its messages are not known, neither is the
@@ -219,6 +231,7 @@ func (c *compiler) call(where string, caller int, call *foresail.Call) callDef {
 		at, _ := slices.BinarySearch(c.p.services[caller].callees, def.service)
 		def.pool = int32(at)
 		def.edge = c.p.services[caller].edges + def.pool
+		def.limit = c.p.services[caller].pool
 		if call.Cached {
 			def.miss = c.steps(where, caller, call.Miss)
 		}

@@ -53,9 +53,9 @@ const (
 
 // demand is a distribution made ready for drawing, in nanoseconds.
 type demand struct {
-	shape     demandShape
-	mean      float64
-	mu, sigma float64 // of the logarithm, for logNormal
+	mean  float64 // for logNormal: that of the logarithm
+	sigma float64 // of the logarithm, for logNormal
+	shape demandShape
 }
 
 type demandShape uint8
@@ -76,7 +76,7 @@ func newDemand(d foresail.Dist) demand {
 	case d.Shape == foresail.LogNormal && d.CV > 0:
 		out.shape = logNormal
 		v := math.Log1p(d.CV * d.CV)
-		out.mu, out.sigma = math.Log(out.mean)-v/2, math.Sqrt(v)
+		out.mean, out.sigma = math.Log(out.mean)-v/2, math.Sqrt(v)
 	default:
 		out.shape = constant
 	}
@@ -105,7 +105,7 @@ func (d *drawer) draw(from *stream, dist *demand) int64 {
 		*from = d.current
 	case logNormal:
 		d.current = *from
-		v = math.Exp(dist.mu + dist.sigma*d.rng.NormFloat64())
+		v = math.Exp(dist.mean + dist.sigma*d.rng.NormFloat64())
 		*from = d.current
 	}
 	return max(int64(v+0.5), 1)

@@ -37,6 +37,7 @@ type replica struct {
 	event   des.Handle // when its CPU must be looked at again
 
 	cpu        cpu
+	jobs       [2]job // where cpu.jobs begins, as most have no more
 	usage      usage
 	pools      []pool // by callee
 	readySince int64
@@ -91,12 +92,19 @@ type service struct {
 func (c *Cluster) newReplica(s int32, at phase) int32 {
 	sv := &c.services[s]
 	now := c.queue.Now()
-	id := c.takeReplica()
-	r := c.replicas[id]
+	id := c.replicas.take()
+	if int(id) >= len(c.inFlight) {
+		c.inFlight = append(c.inFlight, make([]int32, int(id)+1-len(c.inFlight))...)
+		c.took.grow(len(c.inFlight))
+	}
+	r := c.replicas.at(id)
 	*r = replica{
 		service: s, phase: at, event: des.None, change: des.None, first: -1, last: -1,
 		memory: sv.def.memory, asked: now, pools: r.pools[:0], cpu: cpu{jobs: r.cpu.jobs[:0]},
 		name: sv.name + "-" + strconv.Itoa(sv.named), asleep: true,
+	}
+	if cap(r.cpu.jobs) == 0 {
+		r.cpu.jobs = r.jobs[:0]
 	}
 	for range sv.def.callees {
 		r.pools = append(r.pools, pool{first: -1, last: -1})
@@ -109,23 +117,6 @@ func (c *Cluster) newReplica(s int32, at phase) int32 {
 	sv.named++
 	sv.replicas = append(sv.replicas, id)
 	return id
-}
-
-// takeReplica gives the number of a replica that is free. New ones lie side by side.
-func (c *Cluster) takeReplica() int32 {
-	if n := len(c.freeReplicas); n > 0 {
-		id := c.freeReplicas[n-1]
-		c.freeReplicas = c.freeReplicas[:n-1]
-		return id
-	}
-	if len(c.replicaRoom) == 0 {
-		c.replicaRoom = make([]replica, 64)
-	}
-	c.replicas = append(c.replicas, &c.replicaRoom[0])
-	c.replicaRoom = c.replicaRoom[1:]
-	c.inFlight = append(c.inFlight, 0)
-	c.took.grow(len(c.replicas))
-	return int32(len(c.replicas) - 1)
 }
 
 // quota is the CPU time per period that a limit in cores gives.
@@ -190,7 +181,7 @@ func (c *Cluster) watch(id int32, r *replica) {
 
 // look lets go on what the CPU has done.
 func (c *Cluster) look(id int32) {
-	r := c.replicas[id]
+	r := c.replicas.at(id)
 	r.event = des.None
 	r.inEvent = true
 	r.cpu.advance(c.queue.Now())

@@ -71,7 +71,7 @@ func (c *Cluster) operation(def *callDef) string {
 
 // clientSpan is an attempt as its caller saw it.
 func (c *Cluster) clientSpan(k *call, failed bool) {
-	r := c.replicas[c.visits.at(k.from).replica]
+	r := c.replicas.at(c.visits.at(k.from).replica)
 	def := &c.program.calls[k.def]
 	c.record(k.trace, foresail.KindClient, c.services[r.service].name, r.name, c.operation(def),
 		k.span, c.visits.at(k.from).span, k.asked, failed)
@@ -79,7 +79,7 @@ func (c *Cluster) clientSpan(k *call, failed bool) {
 
 // visitSpan is a visit as its server saw it.
 func (c *Cluster) visitSpan(v *visit) {
-	r := c.replicas[v.replica]
+	r := c.replicas.at(v.replica)
 	c.record(v.trace, foresail.KindServer, c.services[r.service].name, r.name, c.operation(&c.program.calls[v.def]),
 		v.span, v.parent, v.arrived, v.failed)
 }

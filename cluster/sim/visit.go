@@ -50,13 +50,13 @@ const (
 const MaxDepth = 256
 
 // accept takes a call in at a replica, or refuses it. It reports whether it was taken.
-func (c *Cluster) accept(ci int32, k *call, id int32) bool {
+func (c *Cluster) accept(ci int32, k *call, def *callDef, id int32) bool {
 	now := c.queue.Now()
-	r := c.replicas[id]
-	sv := &c.services[r.service]
+	r := c.replicas.at(id)
+	sv := &c.services[def.service]
 	r.asleep = false
 	r.usage.arrivals++
-	c.asks(k, r)
+	c.asks(k, r, def.request)
 	full := sv.def.workers > 0 && r.busy >= sv.def.workers
 	if full && r.waiting >= sv.def.queue {
 		r.usage.completions++
@@ -94,21 +94,19 @@ func (c *Cluster) accept(ci int32, k *call, id int32) bool {
 	}
 	r.busy++
 	v.working = true
-	c.begin(vi)
+	c.begin(vi, v)
 	return true
 }
 
 // begin starts a visit's operation; its worker is taken. A request that nobody waits for any more is dropped.
-func (c *Cluster) begin(vi int32) {
-	v := c.visits.at(vi)
+func (c *Cluster) begin(vi int32, v *visit) {
 	v.begun = true
 	if v.call < 0 {
 		v.failed = true
 		c.answer(vi, v)
 		return
 	}
-	steps := c.program.ops[c.program.calls[v.def].op].steps
-	c.proceed(c.newFrame(vi, -1, v.rnd, steps))
+	c.proceed(c.newFrame(vi, -1, v.rnd, c.program.calls[v.def].steps))
 }
 
 func (c *Cluster) newFrame(vi, call int32, rnd stream, steps extent) int32 {
@@ -132,16 +130,16 @@ func (c *Cluster) proceed(fi int32) {
 			f.stage = toDisk
 			if s.memory > 0 {
 				v.memory += s.memory
-				c.replicas[v.replica].memory += s.memory
+				c.replicas.at(v.replica).memory += s.memory
 			}
 			if s.cpu.shape != noDemand {
-				c.compute(v.replica, c.replicas[v.replica], c.draw.draw(&f.rnd, &s.cpu), fi)
+				c.compute(v.replica, c.replicas.at(v.replica), c.draw.draw(&f.rnd, &s.cpu), fi)
 				return
 			}
 		case toDisk:
 			f.stage = toCall
 			if s.io.shape != noDemand {
-				r := c.replicas[v.replica]
+				r := c.replicas.at(v.replica)
 				r.disk = max(r.disk, c.queue.Now()) + c.draw.draw(&f.rnd, &s.io)
 				c.queue.At(r.disk, des.Event{Kind: onDisk, A: fi})
 				return
@@ -201,7 +199,7 @@ func (c *Cluster) endFrame(fi int32, f *frame, v *visit) {
 // answer ends a visit as its server sees it.
 func (c *Cluster) answer(vi int32, v *visit) {
 	now := c.queue.Now()
-	r := c.replicas[v.replica]
+	r := c.replicas.at(v.replica)
 	v.answered = true
 	r.usage.inFlight.add(now, -1)
 	c.inFlight[v.replica]--
@@ -257,7 +255,7 @@ func (c *Cluster) dequeued(vi int32) {
 		return
 	}
 	v.refs--
-	c.begin(vi)
+	c.begin(vi, v)
 }
 
 // answered brings a visit's answer to its caller.
@@ -268,7 +266,7 @@ func (c *Cluster) answered(vi int32) {
 		k := c.calls.at(ci)
 		k.visit = -1
 		if !v.failed {
-			c.answers(k, c.replicas[v.replica])
+			c.answers(k, c.replicas.at(v.replica))
 			if e := c.program.calls[v.def].edge; e >= 0 { // the answer left at this very instant
 				c.edgesTook.add(e, c.queue.Now()-v.arrived)
 			}
@@ -283,7 +281,7 @@ func (c *Cluster) unref(vi int32, v *visit) {
 	if v.refs--; v.refs > 0 {
 		return
 	}
-	r := c.replicas[v.replica]
+	r := c.replicas.at(v.replica)
 	c.release(r, v)
 	if v.trace >= 0 {
 		c.unrefTrace(v.trace)
@@ -296,7 +294,7 @@ func (c *Cluster) unref(vi int32, v *visit) {
 
 // kill takes a replica away with what it has: its requests fail at once.
 func (c *Cluster) kill(id int32) {
-	r := c.replicas[id]
+	r := c.replicas.at(id)
 	r.cpu.advance(c.queue.Now())
 	r.first, r.last, r.waiting = -1, -1, 0
 	c.killed = c.killed[:0]
@@ -353,6 +351,6 @@ func (c *Cluster) emptied(id int32, r *replica) {
 // forget gives the number of a replica free once nothing refers to it.
 func (c *Cluster) forget(id int32, r *replica) {
 	if r.phase == gone && r.open == 0 && r.told {
-		c.freeReplicas = append(c.freeReplicas, id)
+		c.replicas.give(id)
 	}
 }
