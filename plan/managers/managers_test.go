@@ -25,7 +25,15 @@ func TestEveryManagerHasItsNameAndDecides(t *testing.T) {
 		for _, m := range []foresail.Manager{m, g} {
 			c := &plantest.Cluster{Application: app, Demand: func(foresail.ServiceID, time.Duration) float64 { return 0.8 }}
 			c.Put(2, foresail.Allocation{Replicas: 2, CPU: 1})
-			p, err := m.Decide(c.Filled(m.Needs(), 20*time.Second))
+			h := c.Filled(m.Needs(), 20*time.Second)
+			p, err := m.Decide(h)
+			for i := 0; i < 10*600 && (p == nil || len(p.Changes) == 0) && err == nil; i++ {
+				if i == 3*600 {
+					c.Put(2, foresail.Allocation{Replicas: 2, CPU: 0.1}) // far too little, whatever the rule
+				}
+				h.Add(c.Step())
+				p, err = m.Decide(h) // some sample for minutes before they say anything
+			}
 			if err != nil || p == nil || len(p.Changes) == 0 || p.Manager != m.Name() {
 				t.Errorf("%s: %+v, %v", m.Name(), p, err)
 				continue

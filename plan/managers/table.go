@@ -2,11 +2,14 @@ package managers
 
 import (
 	"math"
+	"time"
 
 	"foresail.dev"
+	"foresail.dev/plan/autopilot"
 	"foresail.dev/plan/autoscale"
 	"foresail.dev/plan/hpa"
 	"foresail.dev/plan/static"
+	"foresail.dev/plan/vpa"
 )
 
 // entry is one manager.
@@ -29,6 +32,26 @@ var table = []entry{
 		{Name: "tolerance", Min: 0.01, Max: 0.3, Default: 0.1, Doc: "how far from the target, as a share of it, nothing is done"},
 		{Name: "stabilisation_s", Min: 0, Max: 900, Default: 300, Doc: "a scale-down waits for the highest recommendation of so many seconds"},
 	}, buildHPA},
+	{"vpa", "Kubernetes' vertical autoscaler, p90 and 15 %", []Param{
+		{Name: "percentile", Min: 0.5, Max: 1, Default: 0.9, Doc: "of a replica's usage, which the target is taken from"},
+		{Name: "margin", Min: 0, Max: 1, Default: 0.15, Doc: "what is added to it, as a share"},
+		{Name: "life_h", Min: 0, Max: 24, Default: 12, Doc: "hours that a replica must have lived before a difference of 10 % is worth a change; 0: none"},
+	}, buildVPA},
+	{"autopilot", "Google's Autopilot, horizontal, p95 and 50 % CPU", []Param{
+		statistic, halfLife,
+		{Name: "target", Min: 0.1, Max: 0.95, Default: 0.5, Doc: "CPU used over CPU allocated that it aims at"},
+		{Name: "deferred_s", Min: 0, Max: 7200, Default: 0, Doc: "the largest recommendation of so many seconds counts"},
+	}, func(a *foresail.App, v values, _ uint64) (foresail.Manager, error) {
+		return autopilot.New(a, autopilot.Config{Percentile: v["percentile"], HalfLife: hours(v["half_life_h"]),
+			Target: v["target"], Deferred: v.duration("deferred_s")})
+	}},
+	{"autopilot-vertical", "Google's Autopilot, vertical, p95 and 15 %", []Param{
+		statistic, halfLife,
+		{Name: "margin", Min: 0, Max: 1, Default: 0.15, Doc: "what is added to the statistic of a replica, as a share"},
+	}, func(a *foresail.App, v values, _ uint64) (foresail.Manager, error) {
+		return autopilot.New(a, autopilot.Config{Vertical: true, Percentile: v["percentile"], HalfLife: hours(v["half_life_h"]),
+			Margin: orNone(v["margin"])})
+	}},
 	{"autoscale-cons", "Sinan's conservative step scaler", stepParams, func(a *foresail.App, v values, _ uint64) (foresail.Manager, error) {
 		return autoscale.New(a, autoscale.Config{Name: "autoscale-cons", Steps: steps(autoscale.Conservative(), v)})
 	}},
@@ -41,6 +64,26 @@ func buildHPA(a *foresail.App, v values, _ uint64) (foresail.Manager, error) {
 	down := hpa.DefaultDown()
 	down.Stabilisation = v.duration("stabilisation_s")
 	return hpa.New(a, hpa.Config{Target: v["target"], Tolerance: v["tolerance"], Down: &down})
+}
+
+func buildVPA(a *foresail.App, v values, _ uint64) (foresail.Manager, error) {
+	return vpa.New(a, vpa.Config{Percentile: v["percentile"], Margin: orNone(v["margin"]), Life: orNone(hours(v["life_h"]))})
+}
+
+// What is tuned of both of Autopilot's modes.
+var (
+	statistic = Param{Name: "percentile", Min: 0.5, Max: 1, Default: 0.95, Doc: "of usage, weighted by age and load; 1 is the maximum"}
+	halfLife  = Param{Name: "half_life_h", Min: 0.02, Max: 72, Default: 12, Log: true, Doc: "hours in which the weight of past usage halves"}
+)
+
+func hours(h float64) time.Duration { return time.Duration(h * float64(time.Hour)) }
+
+// orNone turns a setting of zero into what a Config takes for none, since its zero stands for the default.
+func orNone[T float64 | time.Duration](x T) T {
+	if x == 0 {
+		return -1
+	}
+	return x
 }
 
 // stepParams are what may be tuned of a step scaler.
