@@ -50,7 +50,7 @@ func TestDocumentationExamples(t *testing.T) {
 			t.Errorf("%s: %v", name, last)
 		}
 	}
-	if want := map[string]int{"applications": 2, "loads": 2, "faults": 1}; !reflect.DeepEqual(count, want) {
+	if want := map[string]int{"applications": 2, "loads": 4, "faults": 1}; !reflect.DeepEqual(count, want) {
 		t.Errorf("examples: %v, want %v", count, want)
 	}
 }
@@ -59,7 +59,7 @@ func TestDocumentationExamples(t *testing.T) {
 func TestEveryFieldIsDocumented(t *testing.T) {
 	for name, types := range map[string][]any{
 		"app.md":  {appFile{}, service{}, allocation{}, bounds{}, step{}, call{}, dist{}, endpoint{}, objective{}},
-		"load.md": {loadFile{}, segment{}, constant{}, ramp{}, diurnal{}, spike{}, trace{}, mixPoint{}},
+		"load.md": {loadFile{}, segment{}, constant{}, ramp{}, diurnal{}, spike{}, trace{}, bursts{}, flash{}, steps{}, noise{}, mixPoint{}},
 	} {
 		text, err := os.ReadFile("../docs/formats/" + name)
 		if err != nil {

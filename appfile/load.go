@@ -41,7 +41,10 @@ func ParseLoad(name string, data []byte, app *foresail.App, open func(path strin
 	if err := c.err(); err != nil {
 		return nil, err
 	}
-	l := &load.Load{Name: f.Load, Drift: f.Drift, Think: f.Think}
+	l := &load.Load{Name: f.Load, Drift: f.Drift, Cycle: f.Cycle, Think: f.Think}
+	if f.Noise != nil {
+		l.Noise = load.Noise{CV: f.Noise.CV, Step: f.Noise.Step, Seed: f.Noise.Seed}
+	}
 	if f.Mode == "closed" {
 		l.Mode = load.Closed
 	}
@@ -71,7 +74,15 @@ type loadFile struct {
 	Curve []segment     `yaml:"curve" rule:"required"`
 	Mix   mix           `yaml:"mix"`
 	Drift bool          `yaml:"drift"`
+	Cycle time.Duration `yaml:"cycle" rule:"above=0s"`
 	Think time.Duration `yaml:"think" rule:"max=24h"`
+	Noise *noise        `yaml:"noise"`
+}
+
+type noise struct {
+	CV   float64       `yaml:"cv" rule:"required,above=0,max=1"`
+	Step time.Duration `yaml:"step" rule:"min=10ms"`
+	Seed uint64        `yaml:"seed"`
 }
 
 func (f *loadFile) check(at Place) {
@@ -84,6 +95,9 @@ func (f *loadFile) check(at Place) {
 	if f.Drift && len(f.Mix) < 2 {
 		at.At("drift").Faultf("needs a mix with at least two points in time")
 	}
+	if hasKey(at.node, "cycle") {
+		f.checkCycle(at)
+	}
 	for i := range f.Curve[:max(len(f.Curve)-1, 0)] {
 		if shape, d := f.Curve[i].length(); shape != "" && shape != "trace" && d == 0 {
 			at.At("curve", i, shape).Faultf("needs for, how long it lasts: only the last segment may last for ever")
@@ -91,103 +105,16 @@ func (f *loadFile) check(at Place) {
 	}
 }
 
-// segment is a mapping with the one key that names its shape.
-type segment struct {
-	Constant *constant `yaml:"constant"`
-	Ramp     *ramp     `yaml:"ramp"`
-	Diurnal  *diurnal  `yaml:"diurnal"`
-	Spike    *spike    `yaml:"spike"`
-	Trace    *trace    `yaml:"trace"`
-}
-
-type constant struct {
-	Level float64       `yaml:"level" rule:"required,min=0,max=1e7"`
-	For   time.Duration `yaml:"for" rule:"above=0s"`
-}
-
-// read takes the level alone, too.
-func (s *constant) read(at Place) {
-	if at.node.Kind == yaml.ScalarNode {
-		decode(at, reflect.ValueOf(&s.Level).Elem(), []rule{{"min", "0"}, {"max", "1e7"}})
-		return
+// checkCycle keeps all points of the mix within one cycle.
+func (f *loadFile) checkCycle(at Place) {
+	if len(f.Mix) < 2 {
+		at.At("cycle").Faultf("needs a mix with at least two points in time")
 	}
-	type plainConstant constant
-	decodeStruct(at, reflect.ValueOf((*plainConstant)(s)).Elem())
-}
-
-type ramp struct {
-	From float64       `yaml:"from" rule:"required,min=0,max=1e7"`
-	To   float64       `yaml:"to" rule:"required,min=0,max=1e7"`
-	For  time.Duration `yaml:"for" rule:"required,above=0s"`
-}
-
-type diurnal struct {
-	Low    float64       `yaml:"low" rule:"required,min=0,max=1e7"`
-	High   float64       `yaml:"high" rule:"required,min=0,max=1e7"`
-	Period time.Duration `yaml:"period" rule:"required,above=0s"`
-	For    time.Duration `yaml:"for" rule:"above=0s"`
-}
-
-// Check holds low under high.
-func (s *diurnal) Check(at Place) {
-	if s.High < s.Low && hasKey(at.node, "high") {
-		at.At("high").Faultf("is %g, under the low of %g", s.High, s.Low)
+	for i, p := range f.Mix {
+		if f.Cycle > 0 && p.At >= f.Cycle {
+			at.At("mix", i, "at").Faultf("is %s, must be before the cycle's end, %s", p.At, f.Cycle)
+		}
 	}
-}
-
-type spike struct {
-	Base  float64       `yaml:"base" rule:"required,min=0,max=1e7"`
-	Peak  float64       `yaml:"peak" rule:"required,min=0,max=1e7"`
-	At    time.Duration `yaml:"at" rule:"required"`
-	Width time.Duration `yaml:"width" rule:"required,above=0s"`
-	For   time.Duration `yaml:"for" rule:"above=0s"`
-}
-
-// Check keeps the spike within its segment.
-func (s *spike) Check(at Place) {
-	if s.For > 0 && s.At+s.Width > s.For {
-		at.At("for").Faultf("is %s, but the spike ends only after %s", s.For, s.At+s.Width)
-	}
-}
-
-// Check asks for exactly one shape.
-func (s *segment) Check(at Place) {
-	if at.node.Kind == yaml.MappingNode && len(at.node.Content) != 2 {
-		at.Faultf("must have exactly one of constant, ramp, diurnal, spike, trace")
-	}
-}
-
-// length is the shape's name, and how long it lasts as far as the file says.
-func (s *segment) length() (shape string, d time.Duration) {
-	switch {
-	case s.Constant != nil:
-		return "constant", s.Constant.For
-	case s.Ramp != nil:
-		return "ramp", s.Ramp.For
-	case s.Diurnal != nil:
-		return "diurnal", s.Diurnal.For
-	case s.Spike != nil:
-		return "spike", s.Spike.For
-	case s.Trace != nil:
-		return "trace", s.Trace.For
-	}
-	return "", 0
-}
-
-func (s *segment) segment(at Place, open func(string) (io.ReadCloser, error)) load.Segment {
-	switch {
-	case s.Ramp != nil:
-		return load.Segment{Shape: load.Ramp, From: s.Ramp.From, To: s.Ramp.To, For: s.Ramp.For}
-	case s.Diurnal != nil:
-		d := s.Diurnal
-		return load.Segment{Shape: load.Diurnal, From: d.Low, To: d.High, Period: d.Period, For: d.For}
-	case s.Spike != nil:
-		p := s.Spike
-		return load.Segment{Shape: load.Spike, From: p.Base, To: p.Peak, At: p.At, Width: p.Width, For: p.For}
-	case s.Trace != nil:
-		return s.Trace.segment(at.At("trace"), open)
-	}
-	return load.Segment{Shape: load.Constant, From: s.Constant.Level, For: s.Constant.For}
 }
 
 // mix is a mapping of shares, or a list of {at, shares}.

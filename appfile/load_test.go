@@ -82,6 +82,8 @@ curve:
   - diurnal: {low: 10, high: 20, period: 10s, for: 10s}
   - spike: {base: 1, peak: 9, at: 2s, width: 3s, for: 10s}
   - trace: {file: t, step: 5s, scale: 2}
+  - flash: {base: 2, peak: 8, at: 1s, rise: 2s, hold: 3s, decay: 1s, for: 10s}
+  - steps: {from: 5, to: 2, by: 2, each: 3s}
   - constant: 7
 mix:
   - {at: 0s, shares: {search: 1}}
@@ -95,7 +97,8 @@ drift: true
 		t.Errorf("got %+v", l)
 	}
 	for at, want := range map[time.Duration]float64{0: 5, 15 * time.Second: 10, 25 * time.Second: 20, 31 * time.Second: 1,
-		33 * time.Second: 9, 36 * time.Second: 1, 42 * time.Second: 6, 47 * time.Second: 8, time.Hour: 7} {
+		33 * time.Second: 9, 36 * time.Second: 1, 42 * time.Second: 6, 47 * time.Second: 8, 52 * time.Second: 5, 55 * time.Second: 8, 61 * time.Second: 5, 64 * time.Second: 3,
+		68*time.Second + 999*time.Millisecond: 2, 69 * time.Second: 7, time.Hour: 7} {
 		if got := l.Level(at); got != want {
 			t.Errorf("level %v at %s, want %v", got, at, want)
 		}
@@ -153,40 +156,6 @@ func TestNoTracesWithoutFiles(t *testing.T) {
 	}
 }
 
-// The traces of ../shared hold what their sources say of them.
-func TestPublicTraces(t *testing.T) {
-	dir := "../../shared/data/load/"
-	if _, err := os.Stat(dir); err != nil {
-		t.Skip("no public traces at ../shared/data/load")
-	}
-	for _, tt := range []struct {
-		spec     string
-		step     time.Duration
-		low, top float64
-		length   int
-	}{
-		{"autothrottle-diurnal.txt", time.Second, 177, 387, 3600},
-		{"autothrottle-noisy.txt", time.Second, 81, 245, 3600},
-		{"worldcup98-per-minute.csv.gz, format: counts", time.Minute, 0, 169010. / 60, 80010},
-		{"azure-llm-conv-arrivals.csv.gz, format: arrivals", time.Second, 0, 1e3, 3502},
-	} {
-		bp, err := ReadApp("hotel-reservation")
-		if err != nil {
-			t.Fatal(err)
-		}
-		l, err := ParseLoad("x", []byte("load: x\ncurve: [{trace: {file: "+tt.spec+"}}]\n"), bp.App,
-			func(path string) (io.ReadCloser, error) { return os.Open(dir + path) })
-		if err != nil {
-			t.Error(err)
-			continue
-		}
-		v := l.Curve[0].Values
-		if slices.Min(v) < tt.low || slices.Max(v) > tt.top || len(v) != tt.length || l.Curve[0].Step != tt.step {
-			t.Errorf("%s: %g..%g over %d steps of %s", tt.spec, slices.Min(v), slices.Max(v), len(v), l.Curve[0].Step)
-		}
-	}
-}
-
 // Every field of a load file, broken.
 func TestBadLoads(t *testing.T) {
 	for _, tt := range []struct{ text, want string }{
@@ -199,8 +168,8 @@ func TestBadLoads(t *testing.T) {
 		{"load: x\nmode: closed\nthink: 1\ncurve: [{constant: 1}]\n", `l.yaml:3:8: think: "1" has no unit; write it like 1ms or 1s`},
 		{"load: x\ndrift: true\n" + hotel + "curve: [{constant: 1}]\n", `l.yaml:2:8: drift: needs a mix with at least two points in time`},
 		{"load: x\ncurve: [{constnat: 1}]\n", `l.yaml:2:10: curve[0].constnat: is not a known field; did you mean "constant"?`},
-		{"load: x\ncurve: [{constant: 1, ramp: {from: 1, to: 2, for: 1s}}]\n", `l.yaml:2:9: curve[0]: must have exactly one of constant, ramp, diurnal, spike, trace`},
-		{"load: x\ncurve: [{}]\n", `l.yaml:2:9: curve[0]: must have exactly one of constant, ramp, diurnal, spike, trace`},
+		{"load: x\ncurve: [{constant: 1, ramp: {from: 1, to: 2, for: 1s}}]\n", `l.yaml:2:9: curve[0]: must have exactly one of constant, ramp, diurnal, spike, trace, bursts, flash, steps`},
+		{"load: x\ncurve: [{}]\n", `l.yaml:2:9: curve[0]: must have exactly one of constant, ramp, diurnal, spike, trace, bursts, flash, steps`},
 		{"load: x\ncurve: [{constant: 1}, {constant: 2}]\n", `l.yaml:2:20: curve[0].constant: needs for, how long it lasts: only the last segment may last for ever`},
 		{"load: x\ncurve: [{constant: -1}]\n", `l.yaml:2:20: curve[0].constant: is -1, must be at least 0`},
 		{"load: x\ncurve: [{constant: .nan}]\n", `l.yaml:2:20: curve[0].constant: ".nan" is not a finite decimal number`},
@@ -208,6 +177,20 @@ func TestBadLoads(t *testing.T) {
 		{"load: x\ncurve: [{diurnal: {low: 2, high: 1, period: 1h}}]\n", `l.yaml:2:34: curve[0].diurnal.high: is 1, under the low of 2`},
 		{"load: x\ncurve: [{diurnal: {low: 2, high: 3, period: 0s}}]\n", `l.yaml:2:45: curve[0].diurnal.period: is 0s, must be above 0s`},
 		{"load: x\ncurve: [{spike: {base: 2, peak: 3, at: 1m, width: 1m, for: 1m}}]\n", `l.yaml:2:60: curve[0].spike.for: is 1m0s, but the spike ends only after 2m0s`},
+		{"load: x\ncurve: [{bursts: {base: 1, peak: 2, every: 1m, width: 2m}}]\n", `l.yaml:2:55: curve[0].bursts.width: is 2m0s, must be at most every, 1m0s`},
+		{"load: x\ncurve: [{bursts: {base: 1, peak: 2, every: 1ms, width: 1ms}}]\n", `l.yaml:2:44: curve[0].bursts.every: is 1ms, must be at least 10ms`},
+		{"load: x\ncurve: [{bursts: {base: 1, peak: 2, every: 1s, width: 1s, seed: -1}}]\n", `l.yaml:2:65: curve[0].bursts.seed: is -1, out of range`},
+		{"load: x\ncurve: [{bursts: {base: 1, peak: 2, width: 1s}}]\n", `l.yaml:2:10: curve[0].bursts.every: is missing`},
+		{"load: x\ncurve: [{flash: {base: 3, peak: 2, at: 1m, decay: 1m}}]\n", `l.yaml:2:33: curve[0].flash.peak: is 2, under the base of 3`},
+		{"load: x\ncurve: [{flash: {base: 1, peak: 2, at: 1m, hold: 1m, decay: 1m, for: 90s}}]\n", `l.yaml:2:70: curve[0].flash.for: is 1m30s, but the crowd begins to leave only after 2m0s`},
+		{"load: x\ncurve: [{flash: {base: 1, peak: 2, decay: 9000h}}]\n", `l.yaml:2:10: curve[0].flash.at: is missing`},
+		{"load: x\ncurve: [{steps: {from: 4, to: 48, by: 0, each: 1m}}]\n", `l.yaml:2:39: curve[0].steps.by: is 0, must be above 0`},
+		{"load: x\ncurve: [{steps: {from: 4, to: 48, by: 1e-9, each: 1m}}]\n", `l.yaml:2:39: curve[0].steps.by: is 1e-09, which makes more than 100000 steps`},
+		{"load: x\ncurve: [{steps: {from: 4, to: 48, by: 1, each: 9999d}}]\n", `l.yaml:2:1: curve: lasts more than 100 years`},
+		{"load: x\nnoise: {cv: 2}\ncurve: [{constant: 1}]\n", `l.yaml:2:13: noise.cv: is 2, must be at most 1`},
+		{"load: x\nnoise: {cv: .1, step: 1ms}\ncurve: [{constant: 1}]\n", `l.yaml:2:23: noise.step: is 1ms, must be at least 10ms`},
+		{"load: x\ncycle: 1m\n" + hotel + "curve: [{constant: 1}]\n", `l.yaml:2:8: cycle: needs a mix with at least two points in time`},
+		{"load: x\ncycle: 1m\nmix: [{at: 0s, shares: {user: 1}}, {at: 1m, shares: {search: 1}}]\ncurve: [{constant: 1}]\n", `l.yaml:3:41: mix[1].at: is 1m0s, must be before the cycle's end, 1m0s`},
 		{"load: x\ncurve: [{trace: {file: gone}}]\n", `l.yaml:2:24: curve[0].trace.file: open gone: file does not exist`},
 		{"load: x\ncurve: [{trace: {file: t, skip: 1h}}]\n", `l.yaml:2:33: curve[0].trace.skip: is 1h0m0s, but the trace lasts only 2s`},
 		{"load: x\ncurve: [{trace: {file: t, scale: 0}}]\n", `l.yaml:2:34: curve[0].trace.scale: is 0, must be above 0`},

@@ -6,8 +6,6 @@ import (
 	"math"
 	"math/rand/v2"
 	"time"
-
-	"foresail.dev"
 )
 
 // Load is what users do over time.
@@ -21,8 +19,13 @@ type Load struct {
 	// shares move linearly from point to point instead.
 	Mix   []MixPoint
 	Drift bool
+	// Cycle is how long it takes until the mix starts over; with Drift it moves back to its first point by then. All
+	// points lie before it. 0: it never does.
+	Cycle time.Duration
 	// Think is a user's mean pause between an answer and the next request, exponential; Closed mode only.
 	Think time.Duration
+	// Noise is laid over the whole curve.
+	Noise Noise
 }
 
 // Mode is how requests come about.
@@ -33,146 +36,6 @@ const (
 	Open   Mode = iota // a Poisson process: arrivals don't wait for answers
 	Closed             // users who each wait for an answer, think and go on
 )
-
-// MixPoint is the shares from an instant on. They need not add up to one.
-type MixPoint struct {
-	At     time.Duration
-	Shares []float64
-}
-
-// Segment is a stretch of a curve.
-type Segment struct {
-	Shape  Shape
-	For    time.Duration // 0: for ever
-	From   float64       // the level; where a ramp starts, a diurnal's low, a spike's base
-	To     float64       // where a ramp ends, a diurnal's high, a spike's peak
-	Period time.Duration // a diurnal's day; it starts at its low
-	At     time.Duration // when a spike rises, from the segment's start
-	Width  time.Duration // how long a spike lasts
-	Values []float64     // a trace's levels
-	Step   time.Duration // how long each level of a trace lasts
-}
-
-// Shape is the form of a segment.
-type Shape uint8
-
-// The shapes.
-const (
-	Constant Shape = iota
-	Ramp
-	Diurnal
-	Spike
-	Trace
-)
-
-// Level is the curve at an instant, never negative. Before offset 0 it is what it is there.
-func (l *Load) Level(at time.Duration) float64 {
-	at = max(at, 0)
-	last := 0.0
-	for _, s := range l.Curve {
-		if s.For <= 0 || at < s.For {
-			return math.Max(s.level(at), 0)
-		}
-		last = s.level(s.For)
-		at -= s.For
-	}
-	return math.Max(last, 0)
-}
-
-// Length is how long the curve lasts; ok is false when it has no end.
-func (l *Load) Length() (d time.Duration, ok bool) {
-	for _, s := range l.Curve {
-		if s.For <= 0 {
-			return 0, false
-		}
-		d += s.For
-	}
-	return d, true
-}
-
-func (s *Segment) level(at time.Duration) float64 {
-	switch s.Shape {
-	case Ramp:
-		if s.For <= 0 {
-			return s.From
-		}
-		return s.From + (s.To-s.From)*math.Min(at.Seconds()/s.For.Seconds(), 1)
-	case Diurnal:
-		if s.Period <= 0 {
-			return s.From
-		}
-		return s.From + (s.To-s.From)*(1-math.Cos(2*math.Pi*at.Seconds()/s.Period.Seconds()))/2
-	case Spike:
-		if at >= s.At && at < s.At+s.Width {
-			return s.To
-		}
-		return s.From
-	case Trace:
-		if len(s.Values) == 0 || s.Step <= 0 {
-			return 0
-		}
-		return s.Values[min(int(at/s.Step), len(s.Values)-1)]
-	default:
-		return s.From
-	}
-}
-
-// Shares fills out with the share of each endpoint at an instant, adding up to one. All are equal where no mix is given.
-// Before offset 0 they are what they are there.
-func (l *Load) Shares(at time.Duration, out []float64) {
-	at = max(at, 0)
-	clear(out)
-	i := -1
-	for i+1 < len(l.Mix) && l.Mix[i+1].At <= at {
-		i++
-	}
-	switch {
-	case len(l.Mix) == 0:
-		for k := range out {
-			out[k] = 1
-		}
-	case i < 0:
-		copy(out, l.Mix[0].Shares)
-	default:
-		copy(out, l.Mix[i].Shares)
-		if l.Drift && i+1 < len(l.Mix) {
-			a, b := l.Mix[i], l.Mix[i+1]
-			w := (at - a.At).Seconds() / (b.At - a.At).Seconds()
-			for k := range min(len(out), len(b.Shares)) {
-				out[k] += (b.Shares[k] - out[k]) * w
-			}
-		}
-	}
-	sum := 0.0
-	for _, v := range out {
-		sum += v
-	}
-	for k := range out {
-		if sum > 0 {
-			out[k] /= sum
-		}
-	}
-}
-
-// Pick draws an endpoint at an instant; scratch is as long as the application's endpoints.
-func (l *Load) Pick(at time.Duration, rng *rand.Rand, scratch []float64) foresail.EndpointID {
-	u := rng.Float64()
-	if len(l.Mix) == 0 { // as there may be thousands of them
-		return foresail.EndpointID(u * float64(len(scratch)))
-	}
-	l.Shares(at, scratch)
-	last := 0
-	for k, v := range scratch {
-		if v <= 0 {
-			continue
-		}
-		last = k
-		if u -= v; u < 0 {
-			return foresail.EndpointID(k)
-		}
-	}
-	return foresail.EndpointID(last)
-}
 
 // cell is the step over which Arrivals takes the rate as constant.
 const cell = 10 * time.Millisecond
