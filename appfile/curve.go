@@ -12,14 +12,14 @@ import (
 
 // segment is a mapping with the one key that names its shape.
 type segment struct {
-	Constant *constant `yaml:"constant"`
-	Ramp     *ramp     `yaml:"ramp"`
-	Diurnal  *diurnal  `yaml:"diurnal"`
-	Spike    *spike    `yaml:"spike"`
-	Trace    *trace    `yaml:"trace"`
-	Bursts   *bursts   `yaml:"bursts"`
-	Flash    *flash    `yaml:"flash"`
-	Steps    *steps    `yaml:"steps"`
+	Constant *constant     `yaml:"constant"`
+	Ramp     *ramp         `yaml:"ramp"`
+	Diurnal  *diurnal      `yaml:"diurnal"`
+	Spike    *spike        `yaml:"spike"`
+	Trace    *traceSegment `yaml:"trace"`
+	Bursts   *bursts       `yaml:"bursts"`
+	Flash    *flash        `yaml:"flash"`
+	Steps    *steps        `yaml:"steps"`
 }
 
 // Check asks for exactly one shape.

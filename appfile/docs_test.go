@@ -59,7 +59,7 @@ func TestDocumentationExamples(t *testing.T) {
 func TestEveryFieldIsDocumented(t *testing.T) {
 	for name, types := range map[string][]any{
 		"app.md":  {appFile{}, service{}, allocation{}, bounds{}, step{}, call{}, dist{}, endpoint{}, objective{}},
-		"load.md": {loadFile{}, segment{}, constant{}, ramp{}, diurnal{}, spike{}, trace{}, bursts{}, flash{}, steps{}, noise{}, mixPoint{}},
+		"load.md": {loadFile{}, segment{}, constant{}, ramp{}, diurnal{}, spike{}, traceSegment{}, bursts{}, flash{}, steps{}, noise{}, mixPoint{}},
 	} {
 		text, err := os.ReadFile("../docs/formats/" + name)
 		if err != nil {
