@@ -64,4 +64,3 @@ func (t *traceSegment) segment(at Place, open func(string) (io.ReadCloser, error
 	}
 	return s
 }
-
