@@ -343,7 +343,7 @@ endpoints: {e: {entry: a.x}}
 }
 
 func TestReadApp(t *testing.T) {
-	if _, err := ReadApp("nowhere.yaml"); err == nil || !strings.Contains(err.Error(), "hotel-reservation, online-boutique, social-network") {
+	if _, err := ReadApp("nowhere.yaml"); err == nil || !strings.Contains(err.Error(), strings.Join(BuiltIn(), ", ")) {
 		t.Errorf("got %v", err)
 	}
 	if bp, err := ReadApp("../apps/hotel-reservation.yaml"); err != nil || bp.App.Name != "hotel-reservation" {

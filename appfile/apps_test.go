@@ -180,7 +180,7 @@ func TestMessageSizesAreKnownAndMarked(t *testing.T) {
 		}
 		marked := func(where string, m messages, marks ...assumed) {
 			for field, size := range map[string]*Bytes{"request": m.Request, "response": m.Response} {
-				if size != nil && !slices.ContainsFunc(marks, func(a assumed) bool { return a.All || slices.Contains(a.Fields, field) }) {
+				if size != nil && !slices.Contains(f.Assumed.Fields, "services") && !slices.ContainsFunc(marks, func(a assumed) bool { return a.All || slices.Contains(a.Fields, field) }) {
 					t.Errorf("%s: %s.%s is not marked as assumed", name, where, field)
 				}
 			}
