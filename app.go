@@ -31,6 +31,8 @@ type Service struct {
 	Name    string
 	Initial Allocation // what the application file asks for
 	Bounds  Bounds     // what no plan may leave
+	// Gone: it is no longer part of the application. It keeps its number and its name, and its Initial and Bounds are zero.
+	Gone bool
 }
 
 // Endpoint is an entry operation: what users call.
@@ -39,6 +41,7 @@ type Endpoint struct {
 	Entry     ServiceID  // the service that receives the call
 	Operation string     // the operation's name there, as its server span carries it
 	Objective *Objective // nil: observed, but without an objective
+	Gone      bool       // users no longer call it; it keeps its number and its name, and has no objective
 }
 
 // Objective states that percentile Percentile of an endpoint's latency stays under Latency, judged over tumbling

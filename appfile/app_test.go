@@ -1,6 +1,7 @@
 package appfile
 
 import (
+	_ "embed"
 	"errors"
 	"fmt"
 	"slices"
@@ -12,66 +13,9 @@ import (
 )
 
 // shop uses every field of the format; the tests below break it field by field.
-const shop = `application: shop
-sources: ["made up"]
-assumed: [defaults]
-note: for tests
-defaults:
-  workers: 8
-  queue: 16
-  pool: 4
-  startup: 2s
-  warmup: 4s
-  cold_factor: 1.5
-  base_memory: 16MiB
-  timeout: 1s
-  retries: 1
-  backoff: 10ms
-  request: 256B
-  initial: {replicas: 2, cpu: 0.5, memory: 64MiB}
-  bounds: {replicas: 1..4, cpu: 0.1..2, memory: 32MiB..1GiB}
-kinds:
-  cache:
-    workers: 1
-    assumed: true
-    response: 1KiB
-    operations: {get: {cpu: 50us, request: 32B}, set: 60us, drop: {cpu: 10us, request: 16B, response: 4B}}
-services:
-  web:
-    initial: {settings: {threads: 4}}
-    bounds: {settings: {threads: 1..16, cache_ways: 2..11}}
-    operations:
-      home:
-        steps:
-          - {cpu: 1ms, memory: 1MiB}
-          - stock.list
-          - cpu: {mean: 2ms, cv: 1, shape: lognormal}
-            calls:
-              - to: cache.get
-                probability: 50%
-                hit: 0.9
-                miss: [stock.list, cache.set]
-              - {to: stock.count, repeat: 3, timeout: 100ms, retries: 0, backoff: 0s}
-          - {calls: [{to: stock.note, async: true}]}
-        request: 2KiB
-        response: 64MiB
-        assumed: [steps]
-  stock:
-    workers: 3
-    operations:
-      list: {io: {mean: 5ms, shape: exponential}, read: 4KiB, write: 1kB}
-      count: {cpu: {mean: 1ms, shape: constant}}
-      note: {calls: [{to: web.refresh, probability: 0.1}]}
-  cache: {kind: cache, request: 64B, operations: {set: {cpu: 70us, response: 8B}}}
-  web2:
-    initial: {replicas: 1, cpu: 0.25}
-    operations: {refresh: 1ms}
-endpoints:
-  home: {entry: web.home, timeout: 3s, retries: 2, backoff: 5ms}
-objectives:
-  home: {percentile: 99, latency: 200ms, window: 2s, min_requests: 50}
-cycles: []
-`
+//
+//go:embed testdata/shop.yaml
+var shop string
 
 // whole is shop with the one fault taken out that makes the table's cases start from a cycle.
 var whole = strings.Replace(shop, "web.refresh", "web2.refresh", 1)

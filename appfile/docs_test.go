@@ -18,7 +18,7 @@ func TestDocumentationExamples(t *testing.T) {
 		t.Fatal(err)
 	}
 	count := map[string]int{}
-	for _, name := range []string{"app.md", "load.md"} {
+	for _, name := range []string{"app.md", "load.md", "faults.md"} {
 		text, err := os.ReadFile("../docs/formats/" + name)
 		if err != nil {
 			t.Fatal(err)
@@ -42,6 +42,9 @@ func TestDocumentationExamples(t *testing.T) {
 			case kind == "load":
 				count["loads"]++
 				_, last = ParseLoad("load.yaml", []byte(m[2]), hotel.App, func(string) (io.ReadCloser, error) { return os.Open("../examples/loads/levels.txt") })
+			case kind == "faults":
+				count["schedules"]++
+				_, last = ParseFaults("faults.yaml", []byte(m[2]), hotelWorld(t))
 			default:
 				t.Errorf("%s: what is this? %.60s%.60s", name, kind, body)
 			}
@@ -50,7 +53,7 @@ func TestDocumentationExamples(t *testing.T) {
 			t.Errorf("%s: %v", name, last)
 		}
 	}
-	if want := map[string]int{"applications": 2, "loads": 4, "faults": 1}; !reflect.DeepEqual(count, want) {
+	if want := map[string]int{"applications": 2, "loads": 4, "faults": 1, "schedules": 1}; !reflect.DeepEqual(count, want) {
 		t.Errorf("examples: %v, want %v", count, want)
 	}
 }
@@ -58,8 +61,9 @@ func TestDocumentationExamples(t *testing.T) {
 // Every field of the formats has its row, or at least its name in code, in the documentation.
 func TestEveryFieldIsDocumented(t *testing.T) {
 	for name, types := range map[string][]any{
-		"app.md":  {appFile{}, service{}, allocation{}, bounds{}, step{}, call{}, dist{}, endpoint{}, objective{}},
-		"load.md": {loadFile{}, segment{}, constant{}, ramp{}, diurnal{}, spike{}, traceSegment{}, bursts{}, flash{}, steps{}, noise{}, mixPoint{}},
+		"app.md":    {appFile{}, service{}, allocation{}, bounds{}, step{}, call{}, dist{}, endpoint{}, objective{}},
+		"load.md":   {loadFile{}, segment{}, constant{}, ramp{}, diurnal{}, spike{}, traceSegment{}, bursts{}, flash{}, steps{}, noise{}, mixPoint{}},
+		"faults.md": {faultFile{}, fixedFault{}, randomFault{}, hit{}},
 	} {
 		text, err := os.ReadFile("../docs/formats/" + name)
 		if err != nil {

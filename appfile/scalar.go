@@ -116,7 +116,7 @@ func parseDuration(text string) (time.Duration, error) {
 }
 
 // interval is "min..max", or one value that is both.
-type interval[T int | float64 | Bytes] struct {
+type interval[T int | float64 | Bytes | time.Duration] struct {
 	Min, Max T
 	ok       bool // was read without a fault
 }
@@ -140,13 +140,16 @@ func (r *interval[T]) UnmarshalText(text []byte) error {
 	return nil
 }
 
-func parseNumber[T int | float64 | Bytes](text string) (T, error) {
+func parseNumber[T int | float64 | Bytes | time.Duration](text string) (T, error) {
 	switch any(T(0)).(type) {
 	case int:
 		v, err := parseInt(text)
 		return T(v), err
 	case Bytes:
 		v, err := parseBytes(text)
+		return T(v), err
+	case time.Duration:
+		v, err := parseDuration(text)
 		return T(v), err
 	default:
 		v, err := parseFloat(text)

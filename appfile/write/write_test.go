@@ -1,33 +1,44 @@
-package appfile
+package write
 
 import (
 	"bytes"
 	"fmt"
 	"math"
+	"os"
 	"reflect"
 	"strings"
 	"testing"
 	"time"
 
 	"foresail.dev"
+	"foresail.dev/appfile"
 	"foresail.dev/apps"
 	"pgregory.net/rapid"
 )
 
+// whole is the file with every field.
+func whole(t testing.TB) []byte {
+	data, err := os.ReadFile("../testdata/shop.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bytes.Replace(data, []byte("web.refresh"), []byte("web2.refresh"), 1)
+}
+
 // again writes a blueprint and reads what was written.
 func again(bp *foresail.Blueprint) (*foresail.Blueprint, []byte, error) {
-	data, err := MarshalApp(bp, About{Comment: "written again", Sources: []string{"a test: of #1"}, Assumed: true, Note: "a note, which\nhas two lines: one, two"})
+	data, err := Marshal(bp, About{Comment: "written again", Sources: []string{"a test: of #1"}, Assumed: true, Note: "a note, which\nhas two lines: one, two"})
 	if err != nil {
 		return nil, nil, err
 	}
-	out, err := ParseApp("again.yaml", data)
+	out, err := appfile.ParseApp("again.yaml", data)
 	return out, data, err
 }
 
 // What is read, written and read again is the same: every built-in application, and the one that has every field.
 func TestApplicationsComeBack(t *testing.T) {
-	files := map[string][]byte{"shop": []byte(whole)}
-	for _, name := range BuiltIn() {
+	files := map[string][]byte{"shop": whole(t)}
+	for _, name := range appfile.BuiltIn() {
 		data, err := apps.Files.ReadFile(name + ".yaml")
 		if err != nil {
 			t.Fatal(err)
@@ -35,7 +46,7 @@ func TestApplicationsComeBack(t *testing.T) {
 		files[name] = data
 	}
 	for name, data := range files {
-		bp, err := ParseApp(name, data)
+		bp, err := appfile.ParseApp(name, data)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -54,7 +65,7 @@ func TestApplicationsComeBack(t *testing.T) {
 
 // The file is one that a person would write: what services share is in defaults, what is short is on one line.
 func TestWrittenFileIsReadable(t *testing.T) {
-	bp, err := ParseApp("f.yaml", []byte(`application: shop
+	bp, err := appfile.ParseApp("f.yaml", []byte(`application: shop
 defaults: {initial: {replicas: 1, cpu: 0.5}, bounds: {replicas: 1..8, cpu: 0.1..4}, workers: 8, timeout: 1s, request: 256B, response: 1KiB}
 services:
   web:
@@ -67,7 +78,7 @@ objectives: {buy: p99 < 100ms}
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := MarshalApp(bp, About{Comment: "A shop.", Note: "made up"})
+	got, err := Marshal(bp, About{Comment: "A shop.", Note: "made up"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,13 +124,13 @@ func TestBadBlueprintsAreNotWritten(t *testing.T) {
 		{func(bp *foresail.Blueprint) { bp.Cycles = [][]foresail.ServiceID{{0, 1}} }, "is a declared cycle that is not there"},
 		{func(bp *foresail.Blueprint) { bp.App.Services[0].Initial.Settings["speed"] = 1 }, "is not among the service's bounds.settings"},
 	} {
-		bp, err := ParseApp("shop.yaml", []byte(whole))
+		bp, err := appfile.ParseApp("shop.yaml", whole(t))
 		if err != nil {
 			t.Fatal(err)
 		}
 		tt.breaks(bp)
 		var out bytes.Buffer
-		if err := WriteApp(&out, bp, About{}); err == nil || !strings.Contains(err.Error(), tt.want) {
+		if err := App(&out, bp, About{}); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("got %v\nwant %s", err, tt.want)
 		}
 		if out.Len() > 0 {
@@ -180,7 +191,7 @@ func drawBlueprint(rt *rapid.T) *foresail.Blueprint {
 		case d.Shape == foresail.Exponential:
 			d.CV = 1
 		case d.Shape == foresail.LogNormal:
-			d.CV = rapid.SampledFrom([]float64{DefaultCV, 1, 1e-7, 20}).Draw(rt, "cv")
+			d.CV = rapid.SampledFrom([]float64{appfile.DefaultCV, 1, 1e-7, 20}).Draw(rt, "cv")
 		}
 		return d
 	}

@@ -1,4 +1,4 @@
-package appfile
+package write
 
 import (
 	"strconv"
@@ -41,7 +41,7 @@ func (w appWriter) traits(i int) traitTexts {
 	var request, response tally[int64]
 	known := [2]bool{true, true}
 	for _, op := range bp.Operations {
-		eachCall(op.Steps, 1, func(c *foresail.Call, _ float64) { patience.add(c.Patience) })
+		eachPatience(op.Steps, patience.add)
 		request.add(op.Request)
 		response.add(op.Response)
 		known[0], known[1] = known[0] && op.Request > 0, known[1] && op.Response > 0
@@ -220,4 +220,14 @@ func width(n *yaml.Node) int {
 		w += width(c)
 	}
 	return w
+}
+
+// eachPatience calls f for every call in steps, those after cache misses too.
+func eachPatience(steps []foresail.Step, f func(foresail.Patience)) {
+	for i := range steps {
+		for j := range steps[i].Calls {
+			f(steps[i].Calls[j].Patience)
+			eachPatience(steps[i].Calls[j].Miss, f)
+		}
+	}
 }

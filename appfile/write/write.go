@@ -1,4 +1,5 @@
-package appfile
+// Package write writes application files: what appfile reads, the other way round.
+package write
 
 import (
 	"bytes"
@@ -6,12 +7,14 @@ import (
 	"io"
 	"maps"
 	"math"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"foresail.dev"
+	"foresail.dev/appfile"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -23,12 +26,12 @@ type About struct {
 	Note    string
 }
 
-// WriteApp writes a blueprint as an application file. ParseApp reads it back as it was, but for what a file cannot say:
+// App writes a blueprint as an application file. appfile.ParseApp reads it back as it was, but for what a file cannot say:
 // demands are rounded to a nanosecond, a lognormal demand that does not vary becomes a constant, a ColdFactor of 0 its
-// meaning 1, and the application's generation is left out. A blueprint that ParseApp would refuse is not written: the
-// error is then Faults with the lines of the file that would have been.
-func WriteApp(w io.Writer, bp *foresail.Blueprint, about About) error {
-	data, err := MarshalApp(bp, about)
+// meaning 1, and the application's generation is left out. A blueprint that it would refuse is not written: the
+// error is then appfile.Faults with the lines of the file that would have been.
+func App(w io.Writer, bp *foresail.Blueprint, about About) error {
+	data, err := Marshal(bp, about)
 	if err != nil {
 		return err
 	}
@@ -36,9 +39,9 @@ func WriteApp(w io.Writer, bp *foresail.Blueprint, about About) error {
 	return err
 }
 
-// MarshalApp is WriteApp's file. It panics when a slice of the blueprint that is indexed by services or endpoints has
+// Marshal is the file that App writes. It panics when a slice of the blueprint that is indexed by services or endpoints has
 // another length than the application's, or when a target is not there.
-func MarshalApp(bp *foresail.Blueprint, about About) ([]byte, error) {
+func Marshal(bp *foresail.Blueprint, about About) ([]byte, error) {
 	w := appWriter{bp}
 	root := mapping()
 	root.HeadComment = about.Comment
@@ -97,7 +100,7 @@ func MarshalApp(bp *foresail.Blueprint, about About) ([]byte, error) {
 	if err := enc.Encode(root.Node); err != nil {
 		return nil, fmt.Errorf("application %s cannot be written: %w", bp.App.Name, err)
 	}
-	if _, err := ParseApp(bp.App.Name+".yaml", out.Bytes()); err != nil {
+	if _, err := appfile.ParseApp(bp.App.Name+".yaml", out.Bytes()); err != nil {
 		return nil, err
 	}
 	return out.Bytes(), nil
@@ -222,6 +225,9 @@ func (w appWriter) target(t foresail.Target) ynode {
 	return text(w.bp.App.Services[t.Service].Name + "." + w.bp.Services[t.Service].Operations[t.Operation].Name)
 }
 
+// shortObjective is the short form of an objective that appfile reads.
+var shortObjective = regexp.MustCompile(`^p([0-9.]+) *< *(\S+)$`)
+
 func objectiveNode(o *foresail.Objective) ynode {
 	short := fmt.Sprintf("p%s < %s", number(o.Percentile), duration(o.Latency))
 	if o.Window == 0 && o.MinRequests == 0 && shortObjective.MatchString(short) {
@@ -242,7 +248,7 @@ func objectiveNode(o *foresail.Objective) ynode {
 // distNode is a demand of more than nothing.
 func distNode(d foresail.Dist) ynode {
 	mean := plainText(duration(time.Duration(math.Round(d.Mean * float64(time.Second)))))
-	if d.Shape == foresail.LogNormal && d.CV == DefaultCV {
+	if d.Shape == foresail.LogNormal && d.CV == appfile.DefaultCV {
 		return mean
 	}
 	n := mapping()
