@@ -14,6 +14,23 @@ type Blueprint struct {
 	Timeouts []Patience // by EndpointID: how long users wait and how often they try again
 	// Cycles are declared cycles among synchronous calls, each the services in calling order.
 	Cycles [][]ServiceID
+	// Overhead is what the platform takes beside what operations demand. A simulator adds it; a testbed has its own.
+	Overhead Overhead
+}
+
+// Overhead is what running an application takes beside what its operations demand: remote calls, tracing, the
+// language's runtime, the network. The zero value is none of it. It is the same for all services, being the platform's
+// and not the application's.
+type Overhead struct {
+	Caller  time.Duration // CPU of the caller for each call: half before the request leaves, half when the answer has come
+	Callee  time.Duration // CPU of the callee for each request: half before its operation begins, half before it answers
+	Network time.Duration // that each message is on its way, an answer like a request
+	Users   time.Duration // that the users' side adds to each of its requests, half before and half after; beside Network
+	// Stretch is CPU used per CPU demanded: what the runtime does while an operation computes. At least 1; 0 means 1.
+	Stretch float64
+	// Report is CPU that a replica uses to tell of what it did, ReportEvery after the first request since the last
+	// report. Both or none.
+	Report, ReportEvery time.Duration
 }
 
 // Patience is what a caller bears.

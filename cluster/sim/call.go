@@ -10,6 +10,7 @@ type call struct {
 	asked    int64 // when this attempt was
 	deadline int64
 	sent     int64 // users: the intended instant of the request
+	took     int64 // others: how long the callee took, as it saw it
 	span     uint64
 	gen      uint32 // grows with each attempt, so that what comes for an older one is known
 	def      int32
@@ -34,6 +35,7 @@ const (
 	idle    callState = iota
 	pooled            // waits for a connection
 	sending           // has one, or needs none
+	taking            // its answer has come, and the caller's CPU is at work on it: patience is over
 )
 
 // deadlines are the calls with one timeout, in the order in which they are due: one event for all of them.
@@ -104,7 +106,7 @@ func (c *Cluster) ask(ci int32, k *call) {
 			p.inUse++
 		}
 	}
-	c.queue.Soon(des.Event{Kind: onArrive, A: ci, B: k.gen})
+	c.send(ci, k)
 }
 
 // wait puts a call behind those that wait for a connection.
@@ -146,18 +148,18 @@ func (c *Cluster) arrive(ci int32, gen uint32) {
 	id := c.route(def.service)
 	if id < 0 {
 		c.services[def.service].homeless++
-		c.attemptDone(ci, k, true)
+		c.refused(ci, k)
 		return
 	}
 	if !c.accept(ci, k, def, id) {
-		c.attemptDone(ci, k, true)
+		c.refused(ci, k)
 	}
 }
 
 // attemptDone ends an attempt as its caller sees it: answered, refused or given up.
 func (c *Cluster) attemptDone(ci int32, k *call, failed bool) {
 	def := &c.program.calls[k.def]
-	if def.deadline >= 0 {
+	if def.deadline >= 0 && k.state != taking {
 		c.disarm(k, def.deadline)
 	}
 	k.gen++
@@ -171,6 +173,8 @@ func (c *Cluster) attemptDone(ci int32, k *call, failed bool) {
 		c.edges[def.edge].calls++
 		if failed {
 			c.edges[def.edge].errors++
+		} else {
+			c.edgesTook.add(def.edge, k.took)
 		}
 		if k.trace >= 0 {
 			c.clientSpan(k, failed)
@@ -205,7 +209,7 @@ func (c *Cluster) leave(k *call, def *callDef) {
 	next := c.calls.at(ci)
 	c.unwait(next, p)
 	next.state = sending
-	c.queue.Soon(des.Event{Kind: onArrive, A: ci, B: next.gen})
+	c.send(ci, next)
 }
 
 // later tries again after a wait that doubles with each attempt, times a number drawn between a half and one and a half.

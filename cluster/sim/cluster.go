@@ -59,6 +59,8 @@ const (
 	onDeadline              // A: the list of deadlines of which one may be due
 	onReady                 // A: a replica has started
 	onKill                  // A: a replica has drained for too long
+	onRefused               // A: a call whose refusal comes back; B: its attempt
+	onReport                // A: a replica that tells of what it did
 )
 
 // New simulates an application from offset 0 on, with its initial allocation ready and warm. It reports everything
@@ -182,6 +184,10 @@ func (c *Cluster) handle(e des.Event) {
 	case onKill:
 		c.replicas.at(e.A).change = des.None
 		c.kill(e.A)
+	case onRefused:
+		c.refusal(e.A, e.B)
+	case onReport:
+		c.report(e.A)
 	}
 }
 

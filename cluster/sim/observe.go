@@ -110,7 +110,7 @@ func (c *Cluster) observeReplica(r *replica, o *foresail.ReplicaStats, beat int6
 		o.NetIn, o.NetOut = u.netIn, u.netOut
 	}
 	u.arrivals, u.completions, u.errors, u.netIn, u.netOut = 0, 0, 0, 0, 0
-	r.asleep = r.open == 0
+	r.asleep = r.open == 0 && len(r.cpu.jobs) == 0 // a report may still be going on
 }
 
 // take tells the gauge since the beat began, and begins the next.

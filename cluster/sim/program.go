@@ -18,6 +18,7 @@ type program struct {
 	entries   int32     // the first of the users' calls
 	edges     []foresail.EdgeStats
 	deadlines []int64 // the distinct timeouts, ns
+	overhead  overhead
 }
 
 type serviceDef struct {
@@ -86,6 +87,7 @@ func compile(bp *foresail.Blueprint) (*program, error) {
 	if len(bp.Entries) != len(app.Endpoints) {
 		return nil, fmt.Errorf("sim: the blueprint has %d entries for %d endpoints", len(bp.Entries), len(app.Endpoints))
 	}
+	c.overhead(&bp.Overhead)
 	for i := range bp.Services {
 		c.first = append(c.first, int32(len(c.p.ops)))
 		c.service(i)
@@ -193,7 +195,7 @@ func (c *compiler) steps(where string, service int, steps []foresail.Step) exten
 		first := int32(len(c.p.calls))
 		c.p.calls = append(c.p.calls, calls...)
 		c.p.steps[from+int32(i)] = stepDef{
-			cpu: newDemand(w.CPU), io: newDemand(w.IO), memory: w.Memory, calls: extent{first, int32(len(c.p.calls))},
+			cpu: c.stretched(w.CPU), io: newDemand(w.IO), memory: w.Memory, calls: extent{first, int32(len(c.p.calls))},
 		}
 	}
 	return extent{from, from + int32(len(steps))}

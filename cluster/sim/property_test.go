@@ -42,6 +42,16 @@ func anyBlueprint(t *rapid.T) *foresail.Blueprint {
 		}
 	}
 	bp.Timeouts[0] = anyPatience(t)
+	if rapid.Bool().Draw(t, "overheads") {
+		us := func(most int, name string) time.Duration {
+			return time.Duration(rapid.IntRange(0, most).Draw(t, name)) * time.Microsecond
+		}
+		bp.Overhead = foresail.Overhead{Caller: us(900, "caller us"), Callee: us(900, "callee us"), Network: us(900, "network us"),
+			Users: us(900, "users us"), Stretch: rapid.Float64Range(1, 2).Draw(t, "stretch")}
+		if bp.Overhead.Report = us(2000, "report us"); bp.Overhead.Report > 0 {
+			bp.Overhead.ReportEvery = 30 * time.Millisecond
+		}
+	}
 	return bp
 }
 

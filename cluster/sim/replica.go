@@ -29,6 +29,7 @@ type replica struct {
 	inEvent bool  // its CPU is being looked at: the event is set at the end
 	told    bool  // the last snapshot about it is made
 	asleep  bool  // nothing has happened in it since the last snapshot, and nothing goes on: there is nothing to count
+	reports bool  // a report on what it did is due
 	open    int32 // records of visits
 	busy    int32 // workers
 	first   int32 // of the requests that wait for a worker
@@ -190,7 +191,9 @@ func (c *Cluster) look(id int32) {
 		if !ok {
 			break
 		}
-		c.proceed(frame)
+		if frame != background {
+			c.proceed(frame)
+		}
 	}
 	r.inEvent = false
 	c.watch(id, r)

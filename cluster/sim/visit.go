@@ -30,7 +30,8 @@ type frame struct {
 	call    int32 // whose miss it is; -1: the operation itself
 	step    int32
 	end     int32
-	waiting int32 // calls of this step that have not ended
+	waiting int32  // calls of this step that have not ended
+	gen     uint32 // of the call whose message it works on
 	stage   stage
 	failed  bool
 }
@@ -43,6 +44,9 @@ const (
 	toDisk
 	toCall
 	toNext
+	toSend   // a message leaves when the caller's CPU is done with it
+	toTake   // an answer counts when the caller's CPU is done with it
+	toAnswer // an operation ends when the callee's CPU is done with its answer
 )
 
 // MaxDepth is how deep calls may nest; a call beyond it fails. It ends declared cycles that would not end by
@@ -106,7 +110,12 @@ func (c *Cluster) begin(vi int32, v *visit) {
 		c.answer(vi, v)
 		return
 	}
-	c.proceed(c.newFrame(vi, -1, v.rnd, c.program.calls[v.def].steps))
+	fi := c.newFrame(vi, -1, v.rnd, c.program.calls[v.def].steps)
+	if d := c.program.overhead.callee; d > 0 {
+		c.compute(v.replica, c.replicas.at(v.replica), d, fi)
+		return
+	}
+	c.proceed(fi)
 }
 
 func (c *Cluster) newFrame(vi, call int32, rnd stream, steps extent) int32 {
@@ -119,6 +128,10 @@ func (c *Cluster) newFrame(vi, call int32, rnd stream, steps extent) int32 {
 func (c *Cluster) proceed(fi int32) {
 	f := c.frames.at(fi)
 	v := c.visits.at(f.visit)
+	if f.stage == toSend || f.stage == toTake {
+		c.burstDone(fi, f, v)
+		return
+	}
 	for {
 		if f.failed || v.dead || f.step == f.end {
 			c.endFrame(fi, f, v)
@@ -183,6 +196,11 @@ func (c *Cluster) fork(fi int32, f *frame, v *visit, d int32) {
 // endFrame ends an operation, or what followed a cache miss.
 func (c *Cluster) endFrame(fi int32, f *frame, v *visit) {
 	vi, ci, failed := f.visit, f.call, f.failed || v.dead
+	if d := c.program.overhead.callee; d > 0 && ci < 0 && !v.dead && f.stage != toAnswer {
+		f.stage = toAnswer
+		c.compute(v.replica, c.replicas.at(v.replica), d, fi)
+		return
+	}
 	c.frames.give(fi)
 	if ci >= 0 {
 		c.callDone(ci, c.calls.at(ci), failed)
@@ -217,8 +235,9 @@ func (c *Cluster) answer(vi int32, v *visit) {
 	if v.working {
 		c.freeWorker(r)
 	}
+	c.tell(v.replica, r)
 	if v.call >= 0 {
-		c.queue.Soon(des.Event{Kind: onAnswer, A: vi})
+		c.after(c.transit(c.calls.at(v.call)), des.Event{Kind: onAnswer, A: vi})
 		return
 	}
 	c.unref(vi, v)
@@ -267,11 +286,9 @@ func (c *Cluster) answered(vi int32) {
 		k.visit = -1
 		if !v.failed {
 			c.answers(k, c.replicas.at(v.replica))
-			if e := c.program.calls[v.def].edge; e >= 0 { // the answer left at this very instant
-				c.edgesTook.add(e, c.queue.Now()-v.arrived)
-			}
+			k.took = c.queue.Now() - c.transit(k) - v.arrived // as the callee saw it: without the answer's way
 		}
-		c.attemptDone(ci, k, v.failed)
+		c.returned(ci, k, v.failed)
 	}
 	c.unref(vi, v)
 }
@@ -320,7 +337,9 @@ func (c *Cluster) kill(id int32) {
 		last := len(r.cpu.jobs) - 1
 		frame := r.cpu.jobs[last].frame
 		r.cpu.jobs = r.cpu.jobs[:last]
-		c.proceed(frame) // it ends: its visit is dead
+		if frame != background {
+			c.proceed(frame) // it ends: its visit is dead
+		}
 	}
 	c.watch(id, r)
 	c.retire(id, r)
@@ -334,6 +353,10 @@ func (c *Cluster) retire(id int32, r *replica) {
 	if r.change != des.None {
 		c.queue.Cancel(r.change)
 		r.change = des.None
+	}
+	if len(r.cpu.jobs) > 0 { // reports, which nobody waits for
+		r.cpu.jobs = r.cpu.jobs[:0]
+		c.watch(id, r)
 	}
 	r.phase = gone
 	c.forget(id, r)

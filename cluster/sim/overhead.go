@@ -1,0 +1,137 @@
+package sim
+
+import (
+	"time"
+
+	"foresail.dev"
+	"foresail.dev/cluster/sim/des"
+)
+
+// overhead is foresail.Overhead in nanoseconds, CPU halved between before and after.
+type overhead struct {
+	caller, callee, users, network, report, every int64
+	stretch                                       float64
+}
+
+func (c *compiler) overhead(o *foresail.Overhead) {
+	for _, d := range []time.Duration{o.Caller, o.Callee, o.Network, o.Users, o.Report, o.ReportEvery} {
+		c.fault(d < 0 || d > time.Hour, "overhead", "%v is negative or longer than an hour", d)
+	}
+	c.fault(o.Stretch != 0 && !(o.Stretch >= 1 && o.Stretch <= 100), "overhead", "stretch %v is outside 1..100", o.Stretch)
+	c.fault((o.Report > 0) != (o.ReportEvery > 0), "overhead", "report and its interval come together, or not at all")
+	c.p.overhead = overhead{
+		caller: int64(o.Caller) / 2, callee: int64(o.Callee) / 2, users: int64(o.Users) / 2, network: int64(o.Network),
+		report: int64(o.Report), every: int64(o.ReportEvery), stretch: max(o.Stretch, 1),
+	}
+}
+
+// background is the thread of no request: nothing goes on when it is done.
+const background = int32(-1)
+
+// send brings a call that has its connection to its service: the caller's CPU first, then the network.
+func (c *Cluster) send(ci int32, k *call) {
+	o := &c.program.overhead
+	if k.from >= 0 && o.caller > 0 && !c.visits.at(k.from).dead {
+		c.burst(ci, k, toSend, false)
+		return
+	}
+	c.travel(ci, k)
+}
+
+// travel sends a call over the network.
+func (c *Cluster) travel(ci int32, k *call) {
+	c.after(c.transit(k), des.Event{Kind: onArrive, A: ci, B: k.gen})
+}
+
+// transit is how long a message between a call's caller and its callee is on its way.
+func (c *Cluster) transit(k *call) int64 {
+	if k.from < 0 {
+		return c.program.overhead.network + c.program.overhead.users
+	}
+	return c.program.overhead.network
+}
+
+func (c *Cluster) after(d int64, e des.Event) {
+	if d <= 0 {
+		c.queue.Soon(e)
+		return
+	}
+	c.queue.At(c.queue.Now()+d, e)
+}
+
+// burst has the caller's CPU work on a message of a call; stage says on which.
+func (c *Cluster) burst(ci int32, k *call, of stage, failed bool) {
+	v := c.visits.at(k.from)
+	v.refs++
+	fi := c.frames.take()
+	*c.frames.at(fi) = frame{visit: k.from, call: ci, stage: of, gen: k.gen, failed: failed}
+	c.compute(v.replica, c.replicas.at(v.replica), c.program.overhead.caller, fi)
+}
+
+// burstDone goes on with a call when its caller's CPU is done with the message, unless it was given up before it left.
+func (c *Cluster) burstDone(fi int32, f *frame, v *visit) {
+	vi, ci, failed, of, gen := f.visit, f.call, f.failed, f.stage, f.gen
+	c.frames.give(fi)
+	if k := c.calls.at(ci); k.gen == gen {
+		switch {
+		case of == toSend && !v.dead:
+			c.travel(ci, k)
+		default:
+			c.attemptDone(ci, k, failed || v.dead)
+		}
+	}
+	c.unref(vi, v)
+}
+
+// returned is called when an answer, or a refusal, has come back to its caller.
+func (c *Cluster) returned(ci int32, k *call, failed bool) {
+	if k.from >= 0 && c.program.overhead.caller > 0 && !c.visits.at(k.from).dead {
+		if d := c.program.calls[k.def].deadline; d >= 0 {
+			c.disarm(k, d)
+		}
+		k.state = taking
+		c.burst(ci, k, toTake, failed)
+		return
+	}
+	c.attemptDone(ci, k, failed)
+}
+
+// refused sends a call back that no replica takes.
+func (c *Cluster) refused(ci int32, k *call) {
+	if d := c.transit(k); d > 0 {
+		c.queue.At(c.queue.Now()+d, des.Event{Kind: onRefused, A: ci, B: k.gen})
+		return
+	}
+	c.returned(ci, k, true)
+}
+
+// refusal is a refusal that has come back.
+func (c *Cluster) refusal(ci int32, gen uint32) {
+	if k := c.calls.at(ci); k.gen == gen {
+		c.returned(ci, k, true)
+	}
+}
+
+// tell has a replica report on what it did, some time after the first request since its last report.
+func (c *Cluster) tell(id int32, r *replica) {
+	if c.program.overhead.report > 0 && !r.reports {
+		r.reports = true
+		c.queue.At(c.queue.Now()+c.program.overhead.every, des.Event{Kind: onReport, A: id})
+	}
+}
+
+// report is the CPU of one.
+func (c *Cluster) report(id int32) {
+	r := c.replicas.at(id)
+	if !r.reports || r.phase == gone {
+		return
+	}
+	r.reports, r.asleep = false, false
+	c.compute(id, r, c.program.overhead.report, background)
+}
+
+// stretched is a demand with what the runtime takes while it computes.
+func (c *compiler) stretched(d foresail.Dist) demand {
+	d.Mean *= c.p.overhead.stretch
+	return newDemand(d)
+}
