@@ -72,6 +72,7 @@ type appFile struct {
 	Endpoints   OrderedMap[endpoint]  `yaml:"endpoints" rule:"required"`
 	Objectives  OrderedMap[objective] `yaml:"objectives"`
 	Cycles      [][]string            `yaml:"cycles"`
+	Overheads   overheads             `yaml:"overheads"`
 }
 
 // traits are what a service, its kind and the file's defaults may each give: the first that has one decides.

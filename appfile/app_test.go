@@ -69,6 +69,8 @@ func TestEveryFieldReachesTheBlueprint(t *testing.T) {
 	equal("the default's request, and no answer", sizes(1, 0), [2]int64{256, 0})
 	equal("the endpoint", bp.App.Endpoints[0].Operation, "home")
 	equal("its objective", *bp.App.Endpoints[0].Objective, foresail.Objective{Percentile: 99, Latency: 200 * time.Millisecond, Window: 2 * time.Second, MinRequests: 50})
+	equal("overheads", bp.Overhead, foresail.Overhead{Caller: 90 * time.Microsecond, Callee: 80 * time.Microsecond, Network: 50 * time.Microsecond,
+		Users: 70 * time.Microsecond, Stretch: 1.04, Report: 500 * time.Microsecond, ReportEvery: 100 * time.Millisecond})
 	equal("its users", bp.Timeouts[0], foresail.Patience{Timeout: 3 * time.Second, Retries: 2, Backoff: 5 * time.Millisecond})
 }
 
@@ -84,7 +86,7 @@ func TestBadApps(t *testing.T) {
 		{whole, "a: [", "a: [", `is not YAML: did not find expected node content`},
 		{"note: for tests", "note: \xff", "", `is not UTF-8 text here`},
 		{"note: for tests", "note: \x01", "", `holds the control character 0x01 here`},
-		{"cycles: []\n", "---\napplication: more\n", "---", `a second document starts here; a file holds one`},
+		{"report_every: 100ms}\n", "report_every: 100ms}\n---\napplication: more\n", "---", `a second document starts here; a file holds one`},
 		{"note: for tests", "note: &a for tests", "&a for tests", `note: anchors (&a) are not read; use kinds or defaults, or write it out`},
 		{"note: for tests", "note: *a", "application: shop", `is not YAML: unknown anchor 'a' referenced`},
 		{"note: for tests", "note: !!binary aGk=", "!!binary aGk=", `note: tags (!!binary) are not read`},
@@ -202,6 +204,9 @@ func TestBadApps(t *testing.T) {
 		{"{refresh: 1ms}", "{refresh: {calls: [stock.count]}}", "stock:", `services.stock: calls itself synchronously, in a cycle that is not declared: stock → web2 → stock; take it out, make a call async, or declare it: cycles: [[stock, web2]]`},
 		{"cycles: []", "cycles: [[stock, web2]]", "web2", `cycles[0][1]: is a declared cycle that is not there: web2 makes no synchronous call to stock`},
 		{"cycles: []", "cycles: [[stock, web3]]", "web3", `cycles[0][1]: "web3" is not a service in this file; did you mean "web"?`},
+		{"caller: 90us", "caller: 2s", "2s", `overheads.caller: is 2s, must be at most 1s`},
+		{"stretch: 1.04", "stretch: 0.5", "0.5", `overheads.stretch: is 0.5, must be at least 1`},
+		{", report_every: 100ms", "", "overheads:", `overheads: report and report_every come together, or not at all`},
 		{"cycles: []", "cycles: [[]]", "[", `cycles[0]: is empty; name the services in calling order`},
 		{"cycles: []", "cycles: [[stock, stock]]", "stock", `cycles[0][1]: "stock" is named twice`},
 	} {

@@ -39,6 +39,7 @@ func build(f *appFile, at Place) *foresail.Blueprint {
 	for i := range f.Objectives {
 		b.objective(f.Objectives[i].Key, &f.Objectives[i].Value)
 	}
+	b.overhead(&f.Overheads)
 	// 4. Whole graphs are judged only where every call was understood.
 	b.cycles()
 	return b.out

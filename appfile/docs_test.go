@@ -61,7 +61,7 @@ func TestDocumentationExamples(t *testing.T) {
 // Every field of the formats has its row, or at least its name in code, in the documentation.
 func TestEveryFieldIsDocumented(t *testing.T) {
 	for name, types := range map[string][]any{
-		"app.md":    {appFile{}, service{}, allocation{}, bounds{}, step{}, call{}, dist{}, endpoint{}, objective{}},
+		"app.md":    {appFile{}, service{}, allocation{}, bounds{}, step{}, call{}, dist{}, endpoint{}, objective{}, overheads{}},
 		"load.md":   {loadFile{}, segment{}, constant{}, ramp{}, diurnal{}, spike{}, traceSegment{}, bursts{}, flash{}, steps{}, noise{}, mixPoint{}},
 		"faults.md": {faultFile{}, fixedFault{}, randomFault{}, hit{}},
 	} {

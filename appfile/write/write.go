@@ -78,6 +78,7 @@ func Marshal(bp *foresail.Blueprint, about About) ([]byte, error) {
 	}
 	root.add("endpoints", endpoints)
 	root.addUnlessEmpty("objectives", objectives)
+	root.addUnlessEmpty("overheads", w.overhead())
 	if len(bp.Cycles) > 0 {
 		n := sequence()
 		for _, ring := range bp.Cycles {
