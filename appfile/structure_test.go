@@ -313,3 +313,38 @@ func TestBoutiqueHasTheSpans(t *testing.T) {
 		}
 	}
 }
+
+// Every call between services in the call trees of Media's compose endpoint is in the application, to the same
+// operation, and every database and cache that they name behind a service is called by it.
+func TestMediaHasTheCallTrees(t *testing.T) {
+	got, n := arcs(t, "media"), 0
+	behind := map[string]string{ // spans of a caller that name what is behind it
+		"user-service/MmcGetUserId":                "user-memcached.get",
+		"movie-id-service/MmcGetMovieId":           "movie-id-memcached.get",
+		"movie-id-service/MmcSetMovieId":           "movie-id-memcached.set",
+		"rating-service/RedisInsert":               "rating-redis.update",
+		"movie-review-service/MongoFindMovie":      "movie-review-mongodb.find",
+		"movie-review-service/MongoUpdate.":        "movie-review-mongodb.insert",
+		"movie-review-service/RedisUpdate":         "movie-review-redis.update",
+		"user-review-service/MongoFindUser":        "user-review-mongodb.find",
+		"user-review-service/MongoUpdate":          "user-review-mongodb.insert",
+		"user-review-service/RedisUpdate":          "user-review-redis.update",
+		"review-storage-service/MongoInsertReview": "review-storage-mongodb.insert",
+	}
+	here := func(service string) string { return strings.Replace(service, "nginx", "nginx-web-server", 1) }
+	for _, r := range rows(t, csv.NewReader(opened(t, "erms/span-relationships-media-microsvc.csv"))) {
+		from, to, op := here(r["parentMS"]), here(r["childMS"]), r["childOperation"]
+		if from == to {
+			if to == "nginx-web-server" {
+				continue // spans of its own
+			}
+			to, op, _ = strings.Cut(behind[to+"/"+op], ".")
+		}
+		if n++; !got[arc{from, "", to, op}] {
+			t.Errorf("%s does not call %s.%s (%s)", from, to, op, r["childOperation"])
+		}
+	}
+	if n < 20 {
+		t.Errorf("only %d calls were compared", n)
+	}
+}

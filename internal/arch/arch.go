@@ -24,6 +24,7 @@ const MaxPackageLines = 3000
 type Rule struct {
 	Dir    string   // relative to the module's root; "" is the root package alone
 	Own    []string // packages of this module, as Dir; "x/..." for all at and below x; "..." for all
+	Tests  []string // packages of this module that tests alone may import besides, as Own
 	Others []string // prefixes of modules from outside; "..." for all
 	Pure   bool     // no clock, global random source, goroutine-free timers, logger or environment
 	Why    string
@@ -134,6 +135,7 @@ func checkImports(dir string, f file, rule Rule) []string {
 		rel := strings.TrimPrefix(strings.TrimPrefix(imp, Module), "/")
 		switch {
 		case own && rel == dir: // an external test of the package itself
+		case own && f.test && allowedOwn(rel, dir, rule.Tests):
 		case own && !allowedOwn(rel, dir, rule.Own):
 			faults = append(faults, fmt.Sprintf("%s: imports %s: %s", f.path, imp, rule.Why))
 		case !own && strings.Contains(strings.SplitN(imp, "/", 2)[0], ".") && !allowedOther(imp, rule.Others):

@@ -21,11 +21,12 @@ func TestTheTreeKeepsTheRules(t *testing.T) {
 func TestCheckFindsWhatBreaksARule(t *testing.T) {
 	rules := []Rule{
 		{Dir: "", Pure: true, Why: "the root is alone"},
-		{Dir: "plan", Own: []string{"", "plan/..."}, Pure: true, Why: "managers decide from snapshots alone"},
+		{Dir: "plan", Own: []string{"", "plan/..."}, Tests: []string{"load"}, Pure: true, Why: "managers decide from snapshots alone"},
 		{Dir: "cmd", Own: []string{"..."}, Others: []string{"..."}},
 	}
 	cases := []struct{ name, path, src, want string }{
 		{"a sibling imported", "plan/hpa/a.go", `package hpa; import _ "foresail.dev/cluster/sim"`, "plan/hpa/a.go: imports foresail.dev/cluster/sim: managers decide"},
+		{"what only tests may import", "plan/a.go", `package plan; import _ "foresail.dev/load"`, "plan/a.go: imports foresail.dev/load: managers decide"},
 		{"a library imported", "plan/a.go", `package plan; import _ "github.com/x/y"`, "plan/a.go: imports github.com/x/y"},
 		{"the clock read", "plan/a.go", `package plan; import "time"; var t = time.Now()`, "plan/a.go:1:"},
 		{"the clock read under another name", "plan/a.go", `package plan; import clock "time"; var t = clock.Since`, "clock.Since"},
@@ -51,7 +52,7 @@ func TestCheckFindsWhatBreaksARule(t *testing.T) {
 		"a.go":           {Data: []byte(`package foresail; import "time"; var d = time.Second`)},
 		"plan/a.go":      {Data: []byte(`package plan; import ("math/rand/v2"; "foresail.dev"; _ "foresail.dev/plan/guard"); var r = rand.New(rand.NewPCG(1, 2)); var _ foresail.App`)},
 		"cmd/x/a.go":     {Data: []byte(`package main; import (_ "github.com/x/y"; _ "time")`)},
-		"plan/a_test.go": {Data: []byte(`package plan; import _ "log"`)},
+		"plan/a_test.go": {Data: []byte(`package plan; import (_ "log"; _ "foresail.dev/load")`)},
 	}
 	if faults, err := Check(clean, rules); err != nil || len(faults) != 0 {
 		t.Fatalf("clean tree: %v %v", faults, err)
