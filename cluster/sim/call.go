@@ -1,12 +1,13 @@
 package sim
 
 import (
+	"foresail.dev/cluster/sim/chance"
 	"foresail.dev/cluster/sim/des"
 )
 
 // call is an RPC as its caller sees it, with all its attempts and repeats; or a user's request.
 type call struct {
-	rnd      stream
+	rnd      chance.Stream
 	asked    int64 // when this attempt was
 	deadline int64
 	sent     int64 // users: the intended instant of the request
@@ -54,16 +55,16 @@ const (
 )
 
 // derive gives a stream that depends on nothing but the call, the repeat, the attempt and the purpose.
-func (k *call) derive(of uint64) stream {
-	return stream(mix(uint64(k.rnd) ^ mix(uint64(k.left)<<34|uint64(k.attempt)<<2|of)))
+func (k *call) derive(of uint64) chance.Stream {
+	return chance.Stream(chance.Mix(uint64(k.rnd) ^ chance.Mix(uint64(k.left)<<34|uint64(k.attempt)<<2|of)))
 }
 
 func (k *call) chance(of uint64) float64 {
 	s := k.derive(of)
-	return s.float()
+	return s.Float()
 }
 
-func (c *Cluster) newCall(d int32, rnd stream) (int32, *call) {
+func (c *Cluster) newCall(d int32, rnd chance.Stream) (int32, *call) {
 	ci := c.calls.take()
 	k := c.calls.at(ci)
 	*k = call{
@@ -174,7 +175,7 @@ func (c *Cluster) attemptDone(ci int32, k *call, failed bool) {
 		if failed {
 			c.edges[def.edge].errors++
 		} else {
-			c.edgesTook.add(def.edge, k.took)
+			c.edgesTook.Add(def.edge, k.took)
 		}
 		if k.trace >= 0 {
 			c.clientSpan(k, failed)

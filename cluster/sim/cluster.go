@@ -7,7 +7,9 @@ import (
 	"time"
 
 	"foresail.dev"
+	"foresail.dev/cluster/sim/chance"
 	"foresail.dev/cluster/sim/des"
+	"foresail.dev/cluster/sim/tally"
 	"foresail.dev/load"
 	"foresail.dev/sketch"
 )
@@ -33,16 +35,16 @@ type Cluster struct {
 	users     users
 	killed    []int32 // scratch
 
-	took          latencies     // by replica
-	edgesTook     latencies     // by edge, as the callee's server saw it
-	endpointsTook latencies     // by endpoint
-	merged        sketch.Sketch // scratch
-	copies        copies        // of the sketches of a snapshot
+	took          tally.Latencies // by replica
+	edgesTook     tally.Latencies // by edge, as the callee's server saw it
+	endpointsTook tally.Latencies // by endpoint
+	merged        sketch.Sketch   // scratch
+	copies        tally.Copies    // of the sketches of a snapshot
 
-	draw                     *drawer // of demands
-	thinking, picking        *drawer // of closed users; of endpoints
-	demands, tracing, phases stream  // never drawn from, but derived
-	routing, spanIDs         stream
+	draw                     *chance.Drawer // of demands
+	thinking, picking        *chance.Drawer // of closed users; of endpoints
+	demands, tracing, phases chance.Stream  // never drawn from, but derived
+	routing, spanIDs         chance.Stream
 }
 
 // The kinds of events. What A and B hold is told beside each.
@@ -79,8 +81,8 @@ func New(cfg Config) (*Cluster, error) {
 	for _, d := range p.deadlines {
 		c.deadlines = append(c.deadlines, deadlines{timeout: d, first: -1, last: -1})
 	}
-	c.edgesTook.grow(len(p.edges))
-	c.endpointsTook.grow(len(c.app.Endpoints))
+	c.edgesTook.Grow(len(p.edges))
+	c.endpointsTook.Grow(len(c.app.Endpoints))
 	c.endpoints = make([]endpointStats, len(c.app.Endpoints))
 	for i := range c.app.Endpoints {
 		c.endpoints[i].firstLate = never
@@ -99,13 +101,13 @@ func New(cfg Config) (*Cluster, error) {
 
 func (c *Cluster) seed() {
 	seed := c.cfg.Seed
-	c.draw, c.thinking, c.picking = newDrawer(), newDrawer(), newDrawer()
-	c.thinking.current, c.picking.current = purpose(seed, forUsers), purpose(seed, forEndpoints)
-	c.demands, c.tracing, c.phases = purpose(seed, forDemands), purpose(seed, forTraces), purpose(seed, forPhases)
-	c.routing, c.spanIDs = purpose(seed, forRouting), purpose(seed, forSpanIDs)
-	arrivals := newDrawer()
-	arrivals.current = purpose(seed, forArrivals)
-	c.users.arrivals = load.NewArrivals(c.cfg.Load, arrivals.rng)
+	c.draw, c.thinking, c.picking = chance.NewDrawer(), chance.NewDrawer(), chance.NewDrawer()
+	c.thinking.Current, c.picking.Current = chance.Purpose(seed, chance.ForUsers), chance.Purpose(seed, chance.ForEndpoints)
+	c.demands, c.tracing, c.phases = chance.Purpose(seed, chance.ForDemands), chance.Purpose(seed, chance.ForTraces), chance.Purpose(seed, chance.ForPhases)
+	c.routing, c.spanIDs = chance.Purpose(seed, chance.ForRouting), chance.Purpose(seed, chance.ForSpanIDs)
+	arrivals := chance.NewDrawer()
+	arrivals.Current = chance.Purpose(seed, chance.ForArrivals)
+	c.users.arrivals = load.NewArrivals(c.cfg.Load, arrivals.Rand)
 }
 
 // deploy sets up a service with its initial allocation.

@@ -30,10 +30,10 @@ func (c *Cluster) observe(start int64) *foresail.Snapshot {
 		Start: c.instant(start), End: c.instant(c.queue.Now()), Generation: c.app.Generation, Has: snapshotSignals,
 		Services: make([]foresail.ServiceStats, len(c.services)), Endpoints: make([]foresail.EndpointStats, len(c.endpoints)),
 	}
-	c.copies.begin()
-	c.took.sort()
-	c.edgesTook.sort()
-	c.endpointsTook.sort()
+	c.copies.Begin()
+	c.took.Sort()
+	c.edgesTook.Sort()
+	c.endpointsTook.Sort()
 	n := 0
 	for i := range c.services {
 		n += len(c.services[i].replicas)
@@ -81,7 +81,7 @@ func (c *Cluster) observeService(sv *service, out *foresail.ServiceStats, beat i
 		if !r.asleep {
 			c.observeReplica(r, o, beat)
 			out.Add(&o.Usage)
-			o.Latency = c.took.take(id, &c.copies, &c.merged)
+			o.Latency = c.took.Take(id, &c.copies, &c.merged)
 		}
 		if r.phase == gone {
 			r.told = true
@@ -92,7 +92,7 @@ func (c *Cluster) observeService(sv *service, out *foresail.ServiceStats, beat i
 	}
 	sv.replicas = kept
 	if c.merged.Count() > 0 {
-		out.Latency = c.copies.take(&c.merged)
+		out.Latency = c.copies.Take(&c.merged)
 		c.merged.Reset()
 	}
 }
@@ -128,7 +128,7 @@ func (c *Cluster) observeEndpoint(i int32, out *foresail.EndpointStats) {
 	if e.firstLate != never {
 		out.FirstLate = c.instant(e.firstLate)
 	}
-	out.Latency = c.endpointsTook.take(i, &c.copies, nil)
+	out.Latency = c.endpointsTook.Take(i, &c.copies, nil)
 	u.arrivals, u.completions, u.errors, e.late, e.firstLate = 0, 0, 0, 0, never
 }
 
@@ -146,7 +146,7 @@ func (c *Cluster) observeEdges() []foresail.EdgeStats {
 		if e.calls > 0 {
 			out = append(out, foresail.EdgeStats{
 				From: c.program.edges[i].From, To: c.program.edges[i].To,
-				Calls: e.calls, Errors: e.errors, Latency: c.edgesTook.take(int32(i), &c.copies, nil),
+				Calls: e.calls, Errors: e.errors, Latency: c.edgesTook.Take(int32(i), &c.copies, nil),
 			})
 			e.calls, e.errors = 0, 0
 		}

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"foresail.dev"
+	"foresail.dev/cluster/sim/chance"
 	"foresail.dev/cluster/sim/des"
 )
 
@@ -131,7 +132,7 @@ func (c *Cluster) report(id int32) {
 }
 
 // stretched is a demand with what the runtime takes while it computes.
-func (c *compiler) stretched(d foresail.Dist) demand {
+func (c *compiler) stretched(d foresail.Dist) chance.Demand {
 	d.Mean *= c.p.overhead.stretch
-	return newDemand(d)
+	return chance.NewDemand(d)
 }

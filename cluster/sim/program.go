@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"foresail.dev"
+	"foresail.dev/cluster/sim/chance"
 )
 
 // program is a blueprint laid out flat: operations, steps and calls by number.
@@ -41,10 +42,10 @@ type opDef struct {
 type extent struct{ from, to int32 }
 
 type stepDef struct {
-	cpu    demand
+	cpu    chance.Demand
 	memory int64
 	calls  extent
-	io     demand
+	io     chance.Demand
 }
 
 // callDef begins with what every call needs: a large application's calls are hardly ever in the cache.
@@ -195,7 +196,7 @@ func (c *compiler) steps(where string, service int, steps []foresail.Step) exten
 		first := int32(len(c.p.calls))
 		c.p.calls = append(c.p.calls, calls...)
 		c.p.steps[from+int32(i)] = stepDef{
-			cpu: c.stretched(w.CPU), io: newDemand(w.IO), memory: w.Memory, calls: extent{first, int32(len(c.p.calls))},
+			cpu: c.stretched(w.CPU), io: chance.NewDemand(w.IO), memory: w.Memory, calls: extent{first, int32(len(c.p.calls))},
 		}
 	}
 	return extent{from, from + int32(len(steps))}

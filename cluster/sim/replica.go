@@ -4,6 +4,7 @@ import (
 	"strconv"
 
 	"foresail.dev"
+	"foresail.dev/cluster/sim/chance"
 	"foresail.dev/cluster/sim/des"
 )
 
@@ -96,7 +97,7 @@ func (c *Cluster) newReplica(s int32, at phase) int32 {
 	id := c.replicas.take()
 	if int(id) >= len(c.inFlight) {
 		c.inFlight = append(c.inFlight, make([]int32, int(id)+1-len(c.inFlight))...)
-		c.took.grow(len(c.inFlight))
+		c.took.Grow(len(c.inFlight))
 	}
 	r := c.replicas.at(id)
 	*r = replica{
@@ -112,7 +113,7 @@ func (c *Cluster) newReplica(s int32, at phase) int32 {
 	}
 	r.cpu.cores, r.cpu.quota = int64(c.cfg.NodeCores), quota(sv.now.CPU)
 	// Quota periods of different replicas are not in step.
-	phaseOf := stream(mix(uint64(c.phases) ^ uint64(s)<<32 ^ uint64(sv.named)))
+	phaseOf := chance.Stream(chance.Mix(uint64(c.phases) ^ uint64(s)<<32 ^ uint64(sv.named)))
 	r.cpu.at, r.cpu.start = now, now-int64(phaseOf.Uint64()%uint64(period))
 	r.usage.inFlight.at = now
 	sv.named++

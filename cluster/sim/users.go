@@ -4,6 +4,7 @@ import (
 	"math"
 	"time"
 
+	"foresail.dev/cluster/sim/chance"
 	"foresail.dev/cluster/sim/des"
 	"foresail.dev/load"
 )
@@ -76,7 +77,7 @@ func (c *Cluster) crowd(epoch uint32) {
 
 // think lets a user go on after a pause of at least the given length.
 func (c *Cluster) think(least int64) {
-	wait := int64(float64(c.users.load.Think) * c.thinking.rng.ExpFloat64())
+	wait := int64(float64(c.users.load.Think) * c.thinking.Rand.ExpFloat64())
 	c.queue.At(c.queue.Now()+max(wait, least), des.Event{Kind: onUser})
 }
 
@@ -93,14 +94,14 @@ func (c *Cluster) wake() {
 func (c *Cluster) request(closed bool) {
 	u := &c.users
 	now := c.queue.Now()
-	e := u.load.Pick(time.Duration(now-u.start), c.picking.rng, u.shares)
+	e := u.load.Pick(time.Duration(now-u.start), c.picking.Rand, u.shares)
 	c.endpoints[e].usage.arrivals++
 	u.requests++
-	ci, k := c.newCall(c.program.entries+int32(e), stream(mix(uint64(c.demands)+u.requests*golden)))
+	ci, k := c.newCall(c.program.entries+int32(e), chance.Stream(chance.Mix(uint64(c.demands)+u.requests*chance.Golden)))
 	k.sent, k.closed = now, closed
 	if c.cfg.Spans != nil && c.cfg.TraceShare > 0 {
-		chosen := stream(mix(uint64(c.tracing) + u.requests*golden))
-		k.sampled = chosen.float() < c.cfg.TraceShare
+		chosen := chance.Stream(chance.Mix(uint64(c.tracing) + u.requests*chance.Golden))
+		k.sampled = chosen.Float() < c.cfg.TraceShare
 	}
 	c.ask(ci, k)
 }
@@ -116,7 +117,7 @@ func (c *Cluster) requestDone(ci int32, k *call, failed bool) {
 	if failed {
 		e.usage.errors++
 	} else {
-		c.endpointsTook.add(endpoint, took)
+		c.endpointsTook.Add(endpoint, took)
 	}
 	if e.objective > 0 && (failed || took > e.objective) {
 		e.late++

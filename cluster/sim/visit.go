@@ -1,10 +1,13 @@
 package sim
 
-import "foresail.dev/cluster/sim/des"
+import (
+	"foresail.dev/cluster/sim/chance"
+	"foresail.dev/cluster/sim/des"
+)
 
 // visit is one request in one replica, from its arrival until nothing refers to it any more.
 type visit struct {
-	rnd      stream
+	rnd      chance.Stream
 	arrived  int64
 	memory   int64
 	call     int32 // that waits for the answer; -1: nobody does
@@ -25,7 +28,7 @@ type visit struct {
 
 // frame is a sequence of steps in progress: an operation's, or what follows a cache miss.
 type frame struct {
-	rnd     stream
+	rnd     chance.Stream
 	visit   int32
 	call    int32 // whose miss it is; -1: the operation itself
 	step    int32
@@ -118,7 +121,7 @@ func (c *Cluster) begin(vi int32, v *visit) {
 	c.proceed(fi)
 }
 
-func (c *Cluster) newFrame(vi, call int32, rnd stream, steps extent) int32 {
+func (c *Cluster) newFrame(vi, call int32, rnd chance.Stream, steps extent) int32 {
 	fi := c.frames.take()
 	*c.frames.at(fi) = frame{rnd: rnd, visit: vi, call: call, step: steps.from, end: steps.to}
 	return fi
@@ -145,15 +148,15 @@ func (c *Cluster) proceed(fi int32) {
 				v.memory += s.memory
 				c.replicas.at(v.replica).memory += s.memory
 			}
-			if s.cpu.shape != noDemand {
-				c.compute(v.replica, c.replicas.at(v.replica), c.draw.draw(&f.rnd, &s.cpu), fi)
+			if s.cpu.Any() {
+				c.compute(v.replica, c.replicas.at(v.replica), c.draw.Draw(&f.rnd, &s.cpu), fi)
 				return
 			}
 		case toDisk:
 			f.stage = toCall
-			if s.io.shape != noDemand {
+			if s.io.Any() {
 				r := c.replicas.at(v.replica)
-				r.disk = max(r.disk, c.queue.Now()) + c.draw.draw(&f.rnd, &s.io)
+				r.disk = max(r.disk, c.queue.Now()) + c.draw.Draw(&f.rnd, &s.io)
 				c.queue.At(r.disk, des.Event{Kind: onDisk, A: fi})
 				return
 			}
@@ -175,8 +178,8 @@ func (c *Cluster) proceed(fi int32) {
 // fork makes one call of a step, if chance has it.
 func (c *Cluster) fork(fi int32, f *frame, v *visit, d int32) {
 	def := &c.program.calls[d]
-	rnd := f.rnd.split() // drawn always, so that each call has its own for ever
-	if def.probability < 1 && rnd.float() >= def.probability {
+	rnd := f.rnd.Split() // drawn always, so that each call has its own for ever
+	if def.probability < 1 && rnd.Float() >= def.probability {
 		return
 	}
 	ci, k := c.newCall(d, rnd)
@@ -226,7 +229,7 @@ func (c *Cluster) answer(vi int32, v *visit) {
 	if v.failed {
 		r.usage.errors++
 	} else {
-		c.took.add(v.replica, now-v.arrived)
+		c.took.Add(v.replica, now-v.arrived)
 	}
 	c.release(r, v)
 	if v.trace >= 0 {

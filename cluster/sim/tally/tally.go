@@ -1,12 +1,13 @@
-package sim
+// Package tally counts how long things took, for many owners at the cost of few.
+package tally
 
 import "foresail.dev/sketch"
 
-// latencies counts how long requests took, by owner: a replica, an edge or an endpoint. What is counted is written down in
+// Latencies counts how long requests took, by owner: a replica, an edge or an endpoint. What is counted is written down in
 // the order in which it comes, which costs the same for many owners as for few, and sorted by owner when the beat ends;
 // so no owner needs a sketch of its own that would not be in the cache when its turn comes. A log that is full, which
 // takes a long beat, is sorted in between.
-type latencies struct {
+type Latencies struct {
 	log    []latency
 	sorted []int64          // the log's, by owner, in the order in which they came
 	ends   []int32          // by owner: the end of its part of sorted
@@ -20,26 +21,27 @@ type latency struct {
 	owner int32
 }
 
-// logLimit is how many latencies wait to be sorted.
+// logLimit is how many Latencies wait to be sorted.
 const logLimit = 1 << 16
 
-// grow makes room for n owners.
-func (l *latencies) grow(n int) {
+// Grow makes room for n owners.
+func (l *Latencies) Grow(n int) {
 	for len(l.ends) < n {
 		l.ends = append(l.ends, 0)
 		l.counts = append(l.counts, nil)
 	}
 }
 
-func (l *latencies) add(owner int32, ns int64) {
+// Add counts one, of ns nanoseconds.
+func (l *Latencies) Add(owner int32, ns int64) {
 	if len(l.log) == logLimit {
 		l.spill()
 	}
 	l.log = append(l.log, latency{ns: ns, owner: owner})
 }
 
-// sort sorts the log by owner; take may follow.
-func (l *latencies) sort() {
+// Sort sorts the log by owner; Take may follow.
+func (l *Latencies) Sort() {
 	clear(l.ends)
 	for i := range l.log {
 		l.ends[l.log[i].owner]++
@@ -61,8 +63,8 @@ func (l *latencies) sort() {
 	l.log = l.log[:0]
 }
 
-// of is what sort has found of an owner.
-func (l *latencies) of(owner int32) []int64 {
+// of is what Sort has found of an owner.
+func (l *Latencies) of(owner int32) []int64 {
 	from := int32(0)
 	if owner > 0 {
 		from = l.ends[owner-1]
@@ -71,8 +73,8 @@ func (l *latencies) of(owner int32) []int64 {
 }
 
 // spill empties the log before the beat's end.
-func (l *latencies) spill() {
-	l.sort()
+func (l *Latencies) spill() {
+	l.Sort()
 	for i := range l.ends {
 		part := l.of(int32(i))
 		if len(part) == 0 {
@@ -85,7 +87,7 @@ func (l *latencies) spill() {
 	}
 }
 
-func (l *latencies) newSketch() *sketch.Sketch {
+func (l *Latencies) newSketch() *sketch.Sketch {
 	n := len(l.spare)
 	if n == 0 {
 		return sketch.New()
@@ -101,9 +103,9 @@ func count(s *sketch.Sketch, ns []int64) {
 	}
 }
 
-// take is a copy of what was counted for an owner since the beat began, and forgets it; nil: nothing was. It is added to
-// sum, where there is one. sort comes first.
-func (l *latencies) take(owner int32, out *copies, sum *sketch.Sketch) *sketch.Sketch {
+// Take is a copy of what was counted for an owner since the beat began, and forgets it; nil: nothing was. It is added to
+// sum, where there is one. Sort comes first.
+func (l *Latencies) Take(owner int32, out *Copies, sum *sketch.Sketch) *sketch.Sketch {
 	part := l.of(owner)
 	s := l.counts[owner]
 	if s == nil {
@@ -119,21 +121,21 @@ func (l *latencies) take(owner int32, out *copies, sum *sketch.Sketch) *sketch.S
 	if sum != nil {
 		sum.Merge(s)
 	}
-	c := out.take(s)
+	c := out.Take(s)
 	s.Reset()
 	return c
 }
 
-// copies makes the sketches of a snapshot: a few large allocations instead of two for each.
-type copies struct {
+// Copies makes the sketches of a snapshot: a few large allocations instead of two for each.
+type Copies struct {
 	sketches []sketch.Sketch // room that is left
 	counts   []float64
 	// What this snapshot took so far, and the one before.
 	took, before struct{ sketches, counts int }
 }
 
-// begin starts a snapshot. Nothing is shared by two.
-func (p *copies) begin() {
+// Begin starts a snapshot. Nothing is shared by two.
+func (p *Copies) Begin() {
 	p.sketches, p.counts = nil, nil
 	p.before = p.took
 	p.took.sketches, p.took.counts = 0, 0
@@ -143,7 +145,8 @@ func (p *copies) begin() {
 // more.
 func piece(n, took, before int) int { return max(n, before-took+before/16+16) }
 
-func (p *copies) take(s *sketch.Sketch) *sketch.Sketch {
+// Take is a copy of a sketch.
+func (p *Copies) Take(s *sketch.Sketch) *sketch.Sketch {
 	if len(p.sketches) == 0 {
 		p.sketches = make([]sketch.Sketch, piece(1, p.took.sketches, p.before.sketches))
 	}
