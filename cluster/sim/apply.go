@@ -77,8 +77,11 @@ func (c *Cluster) reconcile(s int32) {
 	if sv.target.CPU > sv.now.CPU {
 		c.setCPU(sv, sv.target.CPU)
 	}
-	for len(sv.ready)+sv.starting < sv.target.Replicas {
-		c.start(s)
+	for len(sv.ready)+sv.starting+sv.lost < sv.target.Replicas {
+		if !c.start(s) {
+			c.postpone(s)
+			break
+		}
 	}
 	for i := len(sv.replicas) - 1; i >= 0 && sv.starting > 0 && len(sv.ready)+sv.starting > sv.target.Replicas; i-- {
 		if id := sv.replicas[i]; c.replicas.at(id).phase == starting {
@@ -88,6 +91,7 @@ func (c *Cluster) reconcile(s int32) {
 	}
 	if len(sv.ready) < sv.target.Replicas {
 		sv.now.Memory = max(sv.now.Memory, sv.target.Memory)
+		c.resize(sv)
 		return
 	}
 	for len(sv.ready) > sv.target.Replicas {
@@ -99,6 +103,7 @@ func (c *Cluster) reconcile(s int32) {
 		c.setCPU(sv, sv.target.CPU)
 	}
 	sv.now.Memory, sv.now.Settings = sv.target.Memory, sv.target.Settings
+	c.resize(sv)
 }
 
 // setCPU changes the limit of all replicas but those that drain; it acts at once.
@@ -114,11 +119,17 @@ func (c *Cluster) setCPU(sv *service, cores float64) {
 	}
 }
 
-func (c *Cluster) start(s int32) {
+// start begins to start a replica; false: it fits on no node.
+func (c *Cluster) start(s int32) bool {
+	host, ok := c.place(s)
+	if !ok {
+		return false
+	}
 	sv := &c.services[s]
-	id := c.newReplica(s, starting)
+	id := c.newReplica(s, starting, host)
 	sv.starting++
-	c.replicas.at(id).change = c.queue.At(c.queue.Now()+sv.def.start, des.Event{Kind: onReady, A: id})
+	c.replicas.at(id).change = c.queue.At(c.imageThere(s, host)+sv.def.start, des.Event{Kind: onReady, A: id})
+	return true
 }
 
 // started makes a replica ready: it takes requests, cold at first.

@@ -92,7 +92,7 @@ func simulateBeats(b *testing.B, cfg sim.Config, warm int) {
 
 // BenchmarkSimSocialNetwork simulates apps/social-network.yaml at 500 requests/s. One operation is one beat of 100 ms,
 // its snapshot included, which is all that is allocated. "as-filed" has the allocation of the file, which that load
-// swamps; "ample" four times its cores.
+// swamps; "ample" four times its cores; "nodes" runs both on 8 nodes of which everything is limited.
 //
 // To compare two trees: go test -run '^$' -bench SimSocialNetwork -count 6 ./cluster/sim > old.txt, the same > new.txt,
 // then benchstat old.txt new.txt.
@@ -100,7 +100,8 @@ func BenchmarkSimSocialNetwork(b *testing.B) {
 	for _, v := range []struct {
 		name  string
 		times float64
-	}{{"ample", 4}, {"as-filed", 1}} {
+		nodes []foresail.Node
+	}{{"ample", 4, nil}, {"as-filed", 1, nil}, {"ample/nodes", 4, fleet(8, usual)}, {"as-filed/nodes", 1, fleet(8, usual)}} {
 		b.Run(v.name, func(b *testing.B) {
 			bp, err := appfile.ReadApp("../../apps/social-network.yaml")
 			if err != nil {
@@ -109,7 +110,8 @@ func BenchmarkSimSocialNetwork(b *testing.B) {
 			for i := range bp.App.Services {
 				bp.App.Services[i].Initial.CPU *= v.times
 			}
-			simulateBeats(b, sim.Config{Blueprint: bp, Load: constant(500), Seed: 1}, 200)
+			simulateBeats(b, sim.Config{Blueprint: bp, Load: constant(500), Seed: 1, Nodes: v.nodes,
+				Within: 20 * time.Microsecond, Between: 100 * time.Microsecond}, 200)
 		})
 	}
 }

@@ -34,6 +34,7 @@ type Cluster struct {
 	traces    slab[trace]
 	users     users
 	killed    []int32 // scratch
+	machines
 
 	took          tally.Latencies // by replica
 	edgesTook     tally.Latencies // by edge, as the callee's server saw it
@@ -63,6 +64,10 @@ const (
 	onKill                  // A: a replica has drained for too long
 	onRefused               // A: a call whose refusal comes back; B: its attempt
 	onReport                // A: a replica that tells of what it did
+	onDivide                // A: a host whose cores are to be divided anew
+	onMeasure               // the contention of caches and memory is to be measured
+	onPlace                 // there is room again for replicas that fit nowhere
+	onDetect                // A: a service of which a replica was lost with its node
 )
 
 // New simulates an application from offset 0 on, with its initial allocation ready and warm. It reports everything
@@ -89,6 +94,9 @@ func New(cfg Config) (*Cluster, error) {
 		if o := c.app.Endpoints[i].Objective; o != nil {
 			c.endpoints[i].objective = int64(o.Latency)
 		}
+	}
+	if err := c.build(); err != nil {
+		return nil, err
 	}
 	c.services = make([]service, len(c.app.Services))
 	for i := range c.services {
@@ -117,8 +125,16 @@ func (c *Cluster) deploy(s int32) {
 	a.Settings = maps.Clone(a.Settings)
 	*sv = service{def: &c.program.services[s], name: c.app.Services[s].Name, target: a, now: a}
 	for range a.Replicas {
-		id := c.newReplica(s, ready)
+		host, ok := c.place(s)
+		if !ok {
+			c.postpone(s)
+			break
+		}
+		id := c.newReplica(s, ready, host)
 		c.replicas.at(id).readySince = -1 << 62 // long warm
+		if host >= 0 {
+			c.hosts[host].images[s] = 0
+		}
 		sv.ready = append(sv.ready, id)
 	}
 }
@@ -190,6 +206,16 @@ func (c *Cluster) handle(e des.Event) {
 		c.refusal(e.A, e.B)
 	case onReport:
 		c.report(e.A)
+	case onDivide:
+		c.hosts[e.A].dividing = des.None
+		c.divide(e.A)
+	case onMeasure:
+		c.measureAll()
+		c.queue.At(c.queue.Now()+measureEvery, e)
+	case onPlace:
+		c.placeAgain()
+	case onDetect:
+		c.detect(e.A)
 	}
 }
 

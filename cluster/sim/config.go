@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"foresail.dev"
+	"foresail.dev/cluster/sim/node"
 	"foresail.dev/load"
 )
 
@@ -27,7 +28,19 @@ type Config struct {
 	// The receiver owns the slice. Each span's weight is 1/TraceShare.
 	Spans func([]foresail.Span)
 
-	// NodeCores is how many threads of one replica run at once, whatever its limit; 0 means DefaultNodeCores.
+	// Nodes are the machines that replicas run on and share. Nil: each replica has a machine for itself, nothing interferes,
+	// and the network and images take no time.
+	Nodes []foresail.Node
+	// Placement is how a node is chosen for a replica.
+	Placement node.Policy
+	// Within and Between are how long a message takes to another replica of the same node and to another node, beside the
+	// time of its bytes.
+	Within, Between time.Duration
+	// Detection is how long it takes until the replicas of a node that was lost are replaced; 0 means DefaultDetection.
+	Detection time.Duration
+
+	// NodeCores is how many threads of one replica run at once, whatever its limit, where its node does not say; 0 means
+	// DefaultNodeCores.
 	NodeCores int
 	// DrainLimit is how long a replica that is being removed may go on with what it has; then the rest fails. 0 means
 	// DefaultDrainLimit.
@@ -38,6 +51,7 @@ type Config struct {
 const (
 	DefaultNodeCores  = 64
 	DefaultDrainLimit = 30 * time.Second
+	DefaultDetection  = 40 * time.Second // Kubernetes' node-monitor-grace-period was so until 1.32
 )
 
 var defaultStart = time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -55,6 +69,9 @@ func (c *Config) defaults() {
 	}
 	if c.DrainLimit == 0 {
 		c.DrainLimit = DefaultDrainLimit
+	}
+	if c.Detection == 0 {
+		c.Detection = DefaultDetection
 	}
 }
 
@@ -77,5 +94,15 @@ func (c *Config) validate() error {
 	fault(!(c.TraceShare >= 0 && c.TraceShare <= 1), "trace share %v is outside 0..1", c.TraceShare)
 	fault(c.NodeCores < 0, "%d cores per node", c.NodeCores)
 	fault(c.DrainLimit < 0, "drain limit %s is negative", c.DrainLimit)
+	fault(c.Within < 0 || c.Between < 0, "network latencies %s and %s: they must not be negative", c.Within, c.Between)
+	fault(c.Detection < 0, "detection of lost nodes after %s: it must not be negative", c.Detection)
+	names := map[string]bool{}
+	for i := range c.Nodes {
+		n := &c.Nodes[i]
+		err := n.Check()
+		fault(err != nil, "%w", err)
+		fault(names[n.Name], "two nodes are called %s", n.Name)
+		names[n.Name] = true
+	}
 	return errors.Join(errs...)
 }

@@ -6,9 +6,12 @@ const period = int64(100e6)
 // never is later than anything.
 const never = int64(1<<63 - 1)
 
+// core is one core where parts of cores are counted.
+const core = int64(1 << 10)
+
 // cpu is a replica's share of its node's cores: processor sharing under a quota.
 //
-// Each runnable thread runs at full speed, up to the node's cores together, until the quota of the period (limit ×
+// Each runnable thread runs at full speed, up to the cores that the replica may have together, until the quota of the period (limit ×
 // 100 ms) is used up; then all wait for the next period. As all threads advance at one rate, a thread is done when the
 // virtual time, which is what each runnable thread has received, reaches its finish: a small heap by finish is enough,
 // and one event of the kernel at most. The quota is counted in whole nanoseconds of CPU. Threads that use it up between
@@ -20,10 +23,12 @@ type cpu struct {
 	start   int64   // of the current period, start ≤ at < start+period
 	quota   int64   // ns of CPU per period
 	used    int64   // of it, in this period or since the quota last changed
-	cores   int64   // of the node
+	cores   int64   // that the node leaves it, in parts of 1/core
+	slow    float64 // share of each running thread's time that is lost to its neighbours, 0..1
 
-	total     int64 // ns of CPU used since the last reset
+	total     int64 // ns of CPU used
 	throttled int64 // ns during which runnable threads had to wait for the next period, since the last reset
+	waited    int64 // ns during which some had to wait for a core, since the last reset
 }
 
 // job is a thread that is runnable: the frame that goes on when it is done.
@@ -42,14 +47,18 @@ func (c *cpu) advance(now int64) {
 		}
 		until := min(now, c.start+period)
 		if left := c.quota - c.used; left > 0 {
-			busy := min(int64(len(c.jobs)), c.cores)
-			if busy*(until-c.at) > left {
-				until = c.at + (left+busy-1)/busy
+			busy := c.busy()
+			if busy*(until-c.at) > left*core {
+				until = c.at + (left*core+busy-1)/busy
 			}
 			d := until - c.at
-			c.used += busy * d
-			c.total += busy * d
+			ran := busy * d / core
+			c.used += ran
+			c.total += ran
 			c.virtual += float64(d) * c.rate()
+			if busy < int64(len(c.jobs))*core {
+				c.waited += d
+			}
 		} else {
 			c.throttled += until - c.at
 		}
@@ -74,12 +83,15 @@ func (c *cpu) turn() {
 // and lets throttled threads run on whenever it is written. advance comes first.
 func (c *cpu) limit(cores float64) { c.quota, c.used = quota(cores), 0 }
 
+// busy is how many cores the runnable threads keep busy while there is quota, in parts of 1/core.
+func (c *cpu) busy() int64 { return min(int64(len(c.jobs))*core, c.cores) }
+
 // rate is how fast each runnable thread advances while there is quota.
 func (c *cpu) rate() float64 {
-	if n := int64(len(c.jobs)); n > c.cores {
-		return float64(c.cores) / float64(n)
+	if n := int64(len(c.jobs)) * core; n > c.cores {
+		return (1 - c.slow) * float64(c.cores) / float64(n)
 	}
-	return 1
+	return 1 - c.slow
 }
 
 // next is when the replica must be looked at again if nothing else happens: when the first thread is done or, where the
@@ -98,14 +110,14 @@ func (c *cpu) next() int64 {
 	if float64(int64(wait)) < wait {
 		done++
 	}
-	busy := min(int64(len(c.jobs)), c.cores)
-	if busy*(end-c.at) > left { // used up within this period
-		if done <= c.at+(left+busy-1)/busy {
+	busy := c.busy()
+	if busy*(end-c.at) > left*core { // used up within this period
+		if done <= c.at+(left*core+busy-1)/busy {
 			return done
 		}
 		return end
 	}
-	if done <= end || busy*period <= c.quota {
+	if done <= end || busy*period <= c.quota*core {
 		return done
 	}
 	return end

@@ -32,7 +32,7 @@ const milli = int64(1e6)
 // Four threads on half a core: 50 ms of CPU last for 12.5 ms of each 100 ms. Threads of 30 ms run 12.5 ms in the first
 // period, 12.5 ms in the second and 5 ms in the third.
 func TestThrottlingPattern(t *testing.T) {
-	c := &cpu{cores: 64, quota: quota(0.5)}
+	c := &cpu{cores: 64 * core, quota: quota(0.5)}
 	for i := range int32(4) {
 		c.add(30*milli, i)
 	}
@@ -52,7 +52,7 @@ func TestThrottlingPattern(t *testing.T) {
 }
 
 func TestAsManyThreadsAsCoresAreNeverThrottled(t *testing.T) {
-	c := &cpu{cores: 64, quota: quota(3), start: -37 * milli}
+	c := &cpu{cores: 64 * core, quota: quota(3), start: -37 * milli}
 	for i := range int32(3) {
 		c.add(1000*milli, i)
 	}
@@ -66,7 +66,7 @@ func TestAsManyThreadsAsCoresAreNeverThrottled(t *testing.T) {
 // A change of the limit begins the running period's quota anew, as Linux does when it is written: who was throttled runs
 // on at once, and nothing that the old quota allowed is paid back.
 func TestLimitChangesWithinThePeriod(t *testing.T) {
-	c := &cpu{cores: 64, quota: quota(0.2)}
+	c := &cpu{cores: 64 * core, quota: quota(0.2)}
 	c.add(50*milli, 1)
 	c.advance(60 * milli) // 20 ms of work, 40 ms of waiting
 	c.limit(0.25)
@@ -95,7 +95,7 @@ type limitChange struct {
 // runThreads runs a cpu until end with the given threads and limits, both in the order of time; the first limit is there
 // from the start.
 func runThreads(cores int64, limits []limitChange, start int64, in []threadArrival, end int64) (c *cpu, done map[int32]int64) {
-	c = &cpu{cores: cores, quota: quota(limits[0].cores), start: start}
+	c = &cpu{cores: cores * core, quota: quota(limits[0].cores), start: start}
 	done = map[int32]int64{}
 	limits = limits[1:]
 	change := func(upTo int64) {

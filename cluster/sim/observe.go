@@ -70,6 +70,9 @@ func (c *Cluster) observeService(sv *service, out *foresail.ServiceStats, beat i
 		o := &out.Replicas[i]
 		o.Name, o.Started, o.Gone = r.name, c.instant(r.asked), r.phase == gone
 		o.Has = replicaSignals | network
+		if r.host >= 0 {
+			o.Node = c.rooms[r.host].Node.Name
+		}
 		if r.phase == ready {
 			o.Ready = 1
 		}
@@ -101,8 +104,8 @@ func (c *Cluster) observeService(sv *service, out *foresail.ServiceStats, beat i
 func (c *Cluster) observeReplica(r *replica, o *foresail.ReplicaStats, beat int64) {
 	now := c.queue.Now()
 	r.cpu.advance(now)
-	o.CPU, o.Throttled = float64(r.cpu.total)*1e-9, time.Duration(r.cpu.throttled)
-	r.cpu.total, r.cpu.throttled = 0, 0
+	o.CPU, o.Throttled = float64(r.cpu.total-r.toldCPU)*1e-9, time.Duration(r.cpu.throttled)
+	r.toldCPU, r.cpu.throttled, r.cpu.waited = r.cpu.total, 0, 0
 	u := &r.usage
 	o.InFlight = u.inFlight.take(now, beat)
 	o.Arrivals, o.Completions, o.Errors = u.arrivals, u.completions, u.errors

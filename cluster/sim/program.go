@@ -29,7 +29,9 @@ type serviceDef struct {
 	memory               int64
 	callees              []int32 // services it calls, ascending: what pools are for
 	edges                int32   // the first of its edges, one for each callee
-	network              bool    // the sizes of all messages that it sends and receives are known
+	pull                 int64   // ns
+	interference         *foresail.Interference
+	network              bool // the sizes of all messages that it sends and receives are known
 }
 
 type opDef struct {
@@ -142,7 +144,16 @@ func (c *compiler) service(i int) {
 	if err := checkNumbers(a.Initial); err != nil {
 		c.fault(true, where, "initial allocation: %v", err)
 	}
+	between := &foresail.DefaultInterference
+	if s.Interference != nil {
+		between = s.Interference
+	}
+	c.fault(s.Pull < 0, where, "the time to pull an image must not be negative")
+	c.fault(between.Cache < 0 || !(between.Bandwidth >= 0 && between.Bandwidth < 1e15), where, "cache and memory bandwidth must not be negative")
+	c.fault(!(between.CacheSensitivity >= 0 && between.CacheSensitivity < 1e3) || !(between.BandwidthSensitivity >= 0 && between.BandwidthSensitivity < 1e3),
+		where, "sensitivities must not be negative")
 	c.p.services = append(c.p.services, serviceDef{
+		pull: int64(s.Pull), interference: between,
 		workers: int32(s.Workers), queue: int32(s.Queue), pool: int32(s.Pool),
 		start: int64(s.Start), warmup: int64(s.Warmup), cold: max(s.ColdFactor, 1), memory: s.BaseMemory, network: true,
 	})

@@ -6,6 +6,7 @@ import (
 	"foresail.dev"
 	"foresail.dev/cluster/sim/chance"
 	"foresail.dev/cluster/sim/des"
+	"foresail.dev/cluster/sim/node"
 )
 
 // phase is a replica's place in its life.
@@ -43,7 +44,13 @@ type replica struct {
 	usage      usage
 	pools      []pool // by callee
 	readySince int64
-	disk       int64      // when the disk has done all it was asked for
+	toldCPU    int64   // of its CPU time, ns
+	counted    int64   // of its CPU time by its host, ns
+	traffic    float64 // bytes from and to memory since the beat began
+	disk       int64   // when the disk has done all it was asked for, where it has one for itself
+	host       int32   // -1: it has a machine for itself
+	runs       int32   // its place among the host's running; -1: it has no runnable thread
+	request    node.Request
 	change     des.Handle // when it is ready, or its draining ends
 }
 
@@ -88,10 +95,13 @@ type service struct {
 	target   foresail.Allocation // what was asked for
 	now      foresail.Allocation // what is in effect, but for Replicas
 	starting int
-	named    int // replicas so far
+	lost     int  // with a node, and not yet found out
+	unplaced bool // more replicas would be started, but fit nowhere
+	named    int  // replicas so far
 }
 
-func (c *Cluster) newReplica(s int32, at phase) int32 {
+// newReplica makes a replica on a host; -1: on a machine for itself.
+func (c *Cluster) newReplica(s int32, at phase, host int32) int32 {
 	sv := &c.services[s]
 	now := c.queue.Now()
 	id := c.replicas.take()
@@ -103,7 +113,7 @@ func (c *Cluster) newReplica(s int32, at phase) int32 {
 	*r = replica{
 		service: s, phase: at, event: des.None, change: des.None, first: -1, last: -1,
 		memory: sv.def.memory, asked: now, pools: r.pools[:0], cpu: cpu{jobs: r.cpu.jobs[:0]},
-		name: sv.name + "-" + strconv.Itoa(sv.named), asleep: true,
+		name: sv.name + "-" + strconv.Itoa(sv.named), asleep: true, host: host, runs: -1,
 	}
 	if cap(r.cpu.jobs) == 0 {
 		r.cpu.jobs = r.jobs[:0]
@@ -111,13 +121,16 @@ func (c *Cluster) newReplica(s int32, at phase) int32 {
 	for range sv.def.callees {
 		r.pools = append(r.pools, pool{first: -1, last: -1})
 	}
-	r.cpu.cores, r.cpu.quota = int64(c.cfg.NodeCores), quota(sv.now.CPU)
+	r.cpu.cores, r.cpu.quota = int64(c.cfg.NodeCores)*core, quota(sv.now.CPU)
 	// Quota periods of different replicas are not in step.
 	phaseOf := chance.Stream(chance.Mix(uint64(c.phases) ^ uint64(s)<<32 ^ uint64(sv.named)))
 	r.cpu.at, r.cpu.start = now, now-int64(phaseOf.Uint64()%uint64(period))
 	r.usage.inFlight.at = now
 	sv.named++
 	sv.replicas = append(sv.replicas, id)
+	if host >= 0 {
+		c.house(id, r)
+	}
 	return id
 }
 
@@ -154,6 +167,9 @@ func (c *Cluster) compute(id int32, r *replica, need int64, frame int32) {
 		need = c.cold(r, need, now)
 	}
 	r.cpu.add(need, frame)
+	if r.host >= 0 {
+		c.threadBegins(id, r)
+	}
 	c.watch(id, r)
 }
 
@@ -191,6 +207,9 @@ func (c *Cluster) look(id int32) {
 		frame, ok := r.cpu.pop()
 		if !ok {
 			break
+		}
+		if r.host >= 0 {
+			c.threadEnds(r)
 		}
 		if frame != background {
 			c.proceed(frame)

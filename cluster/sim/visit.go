@@ -340,6 +340,9 @@ func (c *Cluster) kill(id int32) {
 		last := len(r.cpu.jobs) - 1
 		frame := r.cpu.jobs[last].frame
 		r.cpu.jobs = r.cpu.jobs[:last]
+		if r.host >= 0 {
+			c.threadEnds(r)
+		}
 		if frame != background {
 			c.proceed(frame) // it ends: its visit is dead
 		}
@@ -358,10 +361,19 @@ func (c *Cluster) retire(id int32, r *replica) {
 		r.change = des.None
 	}
 	if len(r.cpu.jobs) > 0 { // reports, which nobody waits for
-		r.cpu.jobs = r.cpu.jobs[:0]
+		r.cpu.advance(c.queue.Now())
+		for len(r.cpu.jobs) > 0 {
+			r.cpu.jobs = r.cpu.jobs[:len(r.cpu.jobs)-1]
+			if r.host >= 0 {
+				c.threadEnds(r)
+			}
+		}
 		c.watch(id, r)
 	}
 	r.phase = gone
+	if r.host >= 0 {
+		c.unhouse(id, r)
+	}
 	c.forget(id, r)
 }
 
