@@ -112,8 +112,8 @@ func (c *Cluster) setCPU(sv *service, cores float64) {
 	for _, id := range sv.replicas {
 		r := c.replicas.at(id)
 		if r.phase == starting || r.phase == ready {
-			r.cpu.advance(c.queue.Now())
-			r.cpu.limit(cores)
+			r.cpu.Advance(c.queue.Now())
+			r.cpu.Limit(cores)
 			c.watch(id, r)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"foresail.dev"
+	"foresail.dev/cluster/sim/cfs"
 	"foresail.dev/cluster/sim/chance"
 	"foresail.dev/cluster/sim/des"
 	"foresail.dev/cluster/sim/tally"
@@ -90,7 +91,7 @@ func New(cfg Config) (*Cluster, error) {
 	c.endpointsTook.Grow(len(c.app.Endpoints))
 	c.endpoints = make([]endpointStats, len(c.app.Endpoints))
 	for i := range c.app.Endpoints {
-		c.endpoints[i].firstLate = never
+		c.endpoints[i].firstLate = cfs.Never
 		if o := c.app.Endpoints[i].Objective; o != nil {
 			c.endpoints[i].objective = int64(o.Latency)
 		}

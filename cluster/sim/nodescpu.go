@@ -3,6 +3,7 @@ package sim
 import (
 	"math"
 
+	"foresail.dev/cluster/sim/cfs"
 	"foresail.dev/cluster/sim/des"
 	"foresail.dev/cluster/sim/node"
 )
@@ -17,7 +18,7 @@ const divideEvery = int64(4e6)
 // what is divided next.
 type hostCPU struct {
 	threads  int64   // runnable, those that wait for quota included
-	cores    int64   // what antagonists leave, in parts of 1/core
+	cores    int64   // what antagonists leave, in parts of 1/cfs.Core
 	level    float64 // each replica has min(level × limit, cores); +Inf while there is no contention
 	when     int64   // threads when the cores were last divided
 	at       int64   // when that was
@@ -31,21 +32,21 @@ func (c *Cluster) setCores(host int32) {
 	h := &c.hosts[host]
 	cores := c.rooms[host].Node.Cores
 	if cores == 0 {
-		h.cores = int64(c.cfg.NodeCores) * core
+		h.cores = int64(c.cfg.NodeCores) * cfs.Core
 		return
 	}
-	h.cores = max(int64(float64(int64(cores)*core)*h.pressure.Left(node.CPU)), 1)
+	h.cores = max(int64(float64(int64(cores)*cfs.Core)*h.pressure.Left(node.CPU)), 1)
 }
 
 // limited reports whether threads of different replicas compete for a host's cores at all.
 func (c *Cluster) limited(host int32) bool { return c.rooms[host].Node.Cores > 0 }
 
 // contended reports whether there are more runnable threads than cores.
-func (h *hostCPU) contended() bool { return h.threads*core > h.cores }
+func (h *hostCPU) contended() bool { return h.threads*cfs.Core > h.cores }
 
-// given is how many cores a replica has, in parts of 1/core.
+// given is how many cores a replica has, in parts of 1/cfs.Core.
 func (h *hostCPU) given(weight float64) int64 {
-	if v := h.level * weight * float64(core); v < float64(h.cores) {
+	if v := h.level * weight * float64(cfs.Core); v < float64(h.cores) {
 		return max(int64(v+0.5), 1)
 	}
 	return h.cores
@@ -58,10 +59,10 @@ func (c *Cluster) threadBegins(id int32, r *replica) {
 	if r.runs < 0 {
 		r.runs = int32(len(h.running))
 		h.running = append(h.running, id)
-		r.cpu.cores = h.given(c.services[r.service].now.CPU)
-		r.counted = r.cpu.total
+		r.cpu.Cores = h.given(c.services[r.service].now.CPU)
+		r.counted = r.cpu.Total
 	}
-	if h.contended() && (h.dividing == des.None || h.threads-h.when >= h.cores/(8*core)+1) && c.limited(r.host) {
+	if h.contended() && (h.dividing == des.None || h.threads-h.when >= h.cores/(8*cfs.Core)+1) && c.limited(r.host) {
 		c.divide(r.host)
 	}
 }
@@ -70,15 +71,15 @@ func (c *Cluster) threadBegins(id int32, r *replica) {
 func (c *Cluster) threadEnds(r *replica) {
 	h := &c.hosts[r.host]
 	h.threads--
-	if len(r.cpu.jobs) == 0 {
-		h.spent += r.cpu.total - r.counted
+	if r.cpu.Threads() == 0 {
+		h.spent += r.cpu.Total - r.counted
 		last := h.running[len(h.running)-1]
 		h.running[r.runs] = last
 		c.replicas.at(last).runs = r.runs
 		h.running = h.running[:len(h.running)-1]
 		r.runs = -1
 	}
-	if h.dividing != des.None && (!h.contended() || h.when-h.threads >= h.cores/(8*core)+1) {
+	if h.dividing != des.None && (!h.contended() || h.when-h.threads >= h.cores/(8*cfs.Core)+1) {
 		c.divide(r.host)
 	}
 }
@@ -90,27 +91,27 @@ func (c *Cluster) divide(host int32) {
 	c.shares = c.shares[:0]
 	for _, id := range h.running {
 		r := c.replicas.at(id)
-		r.cpu.advance(now)
-		h.spent += r.cpu.total - r.counted
-		r.counted = r.cpu.total
-		busy := float64(len(r.cpu.jobs))
-		if r.cpu.used >= r.cpu.quota {
+		r.cpu.Advance(now)
+		h.spent += r.cpu.Total - r.counted
+		r.counted = r.cpu.Total
+		busy := float64(r.cpu.Threads())
+		if r.cpu.Waits() {
 			busy = 0
 		}
 		c.shares = append(c.shares, node.Share{Busy: busy, Weight: c.services[r.service].now.CPU})
 	}
-	h.debt = max(h.debt+h.spent-(now-h.at)*h.cores/core, 0)
+	h.debt = max(h.debt+h.spent-(now-h.at)*h.cores/cfs.Core, 0)
 	h.spent, h.at, h.when = 0, now, h.threads
 	if h.contended() {
-		cores := float64(h.cores) / float64(core)
+		cores := float64(h.cores) / float64(cfs.Core)
 		h.level = node.Level(max(cores-float64(h.debt)/float64(divideEvery), cores/2), c.shares)
 	} else {
 		h.level = math.Inf(1)
 	}
 	for _, id := range h.running {
 		r := c.replicas.at(id)
-		if given := h.given(c.services[r.service].now.CPU); given != r.cpu.cores {
-			r.cpu.cores = given
+		if given := h.given(c.services[r.service].now.CPU); given != r.cpu.Cores {
+			r.cpu.Cores = given
 			c.watch(id, r)
 		}
 	}

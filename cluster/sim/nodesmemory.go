@@ -36,8 +36,8 @@ func sharesMemory(n foresail.Node) bool { return n.Cache > 0 || n.MemoryBandwidt
 
 // settleIn begins to count a replica.
 func (c *Cluster) settleIn(h *host, id int32, r *replica) {
-	h.tenants = append(h.tenants, tenant{seen: r.cpu.total, moved: r.cpu.total})
-	r.cpu.slow = slow(h.state.Slowdown(c.services[r.service].def.interference))
+	h.tenants = append(h.tenants, tenant{seen: r.cpu.Total, moved: r.cpu.Total})
+	r.cpu.Slow = slow(h.state.Slowdown(c.services[r.service].def.interference))
 }
 
 // moveOut takes the i-th replica out; the last one takes its place.
@@ -65,7 +65,7 @@ func (c *Cluster) measure(host int32) {
 	if over := float64(now - h.measured); over > 0 {
 		h.measured = now
 		for i, id := range h.replicas {
-			t, total := &h.tenants[i], c.replicas.at(id).cpu.total
+			t, total := &h.tenants[i], c.replicas.at(id).cpu.Total
 			if t.using = remembered*t.using + (1-remembered)*float64(total-t.seen)/over; t.using < 1e-4 {
 				t.using = 0
 			}
@@ -88,11 +88,11 @@ func (c *Cluster) contend(host int32) {
 	for _, id := range h.replicas {
 		r := c.replicas.at(id)
 		s := slow(h.state.Slowdown(c.services[r.service].def.interference))
-		if s == r.cpu.slow || s > 0 && math.Abs(s-r.cpu.slow) < noticed*(1-r.cpu.slow) {
+		if s == r.cpu.Slow || s > 0 && math.Abs(s-r.cpu.Slow) < noticed*(1-r.cpu.Slow) {
 			continue
 		}
-		r.cpu.advance(c.queue.Now())
-		r.cpu.slow = s
+		r.cpu.Advance(c.queue.Now())
+		r.cpu.Slow = s
 		c.watch(id, r)
 	}
 }
@@ -100,13 +100,13 @@ func (c *Cluster) contend(host int32) {
 // countTraffic counts what replicas moved from and to memory up to now, and in doing so brings their CPUs to this instant.
 func (c *Cluster) countTraffic(h *host) {
 	for _, id := range h.running {
-		c.replicas.at(id).cpu.advance(c.queue.Now())
+		c.replicas.at(id).cpu.Advance(c.queue.Now())
 	}
 	for i, id := range h.replicas {
 		t, r := &h.tenants[i], c.replicas.at(id)
-		if d := r.cpu.total - t.moved; d > 0 {
+		if d := r.cpu.Total - t.moved; d > 0 {
 			r.traffic += float64(d) * 1e-9 * h.state.Traffic(c.services[r.service].def.interference)
-			t.moved = r.cpu.total
+			t.moved = r.cpu.Total
 		}
 	}
 }

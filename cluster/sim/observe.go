@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"foresail.dev"
+	"foresail.dev/cluster/sim/cfs"
 )
 
 // What the simulator observes, and the network of services of which all message sizes are known.
@@ -103,9 +104,9 @@ func (c *Cluster) observeService(sv *service, out *foresail.ServiceStats, beat i
 // observeReplica tells what a replica did, but for its latency.
 func (c *Cluster) observeReplica(r *replica, o *foresail.ReplicaStats, beat int64) {
 	now := c.queue.Now()
-	r.cpu.advance(now)
-	o.CPU, o.Throttled = float64(r.cpu.total-r.toldCPU)*1e-9, time.Duration(r.cpu.throttled)
-	r.toldCPU, r.cpu.throttled, r.cpu.waited = r.cpu.total, 0, 0
+	r.cpu.Advance(now)
+	o.CPU, o.Throttled = float64(r.cpu.Total-r.toldCPU)*1e-9, time.Duration(r.cpu.Throttled)
+	r.toldCPU, r.cpu.Throttled, r.cpu.Waited = r.cpu.Total, 0, 0
 	u := &r.usage
 	o.InFlight = u.inFlight.take(now, beat)
 	o.Arrivals, o.Completions, o.Errors = u.arrivals, u.completions, u.errors
@@ -113,7 +114,7 @@ func (c *Cluster) observeReplica(r *replica, o *foresail.ReplicaStats, beat int6
 		o.NetIn, o.NetOut = u.netIn, u.netOut
 	}
 	u.arrivals, u.completions, u.errors, u.netIn, u.netOut = 0, 0, 0, 0, 0
-	r.asleep = r.open == 0 && len(r.cpu.jobs) == 0 // a report may still be going on
+	r.asleep = r.open == 0 && r.cpu.Threads() == 0 // a report may still be going on
 }
 
 // take tells the gauge since the beat began, and begins the next.
@@ -128,11 +129,11 @@ func (c *Cluster) observeEndpoint(i int32, out *foresail.EndpointStats) {
 	e := &c.endpoints[i]
 	u := &e.usage
 	out.Arrivals, out.Requests, out.Errors, out.Late = u.arrivals, u.completions, u.errors, e.late
-	if e.firstLate != never {
+	if e.firstLate != cfs.Never {
 		out.FirstLate = c.instant(e.firstLate)
 	}
 	out.Latency = c.endpointsTook.Take(i, &c.copies, nil)
-	u.arrivals, u.completions, u.errors, e.late, e.firstLate = 0, 0, 0, 0, never
+	u.arrivals, u.completions, u.errors, e.late, e.firstLate = 0, 0, 0, 0, cfs.Never
 }
 
 // observeEdges tells of the edges on which a call ended.

@@ -4,6 +4,7 @@ import (
 	"strconv"
 
 	"foresail.dev"
+	"foresail.dev/cluster/sim/cfs"
 	"foresail.dev/cluster/sim/chance"
 	"foresail.dev/cluster/sim/des"
 	"foresail.dev/cluster/sim/node"
@@ -39,8 +40,7 @@ type replica struct {
 	waiting int32
 	event   des.Handle // when its CPU must be looked at again
 
-	cpu        cpu
-	jobs       [2]job // where cpu.jobs begins, as most have no more
+	cpu        cfs.Group
 	usage      usage
 	pools      []pool // by callee
 	readySince int64
@@ -111,20 +111,16 @@ func (c *Cluster) newReplica(s int32, at phase, host int32) int32 {
 	}
 	r := c.replicas.at(id)
 	*r = replica{
-		service: s, phase: at, event: des.None, change: des.None, first: -1, last: -1,
-		memory: sv.def.memory, asked: now, pools: r.pools[:0], cpu: cpu{jobs: r.cpu.jobs[:0]},
+		cpu: r.cpu, service: s, phase: at, event: des.None, change: des.None, first: -1, last: -1,
+		memory: sv.def.memory, asked: now, pools: r.pools[:0],
 		name: sv.name + "-" + strconv.Itoa(sv.named), asleep: true, host: host, runs: -1,
-	}
-	if cap(r.cpu.jobs) == 0 {
-		r.cpu.jobs = r.jobs[:0]
 	}
 	for range sv.def.callees {
 		r.pools = append(r.pools, pool{first: -1, last: -1})
 	}
-	r.cpu.cores, r.cpu.quota = int64(c.cfg.NodeCores)*core, quota(sv.now.CPU)
 	// Quota periods of different replicas are not in step.
 	phaseOf := chance.Stream(chance.Mix(uint64(c.phases) ^ uint64(s)<<32 ^ uint64(sv.named)))
-	r.cpu.at, r.cpu.start = now, now-int64(phaseOf.Uint64()%uint64(period))
+	r.cpu.Reset(now, int64(phaseOf.Uint64()%uint64(cfs.Period)), sv.now.CPU, int64(c.cfg.NodeCores)*cfs.Core)
 	r.usage.inFlight.at = now
 	sv.named++
 	sv.replicas = append(sv.replicas, id)
@@ -133,9 +129,6 @@ func (c *Cluster) newReplica(s int32, at phase, host int32) int32 {
 	}
 	return id
 }
-
-// quota is the CPU time per period that a limit in cores gives.
-func quota(cores float64) int64 { return max(int64(cores*float64(period)+0.5), 1) }
 
 // route picks a replica for a request: the less busy of two drawn at random (power of two choices). -1: none is ready.
 func (c *Cluster) route(s int32) int32 {
@@ -162,11 +155,11 @@ func (c *Cluster) route(s int32) int32 {
 // compute gives a frame's thread to the replica's CPU.
 func (c *Cluster) compute(id int32, r *replica, need int64, frame int32) {
 	now := c.queue.Now()
-	r.cpu.advance(now)
+	r.cpu.Advance(now)
 	if r.readySince+c.services[r.service].def.warmup > now {
 		need = c.cold(r, need, now)
 	}
-	r.cpu.add(need, frame)
+	r.cpu.Add(need, frame)
 	if r.host >= 0 {
 		c.threadBegins(id, r)
 	}
@@ -185,11 +178,11 @@ func (c *Cluster) watch(id int32, r *replica) {
 	if r.inEvent {
 		return
 	}
-	switch at := r.cpu.next(); {
-	case r.event == des.None && at != never:
+	switch at := r.cpu.Next(); {
+	case r.event == des.None && at != cfs.Never:
 		r.event = c.queue.At(at, des.Event{Kind: onCPU, A: id})
 	case r.event == des.None:
-	case at == never:
+	case at == cfs.Never:
 		c.queue.Cancel(r.event)
 		r.event = des.None
 	case c.queue.Time(r.event) != at:
@@ -202,9 +195,9 @@ func (c *Cluster) look(id int32) {
 	r := c.replicas.at(id)
 	r.event = des.None
 	r.inEvent = true
-	r.cpu.advance(c.queue.Now())
+	r.cpu.Advance(c.queue.Now())
 	for {
-		frame, ok := r.cpu.pop()
+		frame, ok := r.cpu.Pop()
 		if !ok {
 			break
 		}

@@ -315,7 +315,7 @@ func (c *Cluster) unref(vi int32, v *visit) {
 // kill takes a replica away with what it has: its requests fail at once.
 func (c *Cluster) kill(id int32) {
 	r := c.replicas.at(id)
-	r.cpu.advance(c.queue.Now())
+	r.cpu.Advance(c.queue.Now())
 	r.first, r.last, r.waiting = -1, -1, 0
 	c.killed = c.killed[:0]
 	c.visits.each(func(vi int32, v *visit) {
@@ -336,10 +336,11 @@ func (c *Cluster) kill(id int32) {
 		}
 		c.answer(vi, v)
 	}
-	for len(r.cpu.jobs) > 0 {
-		last := len(r.cpu.jobs) - 1
-		frame := r.cpu.jobs[last].frame
-		r.cpu.jobs = r.cpu.jobs[:last]
+	for {
+		frame, ok := r.cpu.Drop()
+		if !ok {
+			break
+		}
 		if r.host >= 0 {
 			c.threadEnds(r)
 		}
@@ -360,10 +361,10 @@ func (c *Cluster) retire(id int32, r *replica) {
 		c.queue.Cancel(r.change)
 		r.change = des.None
 	}
-	if len(r.cpu.jobs) > 0 { // reports, which nobody waits for
-		r.cpu.advance(c.queue.Now())
-		for len(r.cpu.jobs) > 0 {
-			r.cpu.jobs = r.cpu.jobs[:len(r.cpu.jobs)-1]
+	if r.cpu.Threads() > 0 { // reports, which nobody waits for
+		r.cpu.Advance(c.queue.Now())
+		for r.cpu.Threads() > 0 {
+			r.cpu.Drop()
 			if r.host >= 0 {
 				c.threadEnds(r)
 			}

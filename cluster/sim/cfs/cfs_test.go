@@ -1,4 +1,4 @@
-package sim
+package cfs
 
 import (
 	"math"
@@ -9,16 +9,16 @@ import (
 )
 
 // until runs a cpu on its own events and returns when each frame was done.
-func until(c *cpu, end int64, done map[int32]int64) {
+func until(c *Group, end int64, done map[int32]int64) {
 	for {
-		at := c.next()
+		at := c.Next()
 		if at > end {
-			c.advance(end)
+			c.Advance(end)
 			return
 		}
-		c.advance(at)
+		c.Advance(at)
 		for {
-			frame, ok := c.pop()
+			frame, ok := c.Pop()
 			if !ok {
 				break
 			}
@@ -32,9 +32,9 @@ const milli = int64(1e6)
 // Four threads on half a core: 50 ms of CPU last for 12.5 ms of each 100 ms. Threads of 30 ms run 12.5 ms in the first
 // period, 12.5 ms in the second and 5 ms in the third.
 func TestThrottlingPattern(t *testing.T) {
-	c := &cpu{cores: 64 * core, quota: quota(0.5)}
+	c := &Group{Cores: 64 * Core, quota: quota(0.5)}
 	for i := range int32(4) {
-		c.add(30*milli, i)
+		c.Add(30*milli, i)
 	}
 	done := map[int32]int64{}
 	until(c, 300*milli, done)
@@ -43,45 +43,45 @@ func TestThrottlingPattern(t *testing.T) {
 			t.Errorf("thread %d was done at %d ns, want 205 ms", i, done[i])
 		}
 	}
-	if want := int64(2 * 87.5 * 1e6); c.throttled != want {
-		t.Errorf("throttled %d ns, want %d", c.throttled, want)
+	if want := int64(2 * 87.5 * 1e6); c.Throttled != want {
+		t.Errorf("throttled %d ns, want %d", c.Throttled, want)
 	}
-	if want := 120 * milli; c.total != want {
-		t.Errorf("used %d ns, want %d", c.total, want)
+	if want := 120 * milli; c.Total != want {
+		t.Errorf("used %d ns, want %d", c.Total, want)
 	}
 }
 
 func TestAsManyThreadsAsCoresAreNeverThrottled(t *testing.T) {
-	c := &cpu{cores: 64 * core, quota: quota(3), start: -37 * milli}
+	c := &Group{Cores: 64 * Core, quota: quota(3), start: -37 * milli}
 	for i := range int32(3) {
-		c.add(1000*milli, i)
+		c.Add(1000*milli, i)
 	}
 	done := map[int32]int64{}
 	until(c, 2000*milli, done)
-	if done[0] != 1000*milli || done[2] != 1000*milli || c.throttled != 0 {
-		t.Errorf("done at %v, throttled %d ns; want 1000 ms and 0", done, c.throttled)
+	if done[0] != 1000*milli || done[2] != 1000*milli || c.Throttled != 0 {
+		t.Errorf("done at %v, throttled %d ns; want 1000 ms and 0", done, c.Throttled)
 	}
 }
 
 // A change of the limit begins the running period's quota anew, as Linux does when it is written: who was throttled runs
 // on at once, and nothing that the old quota allowed is paid back.
 func TestLimitChangesWithinThePeriod(t *testing.T) {
-	c := &cpu{cores: 64 * core, quota: quota(0.2)}
-	c.add(50*milli, 1)
-	c.advance(60 * milli) // 20 ms of work, 40 ms of waiting
-	c.limit(0.25)
+	c := &Group{Cores: 64 * Core, quota: quota(0.2)}
+	c.Add(50*milli, 1)
+	c.Advance(60 * milli) // 20 ms of work, 40 ms of waiting
+	c.Limit(0.25)
 	done := map[int32]int64{}
 	until(c, 90*milli, done) // 25 ms more, then 5 ms of waiting
-	if c.total != 45*milli || c.throttled != 45*milli {
-		t.Fatalf("used %d and throttled %d ns, want 45 and 45 ms", c.total, c.throttled)
+	if c.Total != 45*milli || c.Throttled != 45*milli {
+		t.Fatalf("used %d and throttled %d ns, want 45 and 45 ms", c.Total, c.Throttled)
 	}
-	c.limit(0.01) // 1 ms at once, then 1 ms in each period
+	c.Limit(0.01) // 1 ms at once, then 1 ms in each period
 	until(c, 2000*milli, done)
 	if want := 401 * milli; done[1] != want {
 		t.Fatalf("done at %d ns, want %d", done[1], want)
 	}
-	if want := 50 * milli; c.total != want {
-		t.Fatalf("used %d ns, want %d", c.total, want)
+	if want := 50 * milli; c.Total != want {
+		t.Fatalf("used %d ns, want %d", c.Total, want)
 	}
 }
 
@@ -94,14 +94,14 @@ type limitChange struct {
 
 // runThreads runs a cpu until end with the given threads and limits, both in the order of time; the first limit is there
 // from the start.
-func runThreads(cores int64, limits []limitChange, start int64, in []threadArrival, end int64) (c *cpu, done map[int32]int64) {
-	c = &cpu{cores: cores * core, quota: quota(limits[0].cores), start: start}
+func runThreads(cores int64, limits []limitChange, start int64, in []threadArrival, end int64) (c *Group, done map[int32]int64) {
+	c = &Group{Cores: cores * Core, quota: quota(limits[0].cores), start: start}
 	done = map[int32]int64{}
 	limits = limits[1:]
 	change := func(upTo int64) {
 		for ; len(limits) > 0 && limits[0].at <= upTo; limits = limits[1:] {
 			until(c, limits[0].at, done)
-			c.limit(limits[0].cores)
+			c.Limit(limits[0].cores)
 		}
 	}
 	for i, a := range in {
@@ -110,7 +110,7 @@ func runThreads(cores int64, limits []limitChange, start int64, in []threadArriv
 		}
 		change(a.at)
 		until(c, a.at, done)
-		c.add(a.need, int32(i))
+		c.Add(a.need, int32(i))
 	}
 	change(end)
 	until(c, end, done)
@@ -148,11 +148,11 @@ func TestCPUAgainstSmallSteps(t *testing.T) {
 		var used, allowed, total, throttled float64
 		next := 0 // limit
 		for now := int64(0); now < end; now += step {
-			if (now-start)%period == 0 && now > 0 {
+			if (now-start)%Period == 0 && now > 0 {
 				used = math.Max(used-allowed, 0)
 			}
 			for ; next < len(limits) && limits[next].at <= now; next++ {
-				used, allowed = 0, limits[next].cores*float64(period)
+				used, allowed = 0, limits[next].cores*float64(Period)
 			}
 			busy := 0
 			for i, a := range in {
@@ -205,11 +205,11 @@ func TestCPUAgainstSmallSteps(t *testing.T) {
 				}
 			}
 		}
-		if math.Abs(float64(c.total)-total) > 2e6 {
-			t.Fatalf("used %d ns, want about %.0f", c.total, total)
+		if math.Abs(float64(c.Total)-total) > 2e6 {
+			t.Fatalf("used %d ns, want about %.0f", c.Total, total)
 		}
-		if math.Abs(float64(c.throttled)-throttled) > 5e6+float64(apart)*float64(period) {
-			t.Fatalf("throttled %d ns, want about %.0f", c.throttled, throttled)
+		if math.Abs(float64(c.Throttled)-throttled) > 5e6+float64(apart)*float64(Period) {
+			t.Fatalf("throttled %d ns, want about %.0f", c.Throttled, throttled)
 		}
 	})
 }
