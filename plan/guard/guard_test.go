@@ -336,7 +336,8 @@ func TestASignalThatTheClusterCannotGive(t *testing.T) {
 	m := each("m", time.Second, always(ask(2, 1)))
 	m.needs.Required |= foresail.SignalLatency
 	g := wrap(t, m, each("base", time.Second, always(ask(3, 1))), guard.Config{})
-	c := &plantest.Cluster{Application: plantest.App(1), Until: 5 * time.Second}
+	c := &plantest.Cluster{Application: plantest.App(1), Until: 5 * time.Second,
+		Hidden: func(time.Duration) foresail.Signals { return foresail.SignalLatency }}
 	var lines []string
 	err := loop.Run(context.Background(), c, g, loop.Options{Mode: loop.Auto, Events: loop.Events{
 		Missing: func(s foresail.Signals) { lines = append(lines, fmt.Sprintf("%v missing %v", c.Now(), s)) },

@@ -7,6 +7,7 @@ import (
 	"foresail.dev"
 	"foresail.dev/plan/autopilot"
 	"foresail.dev/plan/autoscale"
+	"foresail.dev/plan/autothrottle"
 	"foresail.dev/plan/hpa"
 	"foresail.dev/plan/static"
 	"foresail.dev/plan/vpa"
@@ -57,6 +58,13 @@ var table = []entry{
 	}},
 	{"autoscale-opt", "Sinan's tuned step scaler", stepParams, func(a *foresail.App, v values, _ uint64) (foresail.Manager, error) {
 		return autoscale.New(a, autoscale.Config{Name: "autoscale-opt", Steps: steps(autoscale.Optimised(), v)})
+	}},
+	{"autothrottle", "Autothrottle: throttle-ratio captains and a bandit above them", []Param{
+		{Name: "slo_factor", Min: 0.2, Max: 1, Default: 1, Doc: "the share of each objective's latency that it aims to stay within"},
+		{Name: "exploration", Min: 0, Max: 0.5, Default: 0.1, Doc: "the share of minutes in which it tries a neighbouring pair of targets"},
+		{Name: "training_min", Min: 0, Max: 1440, Default: 0, Integer: true, Doc: "minutes, counted over restarts, that it spends on training before"},
+	}, func(a *foresail.App, v values, seed uint64) (foresail.Manager, error) {
+		return autothrottle.New(a, autothrottle.Config{Seed: seed, Factor: v["slo_factor"], Exploration: orNone(v["exploration"]), Training: int(v["training_min"])})
 	}},
 }
 

@@ -1,5 +1,6 @@
 // Package plantest is a cluster for tests of managers: what each service would like to use is a function of time, and it
-// uses as much of that as its allocation lets it. There is no queue and no latency; for those there is the simulator.
+// uses as much of that as its allocation lets it. A request takes 10 ms of CPU, and as many times longer as its service
+// has too little; there is no queue, which is the simulator's. Each service but the last calls the next.
 package plantest
 
 import (
@@ -9,15 +10,20 @@ import (
 	"time"
 
 	"foresail.dev"
+	"foresail.dev/sketch"
 )
 
 // Epoch is when a Cluster begins.
 var Epoch = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 // App is an application of n services named s0, s1 and so on, each with one replica of a core, and bounds of 1 to 20
-// replicas of 0.1 to 4 cores.
+// replicas of 0.1 to 4 cores. Its endpoint enters the first; 99 % of its requests must be done in 100 ms.
 func App(n int) *foresail.App {
 	app := &foresail.App{Name: "test"}
+	if n > 0 {
+		app.Endpoints = []foresail.Endpoint{{Name: "GET /", Operation: "op",
+			Objective: &foresail.Objective{Percentile: 99, Latency: 100 * time.Millisecond}}}
+	}
 	for i := range n {
 		app.Services = append(app.Services, foresail.Service{
 			Name:    fmt.Sprintf("s%d", i),
@@ -104,10 +110,12 @@ func (c *Cluster) Step() *foresail.Snapshot {
 		s.Stale = true
 		return s
 	}
-	has := foresail.SignalCPU | foresail.SignalReady | foresail.SignalAllocation | foresail.SignalMemory
+	has := signals
 	if c.Hidden != nil {
 		has &^= c.Hidden(from)
 	}
+	s.Has = has & (foresail.SignalEdges | foresail.SignalEndpoints)
+	has &^= s.Has
 	s.Services = make([]foresail.ServiceStats, len(c.have))
 	for i := range c.have {
 		if p := &c.pending[i]; p.at > 0 && p.at <= c.now {
@@ -115,23 +123,83 @@ func (c *Cluster) Step() *foresail.Snapshot {
 		}
 		c.observe(&s.Services[i], foresail.ServiceID(i), from, d, has)
 	}
+	c.observeCalls(s)
 	return s
+}
+
+// perRequest is the CPU of a request at one service.
+const perRequest = 10 * time.Millisecond
+
+// signals are what is observed.
+const signals = foresail.SignalCPU | foresail.SignalReady | foresail.SignalAllocation | foresail.SignalMemory |
+	foresail.SignalThrottled | foresail.SignalInFlight | foresail.SignalArrivals | foresail.SignalCompletions |
+	foresail.SignalErrors | foresail.SignalLatency | foresail.SignalEdges | foresail.SignalEndpoints
+
+// observeCalls tells what follows from what the services did: calls, and requests of the endpoint, which take as long as
+// those of all services together.
+func (c *Cluster) observeCalls(s *foresail.Snapshot) {
+	took := 0.0
+	for i := len(s.Services) - 1; i >= 0; i-- {
+		st := &s.Services[i]
+		if st.Latency != nil {
+			took += st.Latency.Mean()
+			st.Latency.Reset()
+			st.Latency.AddN(took, st.Completions)
+		}
+		if i > 0 && s.Has.Has(foresail.SignalEdges) && st.Latency != nil {
+			s.Edges = append(s.Edges, foresail.EdgeStats{From: foresail.ServiceID(i - 1), To: foresail.ServiceID(i),
+				Calls: st.Completions, Latency: st.Latency.Clone()})
+		}
+	}
+	for i, j := 0, len(s.Edges)-1; i < j; i, j = i+1, j-1 {
+		s.Edges[i], s.Edges[j] = s.Edges[j], s.Edges[i]
+	}
+	if !s.Has.Has(foresail.SignalEndpoints) || len(s.Services) == 0 {
+		return
+	}
+	s.Endpoints = make([]foresail.EndpointStats, len(c.Application.Endpoints))
+	for i := range s.Endpoints {
+		e := &s.Endpoints[i]
+		e.Arrivals, e.Requests = s.Services[0].Arrivals, s.Services[0].Completions
+		e.Latency = sketch.New()
+		e.Latency.AddN(took, e.Requests)
+		if o := c.Application.Endpoints[i].Objective; o != nil && took > o.Latency.Seconds() {
+			e.Late, e.FirstLate = e.Requests, s.Start
+		}
+	}
 }
 
 func (c *Cluster) observe(st *foresail.ServiceStats, id foresail.ServiceID, at, d time.Duration, has foresail.Signals) {
 	a := c.have[id]
-	used := 0.0
+	asked, used := 0.0, 0.0
 	if c.Demand != nil {
-		used = min(c.Demand(id, at), a.Cores())
+		asked = c.Demand(id, at)
+		used = min(asked, a.Cores())
 	}
 	st.Has, st.Ready, st.CPU, st.Memory = has, a.Replicas, used*d.Seconds(), int64(a.Replicas)<<26
 	st.Allocation = a
+	lacking := 1.0 // how many times too little there is
+	if asked > used && used > 0 {
+		lacking = asked / used
+		st.Throttled = time.Duration((1 - 1/lacking) * float64(d) * float64(a.Replicas))
+	}
+	st.Arrivals, st.Completions = asked*d.Seconds()/perRequest.Seconds(), used*d.Seconds()/perRequest.Seconds()
+	each := perRequest.Seconds() * lacking
+	st.InFlight = foresail.Gauge{Last: used / perRequest.Seconds() * each}
+	st.InFlight.Mean, st.InFlight.Max = st.InFlight.Last, st.InFlight.Last
+	if has.Has(foresail.SignalLatency) && st.Completions > 0 {
+		st.Latency = sketch.New()
+		st.Latency.AddN(each, st.Completions)
+	}
 	if p := c.pending[id]; p.at > 0 {
 		st.Pending = &p.to
 	}
+	n := float64(a.Replicas)
 	for k := range a.Replicas {
 		st.Replicas = append(st.Replicas, foresail.ReplicaStats{Name: fmt.Sprintf("r%d", k), Node: "n",
-			Usage: foresail.Usage{Has: has, Ready: 1, CPU: st.CPU / float64(a.Replicas), Memory: 1 << 26}})
+			Usage: foresail.Usage{Has: has &^ foresail.SignalLatency, Ready: 1, CPU: st.CPU / n, Memory: 1 << 26,
+				Throttled: st.Throttled / time.Duration(a.Replicas), Arrivals: st.Arrivals / n, Completions: st.Completions / n,
+				InFlight: foresail.Gauge{Last: st.InFlight.Last / n, Mean: st.InFlight.Mean / n, Max: st.InFlight.Max / n}}})
 	}
 }
 

@@ -1,0 +1,144 @@
+package managers_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"foresail.dev"
+	"foresail.dev/appfile"
+	"foresail.dev/cluster/sim"
+	"foresail.dev/load"
+	"foresail.dev/loop"
+	"foresail.dev/plan/managers"
+	"foresail.dev/sketch"
+)
+
+// outcome is what one run cost, after its warm-up.
+type outcome struct {
+	cores    float64 // held, mean
+	replicas float64
+	violated float64 // share of windows in violation, of the worst endpoint
+	late     float64 // the percentile over the whole run against its objective, of the worst endpoint
+	changes  int
+	errs     int
+	state    []byte
+}
+
+func (o outcome) String() string {
+	return fmt.Sprintf("%6.2f cores %5.1f replicas  %5.2f %% of windows in violation  %5.2f of the objective  %5d plans", o.cores, o.replicas, o.violated*100, o.late, o.changes)
+}
+
+// simulate runs a manager over a simulated application. What happens before warm is not judged.
+func simulate(t testing.TB, bp *foresail.Blueprint, m foresail.Manager, rps float64, seed uint64, warm, lasts time.Duration) outcome {
+	t.Helper()
+	return simulateLoad(t, bp, m, &load.Load{Curve: []load.Segment{{From: rps}}}, seed, warm, lasts)
+}
+
+func simulateLoad(t testing.TB, bp *foresail.Blueprint, m foresail.Manager, l *load.Load, seed uint64, warm, lasts time.Duration) outcome {
+	t.Helper()
+	c, err := sim.New(sim.Config{Blueprint: bp, Load: l, Seed: seed, Duration: warm + lasts})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out outcome
+	judges := make([]*foresail.Judge, len(bp.App.Endpoints))
+	all := make([]*sketch.Sketch, len(bp.App.Endpoints))
+	for i := range judges {
+		all[i] = sketch.New()
+		if o := bp.App.Endpoints[i].Objective; o != nil {
+			judges[i] = foresail.NewJudge(foresail.EndpointID(i), *o)
+		}
+	}
+	var start time.Time
+	beats := 0.0
+	err = loop.Run(context.Background(), c, m, loop.Options{Mode: loop.Auto, Events: loop.Events{
+		Observed: func(_ *foresail.History, s *foresail.Snapshot) {
+			if start.IsZero() {
+				start = s.Start
+			}
+			if s.Start.Sub(start) < warm {
+				return
+			}
+			beats++
+			for i := range s.Services {
+				held, _ := s.Services[i].Held()
+				out.cores += held
+				out.replicas += float64(len(s.Services[i].Replicas))
+			}
+			for i, j := range judges {
+				if j != nil {
+					j.Add(s)
+				}
+				if l := s.Endpoints[i].Latency; l != nil {
+					all[i].Merge(l)
+				}
+			}
+		},
+		Decided: func(d loop.Decision) {
+			if d.Err != nil {
+				out.errs++
+			}
+			if d.Applied {
+				out.changes++
+			}
+		},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out.cores /= beats
+	out.replicas /= beats
+	for i, j := range judges {
+		if j != nil {
+			out.violated = max(out.violated, j.ViolationShare())
+			o := bp.App.Endpoints[i].Objective
+			out.late = max(out.late, all[i].Quantile(o.Percentile/100)/o.Latency.Seconds())
+		}
+	}
+	if s, ok := m.(foresail.Stateful); ok {
+		if out.state, err = s.Save(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return out
+}
+
+func app(t testing.TB, name string) *foresail.Blueprint {
+	t.Helper()
+	bp, err := appfile.ReadApp(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bp
+}
+
+// TestTable prints what each manager costs; it is no test but the table's source, and runs only when asked:
+//
+//	FORESAIL_TABLE=hotel-reservation:1000 go test -run TestTable -v ./plan/managers
+func TestTable(t *testing.T) {
+	which := os.Getenv("FORESAIL_TABLE")
+	if which == "" {
+		t.Skip("set FORESAIL_TABLE to an application and a load, as in hotel-reservation:1000")
+	}
+	name, at, _ := strings.Cut(which, ":")
+	rps := 0.0
+	fmt.Sscan(at, &rps)
+	bp := app(t, name)
+	only := os.Getenv("FORESAIL_ONLY")
+	for _, m := range managers.Names() {
+		if only != "" && !strings.Contains(","+only+",", ","+m+",") {
+			continue
+		}
+		mgr, err := managers.NewWith(m, bp.App, nil, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := time.Now()
+		o := simulate(t, bp, mgr, rps, 1, 5*time.Minute, 10*time.Minute)
+		t.Logf("%-20s %v %v", m, o, time.Since(at).Round(time.Second))
+	}
+}
