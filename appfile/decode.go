@@ -42,8 +42,9 @@ func readFile(path string) ([]byte, error) {
 //	above=X        an open lower end
 //	oneof=a|b      one of these texts
 //
-// Types: bool, integers, floats, string, time.Duration ("1m30s", "7d"), Bytes, Share, anything with UnmarshalText,
-// pointers (nil where left out), slices, maps with string keys, OrderedMap, structs (embedded ones lie flat), and any.
+// Types: bool, integers, floats, string, time.Duration ("1m30s", "7d"), Bytes, Share, anything with UnmarshalText (a
+// struct that has it may be written as one value or as a mapping), pointers (nil where left out), slices, maps with
+// string keys, OrderedMap, structs (embedded ones lie flat), and any.
 // A type may implement Checker. Decode panics when into is no pointer to a struct, or holds a type it can't read.
 func Decode(name string, data []byte, into any) error {
 	v := reflect.ValueOf(into)
@@ -134,6 +135,9 @@ func decode(at Place, v reflect.Value, rules []rule) {
 		}
 		return
 	case encoding.TextUnmarshaler:
+		if n.Kind == yaml.MappingNode && v.Kind() == reflect.Struct && len(fieldsOf(v.Type())) > 0 {
+			break
+		}
 		if text, ok := scalar(at, "a single value"); ok {
 			report(at, x.UnmarshalText([]byte(text)))
 		}

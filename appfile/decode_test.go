@@ -189,3 +189,30 @@ func ExampleReadApp() {
 	// user enters at frontend: p99 < 200ms
 	// reserve enters at frontend: p99 < 200ms
 }
+
+// either may be written as its name alone, or as a mapping.
+type either struct {
+	Name  string `yaml:"name" rule:"required"`
+	Count int    `yaml:"count"`
+}
+
+func (e *either) UnmarshalText(b []byte) error {
+	e.Name = string(b)
+	return nil
+}
+
+func TestAStructMayBeOneValueOrAMapping(t *testing.T) {
+	var got struct {
+		All []either `yaml:"all"`
+	}
+	if err := appfile.Decode("c.yaml", []byte("all: [a, {name: b, count: 2}]"), &got); err != nil {
+		t.Fatal(err)
+	}
+	if want := []either{{"a", 0}, {"b", 2}}; !reflect.DeepEqual(got.All, want) {
+		t.Errorf("got %v, want %v", got.All, want)
+	}
+	err := appfile.Decode("c.yaml", []byte("all: [{count: 2}]"), &got)
+	if err == nil || err.Error() != "c.yaml:1:7: all[0].name: is missing" {
+		t.Errorf("got %v", err)
+	}
+}

@@ -19,6 +19,7 @@ var Rules = []Rule{
 	{Dir: "loop", Own: []string{""}, Why: "the loop knows the two interfaces and no implementation"},
 	{Dir: "cluster/sim", Own: []string{"", "sketch", "load", "fault", "cluster/sim/..."}, Pure: true, Why: "the simulator knows nothing of managers"},
 	{Dir: "cluster/testbed", Own: []string{"", "sketch", "load", "telemetry/instrument", "cluster/testbed/..."}, Others: append([]string{"golang.org/x/sys"}, otel...), Why: "the testbed reports over the wire, like any application"},
+	{Dir: "compare", Own: []string{"", "sketch", "load", "appfile", "loop", "cluster/sim/...", "plan/..."}, Others: []string{"gonum.org/v1/gonum", "gonum.org/v1/plot"}, Why: "compare runs simulations and draws what they say; it knows no page and no Kubernetes"},
 	{Dir: "web", Own: []string{"", "sketch", "loop"}, Why: "web shows what the loop tells it, wherever the application runs"},
 	{Dir: "cmd", Own: []string{"..."}, Others: []string{"..."}, Why: "wiring"},
 	{Dir: "internal/arch", Why: "the rules depend on nothing"},

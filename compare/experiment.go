@@ -1,0 +1,194 @@
+package compare
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"foresail.dev/appfile"
+	"foresail.dev/plan/managers"
+)
+
+// Experiment is an experiment file, field by field; docs/formats/experiment.md says what each means.
+type Experiment struct {
+	Name         string        `yaml:"experiment" rule:"required"`
+	Note         string        `yaml:"note"`
+	Applications []Application `yaml:"applications" rule:"required"`
+	Loads        []LoadRef     `yaml:"loads"` // of each application that lists none
+	Managers     []Choice      `yaml:"managers" rule:"required"`
+	Guarded      Guarding      `yaml:"guarded"` // of each manager that does not say
+	Baseline     string        `yaml:"baseline"`
+	Reference    string        `yaml:"reference"` // the manager that the others are compared with
+	Seeds        []uint64      `yaml:"seeds" rule:"required"`
+	Duration     time.Duration `yaml:"duration" rule:"required,min=1s,max=30d"` // judged, after the warm-up
+	Warmup       time.Duration `yaml:"warmup" rule:"max=30d"`
+	// Violations is the share of windows in violation up to which a manager counts as keeping its objectives.
+	Violations    appfile.Share `yaml:"violations"`
+	Tuning        *Tuning       `yaml:"tuning"`
+	Training      *Training     `yaml:"training"`
+	DecisionLimit time.Duration `yaml:"decision_limit" rule:"min=100ms,max=1h"` // of the wall clock
+
+	dir string // that paths are relative to
+}
+
+// Application is one application of an experiment, and the loads that it is put under.
+type Application struct {
+	Application string    `yaml:"application" rule:"required"` // a built-in name, or a file relative to the experiment's
+	Loads       []LoadRef `yaml:"loads"`
+}
+
+// UnmarshalText takes the application's name or file alone.
+func (a *Application) UnmarshalText(b []byte) error { a.Application = string(b); return nil }
+
+// LoadRef is a load file, relative to the experiment's.
+type LoadRef struct {
+	Load string `yaml:"load" rule:"required"`
+	As   string `yaml:"as"` // its name in the results; empty: the name that the file gives
+}
+
+// UnmarshalText takes the file alone.
+func (l *LoadRef) UnmarshalText(b []byte) error { l.Load = string(b); return nil }
+
+// Choice is a manager of an experiment.
+type Choice struct {
+	Manager  string             `yaml:"manager" rule:"required"`
+	As       string             `yaml:"as"`       // its name in the results; empty: the manager's
+	Settings map[string]float64 `yaml:"settings"` // see managers.Params; what is left out keeps its default
+	Guarded  Guarding           `yaml:"guarded"`
+	Tune     *bool              `yaml:"tune"`  // nil: where the experiment tunes and the manager has settings
+	Train    time.Duration      `yaml:"train"` // simulated on each training seed before the reported runs
+}
+
+// UnmarshalText takes the manager's name alone.
+func (c *Choice) UnmarshalText(b []byte) error { c.Manager = string(b); return nil }
+
+// Label is the manager's name in the results.
+func (c *Choice) Label() string {
+	if c.As != "" {
+		return c.As
+	}
+	return c.Manager
+}
+
+// allManagers stands for every manager there is.
+const allManagers = "all"
+
+// Tuning says how settings are searched: for each application and manager, Trials settings (the first is the default) on
+// each tuning seed and each load of the application.
+type Tuning struct {
+	Trials   int           `yaml:"trials" rule:"required,min=2,max=10000"`
+	Seeds    []uint64      `yaml:"seeds" rule:"required"`
+	Duration time.Duration `yaml:"duration" rule:"min=1s,max=30d"` // 0: the experiment's
+}
+
+// Training says what managers learn on before the reported runs.
+type Training struct {
+	Seeds []uint64 `yaml:"seeds" rule:"required"`
+}
+
+// Guarding says whether a manager runs bare, in the guard, or once each way.
+type Guarding uint8
+
+// The ways to run a manager.
+const (
+	guardUnsaid Guarding = iota
+	Bare
+	Guarded
+	Both
+)
+
+// UnmarshalText reads true, false or both.
+func (g *Guarding) UnmarshalText(b []byte) error {
+	i := slices.Index([]string{"false", "true", "both"}, string(b))
+	if i < 0 {
+		return fmt.Errorf("is %q, must be true, false or both", b)
+	}
+	*g = Bare + Guarding(i)
+	return nil
+}
+
+// ways are the values of "guarded" that g stands for.
+func (g Guarding) ways() []bool {
+	switch g {
+	case Guarded:
+		return []bool{true}
+	case Both:
+		return []bool{false, true}
+	}
+	return []bool{false}
+}
+
+// Defaults of an Experiment.
+const (
+	DefaultBaseline      = "hpa"
+	DefaultReference     = "autoscale-cons"
+	DefaultViolations    = 0.01
+	DefaultDecisionLimit = 10 * time.Second
+)
+
+// Read reads an experiment file; the error tells every fault of it at once. What it names is read by Prepare.
+func Read(path string) (*Experiment, error) {
+	e := &Experiment{Baseline: DefaultBaseline, Violations: DefaultViolations, DecisionLimit: DefaultDecisionLimit, dir: filepath.Dir(path)}
+	if err := appfile.ReadFile(path, e); err != nil {
+		return nil, err
+	}
+	e.fill()
+	return e, nil
+}
+
+// fill puts every manager in the place of "all", and what is said for all in each.
+func (e *Experiment) fill() {
+	var list []Choice
+	for _, c := range e.Managers {
+		if c.Manager != allManagers {
+			list = append(list, c)
+			continue
+		}
+		for _, name := range managers.Names() {
+			c.Manager = name
+			list = append(list, c)
+		}
+	}
+	e.Managers = list
+	for i := range e.Managers {
+		c := &e.Managers[i]
+		if c.Guarded == guardUnsaid {
+			c.Guarded = e.Guarded
+		}
+	}
+	for i := range e.Applications {
+		if len(e.Applications[i].Loads) == 0 {
+			e.Applications[i].Loads = e.Loads
+		}
+	}
+	if e.Tuning != nil && e.Tuning.Duration == 0 {
+		e.Tuning.Duration = e.Duration
+	}
+	if e.Reference == "" {
+		e.Reference = e.Managers[0].Label()
+		if slices.ContainsFunc(e.Managers, func(c Choice) bool { return c.Label() == DefaultReference }) {
+			e.Reference = DefaultReference
+		}
+	}
+}
+
+// tuned reports whether a manager's settings are searched.
+func (e *Experiment) tuned(c *Choice) bool {
+	if e.Tuning == nil || c.Tune != nil && !*c.Tune {
+		return false
+	}
+	return len(free(c)) > 0
+}
+
+// free are the settings of a manager that the experiment leaves open.
+func free(c *Choice) []managers.Param {
+	return slices.DeleteFunc(managers.Params(c.Manager), func(p managers.Param) bool {
+		_, fixed := c.Settings[p.Name]
+		return fixed
+	})
+}
+
+// known lists names for messages.
+func known(names []string) string { return strings.Join(names, ", ") }

@@ -1,0 +1,157 @@
+package compare
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"foresail.dev"
+	"foresail.dev/appfile"
+)
+
+// Grid is an experiment with everything that it names read.
+type Grid struct {
+	exp        *Experiment
+	conditions []*condition // by application, then load
+}
+
+// contender is a manager in one of the ways that it is run.
+type contender struct {
+	*Choice
+	guarded bool
+}
+
+// Prepare reads the applications and loads of an experiment and builds each manager once; the error tells every fault of
+// all of them.
+func Prepare(e *Experiment) (*Grid, error) {
+	g := &Grid{exp: e}
+	var errs []error
+	names := map[string]string{}
+	for i := range e.Applications {
+		a := &e.Applications[i]
+		b, err := appfile.ReadApp(e.file(a.Application))
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		if other, twice := names[b.App.Name]; twice {
+			errs = append(errs, fmt.Errorf("%s and %s are both called %s: results are told apart by the name", other, a.Application, b.App.Name))
+			continue
+		}
+		names[b.App.Name] = a.Application
+		conditions, faults := e.conditions(a, b)
+		g.conditions = append(g.conditions, conditions...)
+		errs = append(errs, faults...)
+		errs = append(errs, e.buildAll(b.App)...)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return g, nil
+}
+
+// conditions are an application under each of its loads.
+func (e *Experiment) conditions(a *Application, b *foresail.Blueprint) (out []*condition, errs []error) {
+	hash := hashOf(b)
+	for _, ref := range a.Loads {
+		l, err := appfile.ReadLoad(e.relative(ref.Load), b.App)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		c := &condition{application: b.App.Name, load: l.Name, blueprint: b, curve: l, appHash: hash}
+		if ref.As != "" {
+			c.load = ref.As
+		}
+		l.Name = "" // a load is what it does
+		c.loadHash = hashOf(l)
+		if slices.ContainsFunc(out, func(o *condition) bool { return o.load == c.load }) {
+			errs = append(errs, fmt.Errorf("%s: %s has two loads called %s: give one of them another name with as", ref.Load, b.App.Name, c.load))
+		}
+		out = append(out, c)
+	}
+	return out, errs
+}
+
+// buildAll tells which managers can't be built for an application.
+func (e *Experiment) buildAll(app *foresail.App) (errs []error) {
+	for _, c := range e.contenders() {
+		m, err := build(&Inputs{Manager: c.Manager, Settings: c.Settings, Guarded: c.guarded, Baseline: e.Baseline}, app, 1)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s for %s: %w", label(c.Label(), c.guarded), app.Name, err))
+			continue
+		}
+		if _, ok := m.(foresail.Stateful); c.Train > 0 && !ok {
+			errs = append(errs, fmt.Errorf("%s: it has no state, so there is nothing to train: take train out", c.Label()))
+		}
+	}
+	return errs
+}
+
+// contenders are the managers in the order of the results, each bare before guarded.
+func (e *Experiment) contenders() (out []contender) {
+	for i := range e.Managers {
+		for _, guarded := range e.Managers[i].Guarded.ways() {
+			out = append(out, contender{&e.Managers[i], guarded})
+		}
+	}
+	return out
+}
+
+// file is an application's path, or its built-in name.
+func (e *Experiment) file(name string) string {
+	if strings.ContainsAny(name, "/.") {
+		return e.relative(name)
+	}
+	return name
+}
+
+func (e *Experiment) relative(path string) string {
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(e.dir, path)
+}
+
+// inputs are those of a contender's runs, but for seed and kind.
+func (e *Experiment) inputs(c contender, settings map[string]float64) Inputs {
+	in := Inputs{Manager: c.Manager, Settings: settings, Guarded: c.guarded, Warmup: e.Warmup.Seconds(), Duration: e.Duration.Seconds()}
+	if c.guarded {
+		in.Baseline = e.Baseline
+	}
+	if c.Train > 0 {
+		in.Train, in.TrainSeeds = c.Train.Seconds(), e.Training.Seeds
+	}
+	return in
+}
+
+// reported are the runs that the results are made of: all conditions and managers with the first seed, then with the
+// next, so that a table is there early. settings are those of each contender for each application.
+func (g *Grid) reported(settings func(application string, c contender) map[string]float64) []*job {
+	var out []*job
+	for _, seed := range g.exp.Seeds {
+		for _, at := range g.conditions {
+			for _, c := range g.exp.contenders() {
+				in := g.exp.inputs(c, settings(at.application, c))
+				in.Kind, in.Seed = report, seed
+				out = append(out, newJob(at, c.Label(), in))
+			}
+		}
+	}
+	return out
+}
+
+// training are the runs that jobs need to be made before them.
+func training(jobs []*job) []*job {
+	var out []*job
+	seen := map[string]bool{}
+	for _, j := range jobs {
+		if in, ok := j.Inputs.training(); ok && !seen[in.key()] {
+			seen[in.key()] = true
+			out = append(out, newJob(j.at, j.Manager, in))
+		}
+	}
+	return out
+}

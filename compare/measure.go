@@ -1,0 +1,194 @@
+package compare
+
+import (
+	"errors"
+	"math"
+	"slices"
+	"time"
+
+	"foresail.dev"
+	"foresail.dev/loop"
+	"foresail.dev/sketch"
+)
+
+// measure gathers a run from the loop's events.
+type measure struct {
+	app    *foresail.App
+	warm   time.Time // the end of the warm-up
+	out    *Outcome
+	judged []judged
+	series *recorder // nil: none is kept
+	took   []float64 // milliseconds of each decision
+
+	seconds               float64
+	cores, used, replicas mean
+}
+
+// judged is an endpoint with an objective.
+type judged struct {
+	id               foresail.EndpointID
+	judge            *foresail.Judge
+	latency          *sketch.Sketch
+	requests, errors float64
+}
+
+// mean is weighted by time.
+type mean struct{ sum, weight float64 }
+
+func (m *mean) add(v, w float64) { m.sum += v * w; m.weight += w }
+
+// value is nil where nothing was observed.
+func (m *mean) value() *float64 {
+	if m.weight <= 0 {
+		return nil
+	}
+	return ptr(round(m.sum / m.weight))
+}
+
+func ptr[T any](v T) *T { return &v }
+
+// round keeps three decimals: no figure here is more exact.
+func round(v float64) float64 { return math.Round(v*1000) / 1000 }
+
+func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+// newMeasure measures a run into out; s is nil where nothing over time is kept.
+func newMeasure(app *foresail.App, warm time.Time, out *Outcome, s *recorder) *measure {
+	m := &measure{app: app, warm: warm, out: out, series: s}
+	for i, e := range app.Endpoints {
+		if e.Objective != nil {
+			id := foresail.EndpointID(i)
+			m.judged = append(m.judged, judged{id: id, judge: foresail.NewJudge(id, *e.Objective), latency: sketch.New()})
+		}
+	}
+	return m
+}
+
+func (m *measure) observe(app *foresail.App, s *foresail.Snapshot) {
+	if m.series != nil {
+		m.series.observe(app, s)
+	}
+	if s.Start.Before(m.warm) {
+		return
+	}
+	m.seconds += s.Duration().Seconds()
+	for i := range m.judged {
+		j := &m.judged[i]
+		w, done := j.judge.Add(s)
+		if done && w.Violated && m.series != nil {
+			m.series.violated(j.id, w)
+		}
+		if !s.Has.Has(foresail.SignalEndpoints) || int(j.id) >= len(s.Endpoints) {
+			continue
+		}
+		e := &s.Endpoints[j.id]
+		j.requests += e.Requests
+		j.errors += e.Errors
+		j.latency.Merge(e.Latency)
+	}
+	w := s.Duration().Seconds()
+	cores, used, replicas, held, known := holdings(s)
+	if held {
+		m.cores.add(cores, w)
+		m.replicas.add(replicas, w)
+	}
+	if known {
+		m.used.add(used, w)
+	}
+}
+
+// holdings are the application's totals: cores held, replicas ready or asked for, cores used; held and known say
+// whether allocations and usage were observed.
+func holdings(s *foresail.Snapshot) (cores, used, replicas float64, held, known bool) {
+	for i := range s.Services {
+		svc := &s.Services[i]
+		if c, ok := svc.Held(); ok {
+			held = true
+			cores += c
+			replicas += float64(svc.Allocation.Replicas)
+		}
+		if u, ok := svc.Cores(s.Duration()); ok {
+			known = true
+			used += u
+		}
+	}
+	return cores, used, replicas, held, known
+}
+
+func (m *measure) decided(d loop.Decision) {
+	o := m.out
+	o.Decisions++
+	m.took = append(m.took, ms(d.Took))
+	if d.Err != nil {
+		o.DecisionErrors++
+		if !d.Applied {
+			o.undecided++
+		}
+		if o.DecisionError == "" {
+			o.DecisionError = d.Err.Error()
+		}
+	}
+	if d.Plan == nil {
+		return
+	}
+	if why := d.Plan.Fallback; why != "" {
+		o.Fallbacks++
+		if o.Fallback == "" {
+			o.Fallback = why
+		}
+	}
+	if !d.Applied || d.At.Before(m.warm) {
+		return
+	}
+	var refused *foresail.ApplyError
+	errors.As(d.Err, &refused)
+	for _, c := range d.Plan.Changes {
+		if refused != nil && refused.Failed[c.Service] != nil {
+			continue
+		}
+		known := int(c.Service) < len(d.Before)
+		if !known || !c.To.Equal(d.Before[c.Service]) {
+			o.PlanChanges++
+		}
+		if known && c.To.Replicas != d.Before[c.Service].Replicas {
+			o.ScalingActions++
+		}
+	}
+}
+
+// finish writes what was gathered into the outcome.
+func (m *measure) finish() {
+	o := m.out
+	o.Observed = round(m.seconds)
+	o.Cores, o.CoresUsed, o.Replicas = m.cores.value(), m.used.value(), m.replicas.value()
+	for i := range m.judged {
+		j := &m.judged[i]
+		if w, done := j.judge.Flush(); done && w.Violated && m.series != nil {
+			m.series.violated(j.id, w)
+		}
+		e := m.app.Endpoints[j.id]
+		o.Endpoints = append(o.Endpoints, EndpointOutcome{
+			Endpoint: e.Name, Percentile: e.Objective.Percentile, Objective: ms(e.Objective.Latency),
+			Requests: j.requests, Errors: j.errors,
+			Windows: j.judge.Windows, Violated: j.judge.Violated, Episodes: j.judge.EpisodeCount(),
+			P50: quantile(j.latency, 0.5), P95: quantile(j.latency, 0.95), P99: quantile(j.latency, 0.99),
+			At: quantile(j.latency, e.Objective.Percentile/100),
+		})
+	}
+	if len(m.took) > 0 {
+		slices.Sort(m.took)
+		o.DecisionP99 = ptr(round(m.took[int(math.Ceil(0.99*float64(len(m.took))))-1]))
+	}
+	if m.series != nil {
+		o.Series = m.series.finish()
+	}
+}
+
+// quantile is in milliseconds; nil where nothing was seen.
+func quantile(s *sketch.Sketch, q float64) *float64 {
+	v := s.Quantile(q) * 1000
+	if math.IsNaN(v) {
+		return nil
+	}
+	return ptr(round(v))
+}

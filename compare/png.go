@@ -1,0 +1,3 @@
+package compare
+
+import _ "gonum.org/v1/plot"
