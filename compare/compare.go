@@ -9,9 +9,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"reflect"
 	"slices"
-	"strings"
 )
 
 // Run makes every run of an experiment that is not kept, stage by stage: the trials of tuning, training, and the runs
@@ -24,6 +22,7 @@ func (g *Grid) Run(ctx context.Context, o Options) (*Results, error) {
 	}
 	defer s.close()
 	r := newRunner(o, g.exp.DecisionLimit, s)
+	r.exec.took = g.took
 	m := g.manifest()
 	searches := g.searches()
 	tried := trialJobs(searches)
@@ -41,7 +40,7 @@ func (g *Grid) Run(ctx context.Context, o Options) (*Results, error) {
 		reported = g.reported(m.settings)
 	}
 	for _, j := range reported {
-		m.Runs = append(m.Runs, j.Run)
+		m.Runs = append(m.Runs, kept{j.Inputs.key(), j.Run})
 	}
 	notes, err := s.leftOut(m, r.outcomes)
 	if err != nil {
@@ -81,13 +80,12 @@ func Show(dir string) (*Results, error) {
 	s := &store{dir: dir}
 	outcomes := map[string]*Outcome{}
 	for _, run := range m.Runs {
-		key := run.Inputs.key()
-		o, err := s.load(key)
+		o, err := s.load(run.Key)
 		if err != nil {
 			return nil, err
 		}
 		if o != nil {
-			outcomes[key] = o
+			outcomes[run.Key] = o
 		}
 	}
 	return assemble(m, outcomes), nil
@@ -142,8 +140,8 @@ func (s *store) leftOut(m *manifest, used map[string]*Outcome) ([]string, error)
 	of := func(r *Run) name { return name{r.Application, r.Load, r.Manager, r.Inputs.Guarded, r.Inputs.Seed} }
 	wanted, now := map[string]bool{}, map[name]*Run{}
 	for i := range m.Runs {
-		r := &m.Runs[i]
-		wanted[r.Inputs.key()], now[of(r)] = true, r
+		r := &m.Runs[i].Run
+		wanted[m.Runs[i].Key], now[of(r)] = true, r
 	}
 	for key := range used {
 		wanted[key] = true
@@ -165,22 +163,16 @@ func (s *store) leftOut(m *manifest, used map[string]*Outcome) ([]string, error)
 	return notes, nil
 }
 
-// changed says what of a run's inputs is not what it was.
+// changed says what of a run's inputs is not what it was: the first that is found.
 func changed(was, is *Run) string {
 	a, b := was.Inputs, is.Inputs
-	var what []string
-	if a.Application != b.Application {
-		what = append(what, "application "+is.Application)
+	switch {
+	case a.Application != b.Application:
+		return "application " + is.Application + " changed since"
+	case a.Load != b.Load:
+		return "load " + is.Load + " of " + is.Application + " changed since"
+	case a.Manager != b.Manager || !maps.Equal(a.Settings, b.Settings) || a.Baseline != b.Baseline:
+		return "the settings of " + label(is.Manager, b.Guarded) + " changed since"
 	}
-	if a.Load != b.Load {
-		what = append(what, "load "+is.Load+" of "+is.Application)
-	}
-	if a.Manager != b.Manager || !maps.Equal(a.Settings, b.Settings) || a.Baseline != b.Baseline {
-		what = append(what, "the settings of "+label(is.Manager, is.Inputs.Guarded))
-	}
-	a.Application, a.Load, a.Manager, a.Settings, a.Baseline = b.Application, b.Load, b.Manager, b.Settings, b.Baseline
-	if !reflect.DeepEqual(a, b) {
-		what = append(what, "durations or training")
-	}
-	return strings.Join(what, ", ") + " changed since"
+	return "durations or training changed since"
 }

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"foresail.dev"
 	"foresail.dev/appfile"
@@ -14,7 +15,8 @@ import (
 // Grid is an experiment with everything that it names read.
 type Grid struct {
 	exp        *Experiment
-	conditions []*condition // by application, then load
+	conditions []*condition                      // by application, then load
+	took       func(time.Duration) time.Duration // what is noted of how long a decision took; nil: that
 }
 
 // contender is a manager in one of the ways that it is run.

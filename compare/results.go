@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 )
 
 // Results are what an experiment's runs say.
@@ -23,7 +22,7 @@ type Results struct {
 	Notes   []string `json:"notes,omitempty"` // what a reader must know: runs left out, missing, failed
 	Missing int      `json:"runs_missing,omitempty"`
 
-	runs []*Outcome // in the experiment's order
+	Runs []*Outcome `json:"-"` // in the experiment's order, those that there are
 }
 
 // Pair is the difference between a manager and the reference under the same load, over the seeds that both have: the
@@ -52,9 +51,15 @@ type manifest struct {
 	Warmup     float64  `json:"warmup_s"`
 	Violations float64  `json:"violations"`
 	Reference  string   `json:"reference"`
-	Runs       []Run    `json:"runs"`
+	Runs       []kept   `json:"runs"`
 	Tuned      []Tuned  `json:"tuned,omitempty"`
 	Notes      []string `json:"notes,omitempty"`
+}
+
+// kept is a run and the key that its outcome is kept under.
+type kept struct {
+	Key string `json:"key"`
+	Run
 }
 
 const manifestSchema = "foresail.dev/experiment/v1"
@@ -70,7 +75,7 @@ func assemble(m *manifest, outcomes map[string]*Outcome) *Results {
 	var order []place
 	cells := map[place][]*Outcome{}
 	for _, run := range m.Runs {
-		o := outcomes[run.Inputs.key()]
+		o := outcomes[run.Key]
 		p := place{run.Application, run.Load, run.Manager, run.Inputs.Guarded}
 		if _, there := cells[p]; !there {
 			order = append(order, p)
@@ -81,9 +86,9 @@ func assemble(m *manifest, outcomes map[string]*Outcome) *Results {
 			continue
 		}
 		named := *o
-		named.Run = run // kept under another name, perhaps
+		named.Run = run.Run // kept under another name, perhaps
 		cells[p] = append(cells[p], &named)
-		r.runs = append(r.runs, &named)
+		r.Runs = append(r.Runs, &named)
 	}
 	for _, p := range order {
 		if len(cells[p]) > 0 {
@@ -97,8 +102,8 @@ func assemble(m *manifest, outcomes map[string]*Outcome) *Results {
 	return r
 }
 
-// groups are the rows by application and load, in order.
-func (r *Results) groups() [][]*Row {
+// Groups are the rows by application and load, in order.
+func (r *Results) Groups() [][]*Row {
 	var out [][]*Row
 	for _, row := range r.Rows {
 		if n := len(out); n > 0 && out[n-1][0].Application == row.Application && out[n-1][0].Load == row.Load {
@@ -112,7 +117,7 @@ func (r *Results) groups() [][]*Row {
 
 // pair compares each row with the reference's of the same application and load: the bare one where there is one.
 func (r *Results) pair() {
-	for _, rows := range r.groups() {
+	for _, rows := range r.Groups() {
 		i := slices.IndexFunc(rows, func(row *Row) bool { return row.Manager == r.Reference })
 		if i < 0 {
 			continue
@@ -161,20 +166,20 @@ func common(a, b *Row, of func(seedValues) *float64) (x, y []float64) {
 	return x, y
 }
 
-// keeps reports whether a row's violation share is one that keeps its objectives.
-func (r *Results) keeps(row *Row) bool {
+// Keeps reports whether a row's violation share is one that keeps its objectives.
+func (r *Results) Keeps(row *Row) bool {
 	return row.Violations != nil && *row.Violations <= r.Violations
 }
 
-// cheapest is the row that keeps its objectives with the fewest cores, when its interval against each other that keeps
+// Cheapest is the row that keeps its objectives with the fewest cores, when its interval against each other that keeps
 // them lies apart from zero; nil where none does, or they can't be told apart.
-func (r *Results) cheapest(rows []*Row) *Row {
-	return least(rows, func(row *Row) bool { return r.keeps(row) && row.Cores != nil },
+func (r *Results) Cheapest(rows []*Row) *Row {
+	return least(rows, func(row *Row) bool { return r.Keeps(row) && row.Cores != nil },
 		func(row *Row) float64 { return *row.Cores }, func(v seedValues) *float64 { return v.cores })
 }
 
-// calmest is the row with the fewest violations, in the same way.
-func (r *Results) calmest(rows []*Row) *Row {
+// Calmest is the row with the fewest violations, in the same way.
+func (r *Results) Calmest(rows []*Row) *Row {
 	return least(rows, func(row *Row) bool { return row.Violations != nil },
 		func(row *Row) float64 { return *row.Violations }, func(v seedValues) *float64 { return v.violations })
 }
@@ -211,10 +216,10 @@ func (e estimate) rounded() estimate {
 	return e
 }
 
-// sentence joins notes into lines for people.
+// sentence counts things for people.
 func sentence(n int, one, many string) string {
 	if n == 1 {
 		return "1 " + one
 	}
-	return fmt.Sprintf("%d %s", n, strings.TrimSpace(many))
+	return fmt.Sprintf("%d %s", n, many)
 }

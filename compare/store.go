@@ -94,11 +94,11 @@ func (s *store) write(name string, v any) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
-	return writeFile(filepath.Join(s.dir, name), append(b, '\n'))
+	return WriteFile(filepath.Join(s.dir, name), append(b, '\n'))
 }
 
-// writeFile replaces a file, whole or not at all. What goes wrong is told with the path and what to do.
-func writeFile(path string, b []byte) error {
+// WriteFile replaces a file, whole or not at all. What goes wrong is told with the path and what to do.
+func WriteFile(path string, b []byte) error {
 	err := loop.File(path).Save(b)
 	if err == nil {
 		return os.Chmod(path, 0o644) // it is read by others, too

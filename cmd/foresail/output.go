@@ -14,12 +14,13 @@ import (
 
 // result is what every command that prints a result prints with --json; see docs/formats/results.md.
 type result struct {
-	Schema  string  `json:"schema"`
-	Commit  string  `json:"commit,omitempty"` // absent in a build that carries none
-	Seed    *uint64 `json:"seed,omitempty"`
-	Machine machine `json:"machine"`
-	Rows    any     `json:"rows"`
-	Detail  any     `json:"detail,omitempty"` // what does not fit in flat rows, named by the schema
+	Schema  string   `json:"schema"`
+	Commit  string   `json:"commit,omitempty"` // absent in a build that carries none
+	Seed    *uint64  `json:"seed,omitempty"`
+	Seeds   []uint64 `json:"seeds,omitempty"` // where there are several
+	Machine machine  `json:"machine"`
+	Rows    any      `json:"rows"`
+	Detail  any      `json:"detail,omitempty"` // what does not fit in flat rows, named by the schema
 }
 
 // machine says where a result was made.
@@ -64,6 +65,20 @@ func version() string {
 		return info.Main.Version
 	}
 	return "(devel)"
+}
+
+// String reads like "linux/amd64, 2 × AMD EPYC 7B13, 16 GiB, go1.26.0".
+func (m machine) String() string {
+	s := m.OS + "/" + m.Arch + ", "
+	if m.CPU != "" {
+		s += fmt.Sprintf("%d × %s", m.CPUs, m.CPU)
+	} else {
+		s += fmt.Sprintf("%d processors", m.CPUs)
+	}
+	if m.MemMiB > 0 {
+		s += fmt.Sprintf(", %.0f GiB", float64(m.MemMiB)/1024)
+	}
+	return s + ", " + m.Go
 }
 
 func thisMachine() machine {

@@ -1,0 +1,216 @@
+package main
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"foresail.dev/compare"
+	"foresail.dev/compare/report"
+)
+
+type compareFlags struct {
+	file, out, resume string
+	workers           int
+	json              bool
+}
+
+func newCompare() *cobra.Command {
+	var f compareFlags
+	c := &cobra.Command{
+		Use:   "compare -f EXPERIMENT",
+		Short: "Runs managers side by side: table and plots",
+		Long: `Runs the managers of an experiment file over its applications, loads and seeds, in simulated time,
+as many at once as there are processors, and prints what each holds and how well it keeps the objectives.
+
+With --out, each finished run is kept in that folder, with a Markdown table and plots;
+the same command goes on where an earlier one stopped.`,
+		Example: `  foresail compare -f examples/baselines-smoke.yaml --out smoke
+  foresail compare show smoke`,
+		Args: needs("file"),
+		RunE: func(c *cobra.Command, _ []string) error { return compareRun(c, f) },
+	}
+	fl := c.Flags()
+	fl.StringVarP(&f.file, "file", "f", "", "experiment file")
+	fl.StringVarP(&f.out, "out", "o", "", "folder that keeps the runs, plots and report; empty: nothing is kept")
+	fl.IntVar(&f.workers, "workers", 0, "runs at once; 0: as many as there are processors")
+	fl.StringVar(&f.resume, "resume", "same", "which kept runs are used again: same (of this program), any (of any build of it), none")
+	fl.BoolVar(&f.json, "json", false, "print the result as JSON")
+	c.AddCommand(newCompareShow())
+	return c
+}
+
+func newCompareShow() *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use:     "show DIR",
+		Short:   "Prints and draws again what a folder keeps",
+		Long:    "Prints the results of the runs that a folder keeps, finished or not, and writes its table and plots again.",
+		Example: `  foresail compare show smoke`,
+		Args:    func(c *cobra.Command, args []string) error { return usage(cobra.ExactArgs(1)(c, args)) },
+		RunE: func(c *cobra.Command, args []string) error {
+			r, err := compare.Show(args[0])
+			if err != nil {
+				return usage(err)
+			}
+			return printComparison(c, r, args[0], asJSON)
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "print the result as JSON")
+	return c
+}
+
+func compareRun(c *cobra.Command, f compareFlags) error {
+	reuse, err := compare.ParseReuse(f.resume)
+	if err != nil {
+		return usagef("--resume: %w", err)
+	}
+	if f.workers < 0 {
+		return usagef("--workers %d: give a number from 1 on, or 0 for as many as there are processors", f.workers)
+	}
+	e, err := compare.Read(f.file)
+	if err != nil {
+		return usage(err)
+	}
+	grid, err := compare.Prepare(e)
+	if err != nil {
+		return usage(err)
+	}
+	ctx, stop := stoppable(c.Context())
+	defer stop()
+	errw := c.ErrOrStderr()
+	watch := newCompareWatch(errw)
+	r, err := grid.Run(ctx, compare.Options{Dir: f.out, Workers: f.workers, Program: build(), Reuse: reuse,
+		Progress: watch.progress, Told: func(s string) { fmt.Fprintf(errw, "foresail: %s\n", s) }})
+	watch.end()
+	switch {
+	case errors.Is(err, compare.ErrStopped) && f.out != "":
+		return fmt.Errorf("stopped after %d of %d runs; they are kept in %s: run the same command again to go on", watch.done, watch.total, f.out)
+	case errors.Is(err, compare.ErrStopped):
+		return fmt.Errorf("stopped after %d of %d runs; nothing is kept without --out", watch.done, watch.total)
+	case err != nil:
+		return err
+	}
+	return printComparison(c, r, f.out, f.json)
+}
+
+// printComparison prints results, and writes their files where there is a folder.
+func printComparison(c *cobra.Command, r *compare.Results, dir string, asJSON bool) error {
+	res := newResult("compare", nil, r.Rows)
+	res.Seeds, res.Detail = r.Seeds, r
+	var b bytes.Buffer
+	if err := printJSON(&b, res); err != nil {
+		return err
+	}
+	h := report.Header{Commit: res.Commit, Machine: res.Machine.String()}
+	if dir != "" {
+		if _, err := report.Write(dir, r, h, b.Bytes()); err != nil {
+			return err
+		}
+	}
+	out := c.OutOrStdout()
+	if asJSON {
+		_, err := b.WriteTo(out)
+		return err
+	}
+	for i, rows := range r.Groups() {
+		if i > 0 {
+			fmt.Fprintln(out)
+		}
+		fmt.Fprintf(out, "%s, %s\n", rows[0].Application, rows[0].Load)
+		head, cells, below := report.Text(r, rows)
+		if err := table(out, head, cells); err != nil {
+			return err
+		}
+		for _, s := range below {
+			fmt.Fprintln(out, strings.Map(printable, s))
+		}
+	}
+	for _, n := range r.Notes {
+		fmt.Fprintf(out, "\n%s\n", strings.Map(printable, n))
+	}
+	if dir != "" {
+		fmt.Fprintf(out, "\n%s shows the rest\n", filepath.Join(dir, "results.md"))
+	}
+	return nil
+}
+
+// compareWatch tells progress: a line that is redrawn on a terminal, a line for each run elsewhere.
+type compareWatch struct {
+	w           io.Writer
+	line        *progress
+	done, total int
+}
+
+func newCompareWatch(w io.Writer) *compareWatch { return &compareWatch{w: w, line: newProgress(w)} }
+
+func (v *compareWatch) progress(p compare.Progress) {
+	v.done, v.total = p.Done, p.Total
+	if v.line.w != nil {
+		if p.Finished != nil && p.Finished.Failed != "" {
+			v.line.end()
+			fmt.Fprintf(v.w, "foresail: %s failed: %s\n", p.Finished.String(), p.Finished.Failed)
+		}
+		v.line.at(p.Share, fmt.Sprintf("%d of %d runs", p.Done, p.Total))
+		return
+	}
+	if o := p.Finished; o != nil {
+		fmt.Fprintf(v.w, "%d/%d %s: %s; %s left\n", p.Done, p.Total, o.String(), outcomeLine(o), v.left(p.Share))
+	}
+}
+
+// left is how long the rest will take at the pace so far.
+func (v *compareWatch) left(share float64) time.Duration {
+	if share <= 0 {
+		return 0
+	}
+	return time.Duration(float64(time.Since(v.line.began)) * (1 - share) / share).Round(time.Second)
+}
+
+func (v *compareWatch) end() { v.line.end() }
+
+// outcomeLine says in a few words how a run ended.
+func outcomeLine(o *compare.Outcome) string {
+	switch {
+	case o.Failed != "":
+		return "failed: " + o.Failed
+	case o.Cores == nil:
+		return "done"
+	}
+	windows, violated := 0, 0
+	for _, e := range o.Endpoints {
+		windows, violated = windows+e.Windows, violated+e.Violated
+	}
+	return fmt.Sprintf("%.2f cores, %d of %d windows in violation", *o.Cores, violated, windows)
+}
+
+// build names this program's own version: its commit where it was built from one as it stands, else its own bytes.
+func build() string {
+	if c := commit(); c != "" && !strings.HasSuffix(c, "-dirty") {
+		return c
+	}
+	name, err := os.Executable()
+	if err != nil {
+		return ""
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return ""
+	}
+	return "sha256:" + hex.EncodeToString(h.Sum(nil))[:16]
+}
+

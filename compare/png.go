@@ -1,3 +1,0 @@
-package compare
-
-import _ "gonum.org/v1/plot"

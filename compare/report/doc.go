@@ -1,0 +1,2 @@
+// Package report shows the results of package compare: as Markdown and as PNG plots.
+package report
