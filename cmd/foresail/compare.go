@@ -213,4 +213,3 @@ func build() string {
 	}
 	return "sha256:" + hex.EncodeToString(h.Sum(nil))[:16]
 }
-
