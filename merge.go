@@ -11,6 +11,8 @@ import (
 // keep their last value, their mean weighted by time and their maximum. The inputs are not changed and share nothing
 // with the result. It returns nil for no input.
 //
+// A node that some parts don't list was not heard of then: its gauges are those of when it last was.
+//
 // A signal is in the result when any part has it: counters then cover the parts that observed them, and means are over
 // those parts. Late additions are applied by History, so they are not carried along.
 func Merge(parts ...*Snapshot) *Snapshot {
@@ -29,6 +31,9 @@ func Merge(parts ...*Snapshot) *Snapshot {
 		for j := range svc.Replicas {
 			svc.Replicas[j].whole(out.Duration())
 		}
+	}
+	for i := range out.Nodes {
+		out.Nodes[i].whole(out.Duration())
 	}
 	return out
 }
@@ -55,34 +60,53 @@ func (s *ServiceStats) dismiss(newest []ReplicaStats) {
 	for j := range s.Replicas {
 		r := &s.Replicas[j]
 		if !slices.ContainsFunc(newest, func(n ReplicaStats) bool { return n.Name == r.Name }) {
-			r.Gone, r.Ready, r.Memory, r.InFlight.Last = true, 0, 0, 0
+			r.Gone, r.Ready, r.Memory, r.InFlight.Last, r.Queue.Last = true, 0, 0, 0, 0
 		}
 	}
 }
 
-// observed is, per service, over how long in-flight was observed: what its mean is weighted by.
+// observed is over how long gauges were observed: what their means are weighted by.
 type observed struct {
-	service []time.Duration
-	replica []map[string]time.Duration
+	service []gaugeTimes
+	replica []map[string]gaugeTimes
+	node    map[string]gaugeTimes
+}
+
+type gaugeTimes struct{ inFlight, queue, runnable time.Duration }
+
+// plus adds an interval of length d. Threads are counted where CPU is, and over as much of the interval.
+func (g gaugeTimes) plus(u *Usage, d time.Duration) gaugeTimes {
+	has := u.Has
+	if has.Has(SignalInFlight) {
+		g.inFlight += d
+	}
+	if has.Has(SignalQueue) {
+		g.queue += d
+	}
+	if has.Has(SignalRunnable) {
+		g.runnable += u.cpuOver(d)
+	}
+	return g
 }
 
 func newObserved(parts []*Snapshot) *observed {
-	o := &observed{}
+	o := &observed{node: map[string]gaugeTimes{}}
 	for _, p := range parts {
 		for i := range p.Services {
 			for len(o.service) <= i {
-				o.service = append(o.service, 0)
-				o.replica = append(o.replica, map[string]time.Duration{})
+				o.service = append(o.service, gaugeTimes{})
+				o.replica = append(o.replica, map[string]gaugeTimes{})
 			}
 			s := &p.Services[i]
-			if s.Has.Has(SignalInFlight) {
-				o.service[i] += p.Duration()
-			}
+			o.service[i] = o.service[i].plus(&s.Usage, p.Duration())
 			for j := range s.Replicas {
-				if s.Replicas[j].Has.Has(SignalInFlight) {
-					o.replica[i][s.Replicas[j].Name] += p.Duration()
-				}
+				r := &s.Replicas[j]
+				o.replica[i][r.Name] = o.replica[i][r.Name].plus(&r.Usage, p.Duration())
 			}
+		}
+		for i := range p.Nodes {
+			n := &p.Nodes[i]
+			o.node[n.Name] = o.node[n.Name].plus(&n.Usage, p.Duration())
 		}
 	}
 	return o
@@ -107,7 +131,7 @@ func (s *Snapshot) add(p *Snapshot, o *observed) {
 			s.Services = append(s.Services, ServiceStats{})
 		}
 		dst, src := &s.Services[i], &p.Services[i]
-		dst.follow(&src.Usage, d, share(d, o.service[i]))
+		dst.follow(&src.Usage, d, o.service[i])
 		if src.Has.Has(SignalAllocation) {
 			dst.Allocation, dst.Pending = src.Allocation.clone(), nil
 			if src.Pending != nil {
@@ -115,15 +139,22 @@ func (s *Snapshot) add(p *Snapshot, o *observed) {
 				dst.Pending = &pending
 			}
 		}
-		dst.mergeReplicas(src.Replicas, d, func(name string) float64 { return share(d, o.replica[i][name]) })
+		dst.mergeReplicas(src.Replicas, d, o.replica[i])
 	}
+	s.mergeNodes(p.Nodes, d, o.node)
 	s.addEndpoints(p.Endpoints)
 	s.Edges = mergeEdges(s.Edges, p.Edges)
 }
 
-// follow appends the usage of a following interval of length d; w is its share of the time over which in flight was
-// observed.
-func (u *Usage) follow(v *Usage, d time.Duration, w float64) {
+// follow appends a gauge over w of the time in which it was observed.
+func (g *Gauge) follow(v Gauge, w float64) {
+	g.Last = v.Last
+	g.Mean += v.Mean * w
+	g.Max = max(g.Max, v.Max)
+}
+
+// follow appends the usage of a following interval of length d, of which gauges were observed in the times all.
+func (u *Usage) follow(v *Usage, d time.Duration, all gaugeTimes) {
 	if v.Has.Has(SignalReady) {
 		u.Ready = v.Ready
 	}
@@ -131,9 +162,10 @@ func (u *Usage) follow(v *Usage, d time.Duration, w float64) {
 		u.Memory = v.Memory
 	}
 	if v.Has.Has(SignalInFlight) {
-		u.InFlight.Last = v.InFlight.Last
-		u.InFlight.Mean += v.InFlight.Mean * w
-		u.InFlight.Max = max(u.InFlight.Max, v.InFlight.Max)
+		u.InFlight.follow(v.InFlight, share(d, all.inFlight))
+	}
+	if v.Has.Has(SignalQueue) {
+		u.Queue.follow(v.Queue, share(d, all.queue))
 	}
 	if v.Has.Has(SignalCPU) {
 		u.CPUOver += v.cpuOver(d)
@@ -161,6 +193,15 @@ func (u *Usage) Add(v *Usage) {
 	u.Completions += v.Completions
 	u.Errors += v.Errors
 	u.Latency = mergeSketch(u.Latency, v.Latency)
+	u.DiskRead += v.DiskRead
+	u.DiskWritten += v.DiskWritten
+	u.IOWait += v.IOWait
+	u.CPUPressure += v.CPUPressure
+	u.MemoryPressure += v.MemoryPressure
+	u.IOPressure += v.IOPressure
+	u.Retransmits += v.Retransmits
+	u.CacheMisses += v.CacheMisses
+	u.MemoryTraffic += v.MemoryTraffic
 }
 
 func mergeSketch(dst, src *sketch.Sketch) *sketch.Sketch {
@@ -174,7 +215,7 @@ func mergeSketch(dst, src *sketch.Sketch) *sketch.Sketch {
 	return dst
 }
 
-func (s *ServiceStats) mergeReplicas(src []ReplicaStats, d time.Duration, w func(string) float64) {
+func (s *ServiceStats) mergeReplicas(src []ReplicaStats, d time.Duration, all map[string]gaugeTimes) {
 	for j := range src {
 		k := j // replicas rarely move within the list
 		if k >= len(s.Replicas) || s.Replicas[k].Name != src[j].Name {
@@ -185,7 +226,27 @@ func (s *ServiceStats) mergeReplicas(src []ReplicaStats, d time.Duration, w func
 			s.Replicas = append(s.Replicas, ReplicaStats{Name: src[j].Name})
 		}
 		s.Replicas[k].Node, s.Replicas[k].Started, s.Replicas[k].Gone = src[j].Node, src[j].Started, src[j].Gone
-		s.Replicas[k].follow(&src[j].Usage, d, w(src[j].Name))
+		s.Replicas[k].follow(&src[j].Usage, d, all[src[j].Name])
+	}
+}
+
+// mergeNodes keeps the order in which nodes were first heard of.
+func (s *Snapshot) mergeNodes(src []NodeStats, d time.Duration, all map[string]gaugeTimes) {
+	for j := range src {
+		k := j
+		if k >= len(s.Nodes) || s.Nodes[k].Name != src[j].Name {
+			k = slices.IndexFunc(s.Nodes, func(n NodeStats) bool { return n.Name == src[j].Name })
+		}
+		if k < 0 {
+			k = len(s.Nodes)
+			s.Nodes = append(s.Nodes, NodeStats{Name: src[j].Name})
+		}
+		n := &s.Nodes[k]
+		n.follow(&src[j].Usage, d, all[n.Name])
+		if src[j].Has.Has(SignalRunnable) {
+			n.Runnable.follow(src[j].Runnable, share(src[j].cpuOver(d), all[n.Name].runnable))
+		}
+		n.DiskBusy += src[j].DiskBusy
 	}
 }
 
@@ -251,6 +312,17 @@ func (s *Snapshot) revise(late *Snapshot) {
 			dst.Replicas[k].reviseUsage(&r.Usage, w, last)
 		}
 	}
+	for i := range late.Nodes {
+		n := &late.Nodes[i]
+		k := slices.IndexFunc(s.Nodes, func(d NodeStats) bool { return d.Name == n.Name })
+		if k < 0 {
+			k = len(s.Nodes)
+			s.Nodes = append(s.Nodes, NodeStats{Name: n.Name})
+		}
+		s.Nodes[k].reviseUsage(&n.Usage, w, last)
+		s.Nodes[k].Runnable.revise(n.Runnable, w, last)
+		s.Nodes[k].DiskBusy += n.DiskBusy
+	}
 	s.addEndpoints(late.Endpoints)
 	s.Edges = mergeEdges(s.Edges, late.Edges)
 }
@@ -260,11 +332,18 @@ func (s *Snapshot) revise(late *Snapshot) {
 func (u *Usage) reviseUsage(v *Usage, w float64, last bool) {
 	u.Add(v)
 	if v.Has.Has(SignalInFlight) {
-		u.InFlight.Mean += v.InFlight.Mean * w
-		if last {
-			u.InFlight.Last += v.InFlight.Last
-		}
-		u.InFlight.Max = max(u.InFlight.Max, u.InFlight.Mean, u.InFlight.Last)
+		u.InFlight.revise(v.InFlight, w, last)
+	}
+	if v.Has.Has(SignalQueue) {
+		u.Queue.revise(v.Queue, w, last)
 	}
 	u.Has |= v.Has
+}
+
+func (g *Gauge) revise(v Gauge, w float64, last bool) {
+	g.Mean += v.Mean * w
+	if last {
+		g.Last += v.Last
+	}
+	g.Max = max(g.Max, g.Mean, g.Last)
 }

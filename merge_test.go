@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -14,7 +16,7 @@ import (
 
 var epoch = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-const everySignal = foresail.SignalsAll &^ (foresail.SignalEdges | foresail.SignalEndpoints)
+const everySignal = foresail.SignalsAll &^ (foresail.SignalEdges | foresail.SignalEndpoints | foresail.SignalNodes)
 
 // drawUsage draws what was observed of something. Counts are whole numbers, so that adding them up has no rounding.
 func drawUsage(t *rapid.T, has foresail.Signals) foresail.Usage {
@@ -37,6 +39,19 @@ func drawUsage(t *rapid.T, has foresail.Signals) foresail.Usage {
 		u.Arrivals, u.Completions, u.Errors = count("arrivals"), count("completions"), count("errors")
 		u.Throttled = time.Duration(count("throttled")) * time.Millisecond
 		u.NetIn, u.NetOut = int64(count("in")), int64(count("out"))
+	}
+	if has.Has(foresail.SignalQueue) {
+		mean := count("queue")
+		u.Queue = foresail.Gauge{Last: count("last in queue"), Mean: mean, Max: mean + count("above in queue")}
+	}
+	if has.Has(foresail.SignalDisk) {
+		u.DiskRead, u.DiskWritten, u.IOWait = int64(count("read")), int64(count("written")), time.Duration(count("I/O wait"))
+	}
+	if has.Has(foresail.SignalPressure) {
+		u.CPUPressure, u.MemoryPressure, u.IOPressure = time.Duration(count("CPU")), time.Duration(count("memory")), time.Duration(count("I/O"))
+	}
+	if has.Has(foresail.SignalRetransmits) {
+		u.Retransmits, u.CacheMisses, u.MemoryTraffic = count("retransmits"), count("misses"), count("traffic")
 	}
 	if has.Has(foresail.SignalLatency) {
 		u.Latency = drawSketch(t)
@@ -68,6 +83,13 @@ func drawSnapshot(t *rapid.T, start time.Time, d time.Duration, has foresail.Sig
 			st.Replicas = append(st.Replicas, foresail.ReplicaStats{Name: name, Node: "n", Usage: drawUsage(t, has)})
 		}
 		s.Services = append(s.Services, st)
+	}
+	for _, name := range []string{"m", "n"} {
+		if rapid.Bool().Draw(t, "node heard of") {
+			mean := float64(rapid.IntRange(0, 50).Draw(t, "runnable"))
+			s.Nodes = append(s.Nodes, foresail.NodeStats{Name: name, Usage: drawUsage(t, foresail.SignalCPU|foresail.SignalDisk|foresail.SignalRunnable),
+				Runnable: foresail.Gauge{Last: mean, Mean: mean, Max: mean}, DiskBusy: time.Duration(mean)})
+		}
 	}
 	for range 2 {
 		e := foresail.EndpointStats{Requests: float64(rapid.IntRange(0, 50).Draw(t, "requests")), Latency: drawSketch(t)}
@@ -104,9 +126,10 @@ func render(s *foresail.Snapshot) string {
 		return text
 	}
 	usage := func(u *foresail.Usage) string {
-		return fmt.Sprintf("has %v ready %d cpu %.9g over %v throttled %v memory %d net %d %d in flight %v %.9g %.9g counts %v %v %v latency %s",
+		return fmt.Sprintf("has %v ready %d cpu %.9g over %v throttled %v memory %d net %d %d in flight %v %.9g %.9g counts %v %v %v latency %s queue %v %.9g %.9g disk %d %d %v pressure %v %v %v others %v %v %v",
 			u.Has, u.Ready, u.CPU, u.CPUOver, u.Throttled, u.Memory, u.NetIn, u.NetOut, u.InFlight.Last, u.InFlight.Mean, u.InFlight.Max,
-			u.Arrivals, u.Completions, u.Errors, hist(u.Latency))
+			u.Arrivals, u.Completions, u.Errors, hist(u.Latency), u.Queue.Last, u.Queue.Mean, u.Queue.Max, u.DiskRead, u.DiskWritten, u.IOWait,
+			u.CPUPressure, u.MemoryPressure, u.IOPressure, u.Retransmits, u.CacheMisses, u.MemoryTraffic)
 	}
 	for i := range s.Services {
 		st := &s.Services[i]
@@ -114,6 +137,12 @@ func render(s *foresail.Snapshot) string {
 		for k := range st.Replicas {
 			out += fmt.Sprintf("  replica %s on %s %s\n", st.Replicas[k].Name, st.Replicas[k].Node, usage(&st.Replicas[k].Usage))
 		}
+	}
+	nodes := slices.Clone(s.Nodes) // in whatever order they were heard of
+	slices.SortFunc(nodes, func(a, b foresail.NodeStats) int { return strings.Compare(a.Name, b.Name) })
+	for i := range nodes {
+		n := &nodes[i]
+		out += fmt.Sprintf("node %s %s runnable %v %.9g %v disk busy %v\n", n.Name, usage(&n.Usage), n.Runnable.Last, n.Runnable.Mean, n.Runnable.Max, n.DiskBusy)
 	}
 	for i, e := range s.Endpoints {
 		out += fmt.Sprintf("endpoint %d %v %v %v first %v latency %s\n", i, e.Requests, e.Errors, e.Late, e.FirstLate.Sub(epoch), hist(e.Latency))
@@ -155,7 +184,7 @@ func TestMergedQuantitiesAgreeWithTheirDefinition(t *testing.T) {
 		for range rapid.IntRange(1, 5).Draw(t, "parts") {
 			d := time.Duration(rapid.IntRange(1, 20).Draw(t, "tenths")) * foresail.Beat
 			has := everySignal
-			for bit := foresail.SignalReady; bit <= foresail.SignalAllocation; bit <<= 1 {
+			for bit := foresail.SignalReady; bit <= foresail.SignalMemoryTraffic; bit <<= 1 {
 				if rapid.IntRange(0, 3).Draw(t, "absent") == 0 {
 					has &^= bit
 				}
@@ -166,6 +195,7 @@ func TestMergedQuantitiesAgreeWithTheirDefinition(t *testing.T) {
 		got := foresail.Merge(parts...).Services[1]
 		var want foresail.ServiceStats
 		weighted, observed, latencies := 0.0, 0.0, 0.0
+		queued, queueObserved := 0.0, 0.0
 		for _, p := range parts {
 			s := p.Services[1]
 			want.Has |= s.Has
@@ -176,6 +206,21 @@ func TestMergedQuantitiesAgreeWithTheirDefinition(t *testing.T) {
 			want.NetIn += s.NetIn
 			want.NetOut += s.NetOut
 			want.Throttled += s.Throttled
+			want.DiskRead += s.DiskRead
+			want.DiskWritten += s.DiskWritten
+			want.IOWait += s.IOWait
+			want.CPUPressure += s.CPUPressure
+			want.MemoryPressure += s.MemoryPressure
+			want.IOPressure += s.IOPressure
+			want.Retransmits += s.Retransmits
+			want.CacheMisses += s.CacheMisses
+			want.MemoryTraffic += s.MemoryTraffic
+			if s.Has.Has(foresail.SignalQueue) {
+				want.Queue.Last = s.Queue.Last
+				want.Queue.Max = max(want.Queue.Max, s.Queue.Max)
+				queued += s.Queue.Mean * p.Duration().Seconds()
+				queueObserved += p.Duration().Seconds()
+			}
 			if s.Has.Has(foresail.SignalCPU) {
 				want.CPUOver += p.Duration()
 			}
@@ -196,6 +241,10 @@ func TestMergedQuantitiesAgreeWithTheirDefinition(t *testing.T) {
 				observed += p.Duration().Seconds()
 			}
 		}
+		if queueObserved > 0 && math.Abs(got.Queue.Mean-queued/queueObserved) > 1e-9 {
+			t.Fatalf("in queue %v, want %v", got.Queue.Mean, queued/queueObserved)
+		}
+		want.Queue.Mean = got.Queue.Mean
 		if observed > 0 {
 			want.InFlight.Mean = weighted / observed
 		}

@@ -11,19 +11,27 @@ type Signals uint32
 
 // The signals.
 const (
-	SignalReady       Signals = 1 << iota // replicas that are ready
-	SignalCPU                             // CPU time used
-	SignalThrottled                       // time spent throttled by the CPU quota
-	SignalMemory                          // memory in use
-	SignalNetwork                         // bytes received and sent
-	SignalInFlight                        // requests accepted and not answered
-	SignalArrivals                        // requests that arrived
-	SignalCompletions                     // requests that were answered, errors included
-	SignalErrors                          // requests that failed, were refused or timed out
-	SignalLatency                         // response times
-	SignalAllocation                      // the allocation in effect
-	SignalEdges                           // calls from service to service
-	SignalEndpoints                       // requests and latencies of endpoints
+	SignalReady         Signals = 1 << iota // replicas that are ready
+	SignalCPU                               // CPU time used
+	SignalThrottled                         // time spent throttled by the CPU quota
+	SignalMemory                            // memory in use
+	SignalNetwork                           // bytes received and sent
+	SignalInFlight                          // requests accepted and not answered
+	SignalArrivals                          // requests that arrived
+	SignalCompletions                       // requests that were answered, errors included
+	SignalErrors                            // requests that failed, were refused or timed out
+	SignalLatency                           // response times
+	SignalAllocation                        // the allocation in effect
+	SignalEdges                             // calls from service to service
+	SignalEndpoints                         // requests and latencies of endpoints
+	SignalQueue                             // requests that wait for a worker
+	SignalDisk                              // bytes read and written, and the wait for disks
+	SignalPressure                          // time that threads waited for CPU, memory and I/O (Linux' PSI)
+	SignalRetransmits                       // TCP segments sent again
+	SignalCacheMisses                       // misses of the last-level cache
+	SignalMemoryTraffic                     // bytes between the caches and memory
+	SignalRunnable                          // threads that run or wait for a core; of nodes
+	SignalNodes                             // the nodes themselves
 	signalEnd
 )
 
@@ -31,7 +39,8 @@ const (
 const SignalsAll = signalEnd - 1
 
 var signalNames = [...]string{"ready", "cpu", "throttled", "memory", "network", "in-flight", "arrivals", "completions",
-	"errors", "latency", "allocation", "edges", "endpoints"}
+	"errors", "latency", "allocation", "edges", "endpoints", "queue", "disk", "pressure", "retransmits", "cache-misses",
+	"memory-traffic", "runnable", "nodes"}
 
 // Has reports whether every signal of t is in s.
 func (s Signals) Has(t Signals) bool { return s&t == t }

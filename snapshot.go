@@ -18,7 +18,8 @@ type Snapshot struct {
 	Services  []ServiceStats
 	Endpoints []EndpointStats
 	Edges     []EdgeStats // absent (nil) where SignalEdges is not observed
-	Has       Signals     // signals of the snapshot as a whole: SignalEdges, SignalEndpoints
+	Nodes     []NodeStats // absent (nil) where SignalNodes is not observed
+	Has       Signals     // signals of the snapshot as a whole: SignalEdges, SignalEndpoints, SignalNodes
 
 	// Dropped counts observations lost on the way to the snapshot (spans over a limit, too late, malformed).
 	Dropped float64
@@ -39,7 +40,7 @@ type Usage struct {
 	Has         Signals
 	Ready       int            // replicas ready at the end (of a replica: 0 or 1)
 	CPU         float64        // core-seconds used
-	CPUOver     time.Duration  // over how much of the interval CPU and Throttled were observed; 0: all of it
+	CPUOver     time.Duration  // over how much of the interval CPU, Throttled and a node's Runnable were observed; 0: all of it
 	Throttled   time.Duration  // summed over replicas
 	Memory      int64          // bytes at the end, summed over replicas
 	NetIn       int64          // bytes received
@@ -49,6 +50,15 @@ type Usage struct {
 	Completions float64        // requests answered, errors included
 	Errors      float64        // requests that failed, were refused or timed out
 	Latency     *sketch.Sketch // seconds from arrival to answer, of requests that did not fail; nil where there is none
+
+	// What an agent on the node adds. Of a service each is the sum over replicas.
+	Queue                                   Gauge         // requests accepted that wait for a worker
+	DiskRead, DiskWritten                   int64         // bytes
+	IOWait                                  time.Duration // summed over the threads that waited for a disk
+	CPUPressure, MemoryPressure, IOPressure time.Duration // during which at least one thread waited for it
+	Retransmits                             float64       // segments sent again
+	CacheMisses                             float64       // of the last-level cache
+	MemoryTraffic                           float64       // bytes between the caches and memory
 }
 
 // Gauge is a quantity that goes up and down, over an interval.
@@ -69,6 +79,15 @@ type ReplicaStats struct {
 	Started time.Time // zero where not known
 	Gone    bool      // it has ended: what it counted is told, and its gauges are zero
 	Usage
+}
+
+// NodeStats is what an agent saw of one node as a whole, whatever runs there, where SignalNodes is in Snapshot.Has. A node
+// that nothing was heard of is not listed.
+type NodeStats struct {
+	Name string
+	Usage
+	Runnable Gauge         // threads that run or wait for a core
+	DiskBusy time.Duration // summed over its disks
 }
 
 // EndpointStats is what users saw of one endpoint, where SignalEndpoints is in Snapshot.Has.

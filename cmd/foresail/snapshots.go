@@ -14,6 +14,7 @@ type (
 		End       time.Time               `json:"end"`
 		Stale     bool                    `json:"stale,omitempty"`
 		Services  map[string]serviceLine  `json:"services,omitempty"`
+		Nodes     map[string]nodeLine     `json:"nodes,omitempty"`
 		Endpoints map[string]endpointLine `json:"endpoints,omitempty"`
 		Edges     []edgeLine              `json:"edges,omitempty"`
 		Dropped   float64                 `json:"dropped,omitempty"`
@@ -36,6 +37,25 @@ type (
 		Completions *float64   `json:"completions,omitempty"`
 		Errors      *float64   `json:"errors,omitempty"`
 		Latency     *histogram `json:"latency,omitempty"`
+		agentLine
+	}
+	// agentLine is what an agent on the node adds.
+	agentLine struct {
+		Queue          *gaugeLine `json:"queue,omitempty"`
+		DiskRead       *int64     `json:"disk_read_bytes,omitempty"`
+		DiskWritten    *int64     `json:"disk_written_bytes,omitempty"`
+		IOWait         *float64   `json:"io_wait_seconds,omitempty"`
+		CPUPressure    *float64   `json:"cpu_pressure_seconds,omitempty"`
+		MemoryPressure *float64   `json:"memory_pressure_seconds,omitempty"`
+		IOPressure     *float64   `json:"io_pressure_seconds,omitempty"`
+		Retransmits    *float64   `json:"retransmits,omitempty"`
+		CacheMisses    *float64   `json:"cache_misses,omitempty"`
+		MemoryTraffic  *float64   `json:"memory_traffic_bytes,omitempty"`
+	}
+	nodeLine struct {
+		usageLine
+		Runnable *gaugeLine `json:"runnable,omitempty"`
+		DiskBusy *float64   `json:"disk_busy_seconds,omitempty"`
 	}
 	gaugeLine struct {
 		Last float64 `json:"last"`
@@ -83,6 +103,14 @@ func lineOf(app *foresail.App, s *foresail.Snapshot) snapshotLine {
 		}
 		l.Services[app.Services[i].Name] = out
 	}
+	if s.Has.Has(foresail.SignalNodes) {
+		l.Nodes = map[string]nodeLine{}
+		for i := range s.Nodes {
+			n := &s.Nodes[i]
+			l.Nodes[n.Name] = nodeLine{usageLine: usageOf(&n.Usage), Runnable: observed(&n.Usage, foresail.SignalRunnable, gaugeLine(n.Runnable)),
+				DiskBusy: observed(&n.Usage, foresail.SignalDisk, n.DiskBusy.Seconds())}
+		}
+	}
 	if s.Has.Has(foresail.SignalEndpoints) {
 		l.Endpoints = map[string]endpointLine{}
 		for i := range s.Endpoints {
@@ -114,6 +142,18 @@ func usageOf(u *foresail.Usage) usageLine {
 		Completions: observed(u, foresail.SignalCompletions, u.Completions),
 		Errors:      observed(u, foresail.SignalErrors, u.Errors),
 		Latency:     histogramOf(u.Latency),
+		agentLine: agentLine{
+			Queue:          observed(u, foresail.SignalQueue, gaugeLine(u.Queue)),
+			DiskRead:       observed(u, foresail.SignalDisk, u.DiskRead),
+			DiskWritten:    observed(u, foresail.SignalDisk, u.DiskWritten),
+			IOWait:         observed(u, foresail.SignalDisk, u.IOWait.Seconds()),
+			CPUPressure:    observed(u, foresail.SignalPressure, u.CPUPressure.Seconds()),
+			MemoryPressure: observed(u, foresail.SignalPressure, u.MemoryPressure.Seconds()),
+			IOPressure:     observed(u, foresail.SignalPressure, u.IOPressure.Seconds()),
+			Retransmits:    observed(u, foresail.SignalRetransmits, u.Retransmits),
+			CacheMisses:    observed(u, foresail.SignalCacheMisses, u.CacheMisses),
+			MemoryTraffic:  observed(u, foresail.SignalMemoryTraffic, u.MemoryTraffic),
+		},
 	}
 }
 
