@@ -21,7 +21,7 @@ import (
 type outcome struct {
 	cores    float64 // held, mean
 	replicas float64
-	violated float64 // share of windows in violation, of the worst endpoint
+	violated float64 // share of windows in violation, over endpoints
 	late     float64 // the percentile over the whole run against its objective, of the worst endpoint
 	changes  int
 	errs     int
@@ -92,13 +92,16 @@ func simulateLoad(t testing.TB, bp *foresail.Blueprint, m foresail.Manager, l *l
 	}
 	out.cores /= beats
 	out.replicas /= beats
+	windows, violated := 0, 0
 	for i, j := range judges {
 		if j != nil {
-			out.violated = max(out.violated, j.ViolationShare())
+			windows += j.Windows
+			violated += j.Violated
 			o := bp.App.Endpoints[i].Objective
 			out.late = max(out.late, all[i].Quantile(o.Percentile/100)/o.Latency.Seconds())
 		}
 	}
+	out.violated = float64(violated) / float64(max(windows, 1))
 	if s, ok := m.(foresail.Stateful); ok {
 		if out.state, err = s.Save(); err != nil {
 			t.Fatal(err)

@@ -9,6 +9,7 @@ import (
 	"foresail.dev/plan/autoscale"
 	"foresail.dev/plan/autothrottle"
 	"foresail.dev/plan/hpa"
+	"foresail.dev/plan/powerchief"
 	"foresail.dev/plan/static"
 	"foresail.dev/plan/vpa"
 )
@@ -58,6 +59,14 @@ var table = []entry{
 	}},
 	{"autoscale-opt", "Sinan's tuned step scaler", stepParams, func(a *foresail.App, v values, _ uint64) (foresail.Manager, error) {
 		return autoscale.New(a, autoscale.Config{Name: "autoscale-opt", Steps: steps(autoscale.Optimised(), v)})
+	}},
+	{"powerchief", "PowerChief: boosts the service with the longest delay", []Param{
+		{Name: "interval_s", Min: 1, Max: 30, Default: 1, Log: true, Doc: "seconds between decisions"},
+		{Name: "step", Min: 0.05, Max: 0.5, Default: 0.2, Log: true, Doc: "what a boost adds and a withdrawal takes, as a share of a service's cores"},
+		{Name: "high", Min: 0.3, Max: 1.2, Default: 0.5, Doc: "latency over objective above which the bottleneck is boosted"},
+		{Name: "low", Min: 0.1, Max: 1, Default: 0.25, Doc: "latency over objective, at most high, below which the least loaded are lowered"},
+	}, func(a *foresail.App, v values, _ uint64) (foresail.Manager, error) {
+		return powerchief.New(a, powerchief.Config{Interval: v.duration("interval_s"), Step: v["step"], High: v["high"], Low: min(v["low"], v["high"])})
 	}},
 	{"autothrottle", "Autothrottle: throttle-ratio captains and a bandit above them", []Param{
 		{Name: "slo_factor", Min: 0.2, Max: 1, Default: 1, Doc: "the share of each objective's latency that it aims to stay within"},
