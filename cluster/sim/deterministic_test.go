@@ -18,11 +18,15 @@ import (
 // digest is a hash of everything in a snapshot.
 func digest(t testing.TB, s *foresail.Snapshot) [32]byte {
 	t.Helper()
+	return snapshotDigest(t.Fatal, s)
+}
+
+func snapshotDigest(fatal func(...any), s *foresail.Snapshot) [32]byte {
 	h := sha256.New()
 	e := json.NewEncoder(h)
 	add := func(v any) {
 		if err := e.Encode(v); err != nil {
-			t.Fatal(err)
+			fatal(err)
 		}
 	}
 	latency := func(l *sketch.Sketch) {
