@@ -152,6 +152,12 @@ func (c *Cluster) arrive(ci int32, gen uint32) {
 		c.refused(ci, k)
 		return
 	}
+	if len(c.hosts) > 0 {
+		if d := c.carryRequest(k, id, def.request); d > 0 {
+			c.underway(ci, k, id, d)
+			return
+		}
+	}
 	if !c.accept(ci, k, def, id) {
 		c.refused(ci, k)
 	}

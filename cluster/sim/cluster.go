@@ -65,6 +65,7 @@ const (
 	onKill                  // A: a replica has drained for too long
 	onRefused               // A: a call whose refusal comes back; B: its attempt
 	onReport                // A: a replica that tells of what it did
+	onDeliver               // A: a message that comes to its replica
 	onDivide                // A: a host whose cores are to be divided anew
 	onMeasure               // the contention of caches and memory is to be measured
 	onPlace                 // there is room again for replicas that fit nowhere
@@ -134,7 +135,7 @@ func (c *Cluster) deploy(s int32) {
 		id := c.newReplica(s, ready, host)
 		c.replicas.at(id).readySince = -1 << 62 // long warm
 		if host >= 0 {
-			c.hosts[host].images[s] = 0
+			c.hosts[host].Keep(s)
 		}
 		sv.ready = append(sv.ready, id)
 	}
@@ -191,7 +192,7 @@ func (c *Cluster) handle(e des.Event) {
 	case onCPU:
 		c.look(e.A)
 	case onDisk:
-		c.proceed(e.A)
+		c.served(e.A)
 	case onAnswer:
 		c.answered(e.A)
 	case onRetry:
@@ -207,12 +208,12 @@ func (c *Cluster) handle(e des.Event) {
 		c.refusal(e.A, e.B)
 	case onReport:
 		c.report(e.A)
+	case onDeliver:
+		c.deliver(e.A)
 	case onDivide:
-		c.hosts[e.A].dividing = des.None
-		c.divide(e.A)
+		c.hosts[e.A].Tick()
 	case onMeasure:
-		c.measureAll()
-		c.queue.At(c.queue.Now()+measureEvery, e)
+		c.measure(e)
 	case onPlace:
 		c.placeAgain()
 	case onDetect:

@@ -2,60 +2,65 @@ package sim
 
 import (
 	"fmt"
-	"math"
 	"slices"
 
+	"foresail.dev"
+	"foresail.dev/cluster/sim/chance"
 	"foresail.dev/cluster/sim/des"
+	"foresail.dev/cluster/sim/host"
 	"foresail.dev/cluster/sim/node"
 )
 
 // machines are the nodes of a simulation that has some.
 type machines struct {
 	rooms    []node.Room
-	hosts    []host
-	unplaced []int32       // services that have replicas that fit nowhere
-	placing  bool          // an event will try them again
-	shares   []node.Share  // scratch
-	tenants  []node.Tenant // scratch
-}
-
-// host is a node as it runs.
-type host struct {
-	replicas []int32 // on it, in no order
-	running  []int32 // those of them with a runnable thread
-	pressure node.Pressure
-	images   map[int32]int64 // by service: when its image is there
-	disks    node.Disks
-	in, out  node.Link
-
-	hostCPU
-	hostMemory
+	hosts    []*host.Host
+	used     []foresail.Usage // by host: what its replicas did, while a snapshot is made
+	unplaced []int32          // services that have replicas that fit nowhere
+	placing  bool             // an event will try them again
+	sized    bool             // the sizes of all messages are known
+	messages slab[message]    // to replicas, underway
+	losing   chance.Stream    // of which messages are lost
+	lost     func() float64   // draws from it
 }
 
 // build sets the nodes up, and says which service would fit on none of them even if it were empty.
 func (c *Cluster) build() error {
-	c.hosts = make([]host, len(c.cfg.Nodes))
-	for i, n := range c.cfg.Nodes {
-		c.rooms = append(c.rooms, node.Room{Node: n})
-		h := &c.hosts[i]
-		h.images = map[int32]int64{}
-		h.disks = make(node.Disks, max(n.Disks, 1))
-		h.dividing, h.level = des.None, math.Inf(1)
-		c.setCores(int32(i))
-	}
-	if len(c.hosts) == 0 {
+	if len(c.cfg.Nodes) == 0 {
 		return nil
 	}
+	watch := func(id int32) { c.watch(id, c.replicas.at(id)) }
+	shared := false
+	for i, n := range c.cfg.Nodes {
+		c.rooms = append(c.rooms, node.Room{Node: n})
+		c.hosts = append(c.hosts, host.New(n, c.cfg.NodeCores, &c.queue, des.Event{Kind: onDivide, A: int32(i)}, watch))
+		shared = shared || c.hosts[i].SharesMemory()
+	}
+	c.used = make([]foresail.Usage, len(c.hosts))
+	c.losing = chance.Purpose(c.cfg.Seed, chance.ForLosses)
+	c.lost = c.losing.Float
+	c.sized = !slices.ContainsFunc(c.program.services, func(s serviceDef) bool { return !s.network })
 	for i := range c.app.Services {
 		s := &c.app.Services[i]
-		if _, ok := c.choose(node.NewRequest(s.Initial.CPU, c.needs(int32(i), s.Initial.Memory))); !ok {
-			return fmt.Errorf("sim: service %s: a replica of %v cores and %d bytes fits on no node, even on an empty one", s.Name, s.Initial.CPU, s.Initial.Memory)
+		if c.cfg.Placement.Place(c.rooms, node.NewRequest(s.Initial.CPU, c.needs(int32(i), s.Initial.Memory))) < 0 {
+			return fmt.Errorf("sim: service %s: a replica of %v cores and %d bytes fits on no node, even on an empty one",
+				s.Name, s.Initial.CPU, s.Initial.Memory)
 		}
 	}
-	if slices.ContainsFunc(c.cfg.Nodes, sharesMemory) {
-		c.queue.At(c.queue.Now()+measureEvery, des.Event{Kind: onMeasure})
+	if shared {
+		c.queue.At(host.MeasureEvery, des.Event{Kind: onMeasure})
 	}
 	return nil
+}
+
+// measure looks at the contention of caches and memory.
+func (c *Cluster) measure(e des.Event) {
+	for _, h := range c.hosts {
+		if h.SharesMemory() {
+			h.Measure()
+		}
+	}
+	c.queue.At(c.queue.Now()+host.MeasureEvery, e)
 }
 
 // needs is the memory that a replica of a service asks for: what it is given, or holds when idle where that is not managed.
@@ -77,32 +82,23 @@ func (c *Cluster) place(s int32) (int32, bool) {
 	if len(c.hosts) == 0 {
 		return -1, true
 	}
-	return c.choose(c.claim(s))
-}
-
-func (c *Cluster) choose(q node.Request) (int32, bool) {
-	at := c.cfg.Placement.Place(c.rooms, q)
+	at := c.cfg.Placement.Place(c.rooms, c.claim(s))
 	return int32(at), at >= 0
 }
 
 // house puts a replica on its host.
 func (c *Cluster) house(id int32, r *replica) {
-	h := &c.hosts[r.host]
 	r.request = c.claim(r.service)
 	c.rooms[r.host].Take(r.request)
-	h.replicas = append(h.replicas, id)
-	c.settleIn(h, id, r)
+	sv := &c.services[r.service]
+	r.member = host.Member{ID: id, CPU: &r.cpu, Weight: sv.now.CPU, Of: sv.def.interference}
+	c.hosts[r.host].Join(&r.member)
 }
 
 // unhouse takes a replica off its host; there may be room for others then.
-func (c *Cluster) unhouse(id int32, r *replica) {
-	h := &c.hosts[r.host]
+func (c *Cluster) unhouse(r *replica) {
 	c.rooms[r.host].Give(r.request)
-	i := slices.Index(h.replicas, id)
-	last := len(h.replicas) - 1
-	h.replicas[i] = h.replicas[last]
-	h.replicas = h.replicas[:last]
-	c.moveOut(h, i)
+	c.hosts[r.host].Leave(&r.member)
 	c.makeRoom()
 }
 
@@ -118,7 +114,7 @@ func (c *Cluster) resize(sv *service) {
 		}
 		if q := c.claim(r.service); q != r.request {
 			c.rooms[r.host].Resize(r.request, q)
-			r.request = q
+			r.request, r.member.Weight = q, sv.now.CPU
 			c.makeRoom()
 		}
 	}
@@ -152,25 +148,17 @@ func (c *Cluster) placeAgain() {
 	}
 }
 
-// imageThere is when a host has the image of a service: a host fetches it once, as fast as what antagonists leave of its
-// link allows, and keeps it.
+// imageThere is when a host has the image of a service.
 func (c *Cluster) imageThere(s, host int32) int64 {
-	now := c.queue.Now()
 	if host < 0 {
-		return now
+		return c.queue.Now()
 	}
-	h, def := &c.hosts[host], c.services[s].def
-	at, ok := h.images[s]
-	if !ok {
-		at = now + int64(float64(def.pull)/h.pressure.Left(node.Network))
-		h.images[s] = at
-	}
-	return max(at, now)
+	return c.hosts[host].Image(s, c.services[s].def.pull)
 }
 
 // forgetImages makes hosts fetch a service's image anew, as they must for another version of it.
 func (c *Cluster) forgetImages(s int32) {
-	for i := range c.hosts {
-		delete(c.hosts[i].images, s)
+	for _, h := range c.hosts {
+		h.Forget(s)
 	}
 }

@@ -58,13 +58,17 @@ func TestHugeNodesChangeNothing(t *testing.T) {
 					t.Fatal(err)
 				}
 				on := map[string]int{}
+				s.Has &^= foresail.SignalNodes
+				s.Nodes = nil
 				for i := range s.Services {
+					s.Services[i].Has &^= foresail.SignalRetransmits
 					for k := range s.Services[i].Replicas {
 						r := &s.Services[i].Replicas[k]
 						if !r.Gone && r.Node != "" {
 							on[r.Node]++
 						}
 						r.Node = ""
+						r.Has &^= foresail.SignalRetransmits
 					}
 				}
 				for name, n := range on {

@@ -16,32 +16,20 @@ func (c *Cluster) hostByName(name string) int32 {
 }
 
 // press lets an antagonist beside the application take a share of a node's resource, from now on, or give it back where
-// amount is negative. The amounts of several antagonists add up; see node.Pressure. What the node does not limit can't be
-// taken, but for the time of its disks and packets that are lost.
-func (c *Cluster) press(host int32, what node.Resource, amount float64) {
-	h := &c.hosts[host]
-	h.pressure.Add(what, amount)
-	switch what {
-	case node.CPU:
-		c.setCores(host)
-		c.divide(host)
-	case node.Cache, node.MemoryBandwidth:
-		if sharesMemory(c.rooms[host].Node) {
-			c.countTraffic(&c.hosts[host])
-			c.contend(host)
-		}
-	}
+// amount is negative: see host.Host.Press.
+func (c *Cluster) press(at int32, what node.Resource, amount float64) {
+	c.hosts[at].Press(what, amount)
 }
 
 // loseNode takes a node away with the replicas on it: what they had fails at once, and what they counted in this beat is
 // told as of replicas that have gone. They are replaced on other nodes once that is detected. It does nothing where the
 // node is lost already.
-func (c *Cluster) loseNode(host int32) {
-	if c.rooms[host].Down {
+func (c *Cluster) loseNode(at int32) {
+	if c.rooms[at].Down {
 		return
 	}
-	c.rooms[host].Down = true
-	lost := slices.Clone(c.hosts[host].replicas)
+	c.rooms[at].Down = true
+	lost := c.hosts[at].Members()
 	slices.Sort(lost)
 	for _, id := range lost {
 		c.lose(id)
@@ -76,9 +64,9 @@ func (c *Cluster) detect(s int32) {
 }
 
 // returnNode brings a node back, empty but for the images that it has.
-func (c *Cluster) returnNode(host int32) {
-	if c.rooms[host].Down {
-		c.rooms[host].Down = false
+func (c *Cluster) returnNode(at int32) {
+	if c.rooms[at].Down {
+		c.rooms[at].Down = false
 		c.makeRoom()
 	}
 }

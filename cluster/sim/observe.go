@@ -5,6 +5,7 @@ import (
 
 	"foresail.dev"
 	"foresail.dev/cluster/sim/cfs"
+	"foresail.dev/cluster/sim/host"
 )
 
 // What the simulator observes, and the network of services of which all message sizes are known.
@@ -32,6 +33,9 @@ func (c *Cluster) observe(start int64) *foresail.Snapshot {
 		Services: make([]foresail.ServiceStats, len(c.services)), Endpoints: make([]foresail.EndpointStats, len(c.endpoints)),
 	}
 	c.copies.Begin()
+	for i := range c.hosts {
+		c.hosts[i].CountTraffic()
+	}
 	c.took.Sort()
 	c.edgesTook.Sort()
 	c.endpointsTook.Sort()
@@ -50,6 +54,10 @@ func (c *Cluster) observe(start int64) *foresail.Snapshot {
 		c.observeEndpoint(int32(i), &s.Endpoints[i])
 	}
 	s.Edges = c.observeEdges()
+	if len(c.hosts) > 0 {
+		s.Has |= foresail.SignalNodes
+		s.Nodes = c.observeNodes(c.queue.Now() - start)
+	}
 	return s
 }
 
@@ -64,13 +72,15 @@ func (c *Cluster) observeService(sv *service, out *foresail.ServiceStats, beat i
 	out.Allocation, out.Pending = sv.effective(), sv.pending()
 	out.Arrivals, out.Completions, out.Errors = sv.homeless, sv.homeless, sv.homeless
 	sv.homeless = 0
-	out.InFlight = sv.inFlight.take(now, beat)
+	out.InFlight, out.Queue = sv.inFlight.take(now, beat), sv.queue.take(now, beat)
+	agents := foresail.SignalsAll
 	kept := sv.replicas[:0]
 	for i, id := range sv.replicas {
 		r := c.replicas.at(id)
 		o := &out.Replicas[i]
 		o.Name, o.Started, o.Gone = r.name, c.instant(r.asked), r.phase == gone
-		o.Has = replicaSignals | network
+		o.Has = replicaSignals | network | c.agentSees(r.host)
+		agents &= o.Has
 		if r.host >= 0 {
 			o.Node = c.rooms[r.host].Node.Name
 		}
@@ -79,12 +89,18 @@ func (c *Cluster) observeService(sv *service, out *foresail.ServiceStats, beat i
 		}
 		if r.phase != gone {
 			o.Memory = r.memory
+			if r.host >= 0 {
+				c.used[r.host].Memory += r.memory
+			}
 		}
 		out.Ready += o.Ready
 		out.Memory += o.Memory
 		if !r.asleep {
 			c.observeReplica(r, o, beat)
 			out.Add(&o.Usage)
+			if r.host >= 0 {
+				c.used[r.host].Add(&o.Usage)
+			}
 			o.Latency = c.took.Take(id, &c.copies, &c.merged)
 		}
 		if r.phase == gone {
@@ -95,6 +111,7 @@ func (c *Cluster) observeService(sv *service, out *foresail.ServiceStats, beat i
 		}
 	}
 	sv.replicas = kept
+	out.Has |= agents & (agentSignals | foresail.SignalRetransmits | host.Counters) // a part would pass for the whole
 	if c.merged.Count() > 0 {
 		out.Latency = c.copies.Take(&c.merged)
 		c.merged.Reset()
@@ -106,6 +123,7 @@ func (c *Cluster) observeReplica(r *replica, o *foresail.ReplicaStats, beat int6
 	now := c.queue.Now()
 	r.cpu.Advance(now)
 	o.CPU, o.Throttled = float64(r.cpu.Total-r.toldCPU)*1e-9, time.Duration(r.cpu.Throttled)
+	c.observeAgent(r, o, beat)
 	r.toldCPU, r.cpu.Throttled, r.cpu.Waited = r.cpu.Total, 0, 0
 	u := &r.usage
 	o.InFlight = u.inFlight.take(now, beat)

@@ -48,6 +48,8 @@ type stepDef struct {
 	memory int64
 	calls  extent
 	io     chance.Demand
+
+	read, written int64 // bytes
 }
 
 // callDef begins with what every call needs: a large application's calls are hardly ever in the cache.
@@ -199,7 +201,7 @@ func (c *compiler) steps(where string, service int, steps []foresail.Step) exten
 		w := &steps[i].Work
 		c.dist(where, "CPU", w.CPU)
 		c.dist(where, "I/O", w.IO)
-		c.fault(w.Memory < 0, where, "memory %d is negative", w.Memory)
+		c.fault(w.Memory < 0 || w.Read < 0 || w.Write < 0, where, "memory %d, read %d and write %d must not be negative", w.Memory, w.Read, w.Write)
 		calls := make([]callDef, len(steps[i].Calls))
 		for k := range steps[i].Calls {
 			calls[k] = c.call(where, service, &steps[i].Calls[k])
@@ -208,6 +210,7 @@ func (c *compiler) steps(where string, service int, steps []foresail.Step) exten
 		c.p.calls = append(c.p.calls, calls...)
 		c.p.steps[from+int32(i)] = stepDef{
 			cpu: c.stretched(w.CPU), io: chance.NewDemand(w.IO), memory: w.Memory, calls: extent{first, int32(len(c.p.calls))},
+			read: w.Read, written: w.Write,
 		}
 	}
 	return extent{from, from + int32(len(steps))}

@@ -7,6 +7,7 @@ import (
 	"foresail.dev/cluster/sim/cfs"
 	"foresail.dev/cluster/sim/chance"
 	"foresail.dev/cluster/sim/des"
+	"foresail.dev/cluster/sim/host"
 	"foresail.dev/cluster/sim/node"
 )
 
@@ -44,13 +45,11 @@ type replica struct {
 	usage      usage
 	pools      []pool // by callee
 	readySince int64
-	toldCPU    int64   // of its CPU time, ns
-	counted    int64   // of its CPU time by its host, ns
-	traffic    float64 // bytes from and to memory since the beat began
-	disk       int64   // when the disk has done all it was asked for, where it has one for itself
-	host       int32   // -1: it has a machine for itself
-	runs       int32   // its place among the host's running; -1: it has no runnable thread
+	toldCPU    int64 // of its CPU time, ns
+	disk       int64 // when the disk has done all it was asked for, where it has one for itself
+	host       int32 // -1: it has a machine for itself
 	request    node.Request
+	member     host.Member
 	change     des.Handle // when it is ready, or its draining ends
 }
 
@@ -62,6 +61,12 @@ type usage struct {
 	errors      float64
 	netIn       int64 // bytes
 	netOut      int64
+
+	queue         gauge
+	read, written int64 // bytes
+	disk          busyness
+	resent        int
+	reclaim       int64 // ns of CPU time lost to reclaiming memory
 }
 
 // gauge is a count that goes up and down.
@@ -78,6 +83,22 @@ func (g *gauge) add(now, d int64) {
 	g.max = max(g.max, g.n)
 }
 
+// busyness is how long at least one, and how long all together, were waiting for something, since the beat began.
+type busyness struct {
+	n         int64
+	at        int64
+	some, all int64 // ns
+}
+
+func (b *busyness) add(now, d int64) {
+	if b.n > 0 {
+		b.some += now - b.at
+		b.all += b.n * (now - b.at)
+	}
+	b.at = now
+	b.n += d
+}
+
 // pool is the connections from one replica to one callee service.
 type pool struct {
 	inUse       int32
@@ -89,6 +110,7 @@ type service struct {
 	def      *serviceDef
 	ready    []int32 // replicas that take requests
 	inFlight gauge   // of the service as a whole
+	queue    gauge
 	homeless float64 // requests that found no replica ready, since the beat began
 	replicas []int32 // oldest first; one that is gone stays until the beat ends
 	name     string
@@ -101,7 +123,7 @@ type service struct {
 }
 
 // newReplica makes a replica on a host; -1: on a machine for itself.
-func (c *Cluster) newReplica(s int32, at phase, host int32) int32 {
+func (c *Cluster) newReplica(s int32, in phase, at int32) int32 {
 	sv := &c.services[s]
 	now := c.queue.Now()
 	id := c.replicas.take()
@@ -111,9 +133,9 @@ func (c *Cluster) newReplica(s int32, at phase, host int32) int32 {
 	}
 	r := c.replicas.at(id)
 	*r = replica{
-		cpu: r.cpu, service: s, phase: at, event: des.None, change: des.None, first: -1, last: -1,
+		cpu: r.cpu, service: s, phase: in, event: des.None, change: des.None, first: -1, last: -1,
 		memory: sv.def.memory, asked: now, pools: r.pools[:0],
-		name: sv.name + "-" + strconv.Itoa(sv.named), asleep: true, host: host, runs: -1,
+		name: sv.name + "-" + strconv.Itoa(sv.named), asleep: true, host: at,
 	}
 	for range sv.def.callees {
 		r.pools = append(r.pools, pool{first: -1, last: -1})
@@ -121,10 +143,10 @@ func (c *Cluster) newReplica(s int32, at phase, host int32) int32 {
 	// Quota periods of different replicas are not in step.
 	phaseOf := chance.Stream(chance.Mix(uint64(c.phases) ^ uint64(s)<<32 ^ uint64(sv.named)))
 	r.cpu.Reset(now, int64(phaseOf.Uint64()%uint64(cfs.Period)), sv.now.CPU, int64(c.cfg.NodeCores)*cfs.Core)
-	r.usage.inFlight.at = now
+	r.usage.inFlight.at, r.usage.queue.at = now, now
 	sv.named++
 	sv.replicas = append(sv.replicas, id)
-	if host >= 0 {
+	if at >= 0 {
 		c.house(id, r)
 	}
 	return id
@@ -159,9 +181,12 @@ func (c *Cluster) compute(id int32, r *replica, need int64, frame int32) {
 	if r.readySince+c.services[r.service].def.warmup > now {
 		need = c.cold(r, need, now)
 	}
-	r.cpu.Add(need, frame)
 	if r.host >= 0 {
-		c.threadBegins(id, r)
+		need = c.reclaimed(r, need)
+		r.cpu.Add(need, frame)
+		c.hosts[r.host].Begin(&r.member)
+	} else {
+		r.cpu.Add(need, frame)
 	}
 	c.watch(id, r)
 }
@@ -202,7 +227,7 @@ func (c *Cluster) look(id int32) {
 			break
 		}
 		if r.host >= 0 {
-			c.threadEnds(r)
+			c.hosts[r.host].End(&r.member)
 		}
 		if frame != background {
 			c.proceed(frame)

@@ -97,6 +97,8 @@ func (c *Cluster) accept(ci int32, k *call, def *callDef, id int32) bool {
 		}
 		r.last = vi
 		r.waiting++
+		r.usage.queue.add(now, 1)
+		sv.queue.add(now, 1)
 		return true
 	}
 	r.busy++
@@ -156,8 +158,7 @@ func (c *Cluster) proceed(fi int32) {
 			f.stage = toCall
 			if s.io.Any() {
 				r := c.replicas.at(v.replica)
-				r.disk = max(r.disk, c.queue.Now()) + c.draw.Draw(&f.rnd, &s.io)
-				c.queue.At(r.disk, des.Event{Kind: onDisk, A: fi})
+				c.queue.At(c.serve(r, s, c.draw.Draw(&f.rnd, &s.io)), des.Event{Kind: onDisk, A: fi})
 				return
 			}
 		case toCall:
@@ -240,7 +241,13 @@ func (c *Cluster) answer(vi int32, v *visit) {
 	}
 	c.tell(v.replica, r)
 	if v.call >= 0 {
-		c.after(c.transit(c.calls.at(v.call)), des.Event{Kind: onAnswer, A: vi})
+		k := c.calls.at(v.call)
+		k.took = now - v.arrived
+		d := c.transit(k)
+		if r.host >= 0 {
+			d += c.carryAnswer(k, v, r)
+		}
+		c.after(d, des.Event{Kind: onAnswer, A: vi})
 		return
 	}
 	c.unref(vi, v)
@@ -264,6 +271,9 @@ func (c *Cluster) freeWorker(r *replica) {
 		r.last = -1
 	}
 	r.waiting--
+	now := c.queue.Now()
+	r.usage.queue.add(now, -1)
+	c.services[r.service].queue.add(now, -1)
 	v.working = true
 	v.refs++
 	c.queue.Soon(des.Event{Kind: onBegin, A: vi})
@@ -289,7 +299,6 @@ func (c *Cluster) answered(vi int32) {
 		k.visit = -1
 		if !v.failed {
 			c.answers(k, c.replicas.at(v.replica))
-			k.took = c.queue.Now() - c.transit(k) - v.arrived // as the callee saw it: without the answer's way
 		}
 		c.returned(ci, k, v.failed)
 	}
@@ -316,6 +325,8 @@ func (c *Cluster) unref(vi int32, v *visit) {
 func (c *Cluster) kill(id int32) {
 	r := c.replicas.at(id)
 	r.cpu.Advance(c.queue.Now())
+	r.usage.queue.add(c.queue.Now(), int64(-r.waiting))
+	c.services[r.service].queue.add(c.queue.Now(), int64(-r.waiting))
 	r.first, r.last, r.waiting = -1, -1, 0
 	c.killed = c.killed[:0]
 	c.visits.each(func(vi int32, v *visit) {
@@ -342,7 +353,7 @@ func (c *Cluster) kill(id int32) {
 			break
 		}
 		if r.host >= 0 {
-			c.threadEnds(r)
+			c.hosts[r.host].End(&r.member)
 		}
 		if frame != background {
 			c.proceed(frame) // it ends: its visit is dead
@@ -366,14 +377,14 @@ func (c *Cluster) retire(id int32, r *replica) {
 		for r.cpu.Threads() > 0 {
 			r.cpu.Drop()
 			if r.host >= 0 {
-				c.threadEnds(r)
+				c.hosts[r.host].End(&r.member)
 			}
 		}
 		c.watch(id, r)
 	}
 	r.phase = gone
 	if r.host >= 0 {
-		c.unhouse(id, r)
+		c.unhouse(r)
 	}
 	c.forget(id, r)
 }

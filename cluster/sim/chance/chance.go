@@ -50,6 +50,7 @@ const (
 	ForTraces
 	ForPhases
 	ForSpanIDs
+	ForLosses
 )
 
 // Demand is a distribution made ready for drawing, in nanoseconds.

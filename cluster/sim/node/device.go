@@ -16,6 +16,26 @@ func (l *Link) Send(at, bytes int64, rate float64) int64 {
 // Wait is how long a message that comes at the instant at waits before it is its turn.
 func (l *Link) Wait(at int64) int64 { return max(l.free-at, 0) }
 
+// Overflow is the wait for a link, in ns, beyond which its queue has no room: a packet is dropped and sent again.
+const Overflow = int64(10e6)
+
+// Resend is how long the first wait for a lost message is, in ns: TCP's least retransmission timeout in Linux. It doubles
+// with each loss.
+const Resend = int64(200e6)
+
+// Resent draws how often a message is lost that is lost with probability p each time, MaxResent times at most, and how many
+// nanoseconds that delays it. chance draws from [0, 1).
+func Resent(p float64, chance func() float64) (times int, delay int64) {
+	for times < MaxResent && chance() < p {
+		delay += Resend << times
+		times++
+	}
+	return times, delay
+}
+
+// MaxResent is how often a message is sent again at most: it is through then, after 25 s.
+const MaxResent = 7
+
 // Disks serve one request each at a time; requests go in their order to the one that is free first.
 type Disks []int64
 

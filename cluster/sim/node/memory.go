@@ -79,3 +79,20 @@ func (c Contention) Slowdown(of *foresail.Interference) float64 {
 func (c Contention) Traffic(of *foresail.Interference) float64 {
 	return of.Bandwidth * (1 + EvictedTraffic*c.Evicted) / c.Slowdown(of)
 }
+
+// Reclaiming memory is assumed to begin at nine tenths of a replica's limit, and to take half of its CPU time at the limit.
+const (
+	ReclaimFrom = 0.9
+	ReclaimMost = 0.5
+)
+
+// Reclaim is how much more CPU time work takes, in times of what it needs, in a replica that holds so many bytes under a
+// limit; 0: there is none.
+func Reclaim(held, limit int64) float64 {
+	over := float64(held) - ReclaimFrom*float64(limit)
+	if limit == 0 || over <= 0 {
+		return 0
+	}
+	lost := ReclaimMost * min(over/((1-ReclaimFrom)*float64(limit)), 1)
+	return lost / (1 - lost)
+}
