@@ -107,7 +107,7 @@ func (h *Histogram) worth(at time.Time) float64 {
 
 func (h *Histogram) scale(by float64) {
 	h.total = 0
-	for i := h.low; i <= h.high; i++ {
+	for i := range h.weights {
 		h.weights[i] *= by
 		h.total += h.weights[i]
 	}
@@ -147,15 +147,21 @@ func (h *Histogram) Percentile(p float64) float64 {
 // state is how one is kept. Its buckets and half-life are its maker's.
 type state struct {
 	Reference time.Time
+	Total     float64   // their sum, as it was added up
 	From      int       // index of the first weight
 	Weights   []float64 // from there on
 }
 
 // MarshalJSON keeps the weights; the buckets and the half-life are what it was made with.
 func (h *Histogram) MarshalJSON() ([]byte, error) {
-	s := state{Reference: h.reference}
-	if !h.Empty() {
-		s.From, s.Weights = h.low, h.weights[h.low:h.high+1]
+	s := state{Reference: h.reference, Total: h.total}
+	for i, w := range h.weights { // those too light to count may grow
+		if w > 0 {
+			if s.Weights == nil {
+				s.From = i
+			}
+			s.Weights = h.weights[s.From : i+1]
+		}
 	}
 	return json.Marshal(s)
 }
@@ -179,8 +185,11 @@ func (h *Histogram) UnmarshalJSON(b []byte) error {
 			return fmt.Errorf("histogram: bucket %d has weight %v", s.From+i, w)
 		}
 		fresh.weights[s.From+i] = w
-		fresh.total += w
 	}
+	if s.Total < 0 {
+		return fmt.Errorf("histogram: a total weight of %v", s.Total)
+	}
+	fresh.total = s.Total
 	if len(s.Weights) > 0 {
 		fresh.low, fresh.high = s.From, s.From+len(s.Weights)-1
 		fresh.shrink()

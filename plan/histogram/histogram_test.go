@@ -130,7 +130,7 @@ func TestItIsAWeightedSortedList(t *testing.T) {
 }
 
 func TestRestoringNonsenseIsAnError(t *testing.T) {
-	for _, s := range []string{`{`, `{"From":-1,"Weights":[1]}`, `{"From":5,"Weights":[1,1,1,1,1,1,1,1,1,1]}`, `{"Weights":[-1]}`} {
+	for _, s := range []string{`{`, `{"From":-1,"Weights":[1]}`, `{"From":5,"Weights":[1,1,1,1,1,1,1,1,1,1]}`, `{"Weights":[-1]}`, `{"Total":-1}`} {
 		h := histogram.New(linear, time.Hour, tiny)
 		h.Add(3, 1, start)
 		if err := json.Unmarshal([]byte(s), h); err == nil || h.Percentile(1) != 4 {

@@ -37,7 +37,7 @@ var table = []entry{
 	{"vpa", "Kubernetes' vertical autoscaler, p90 and 15 %", []Param{
 		{Name: "percentile", Min: 0.5, Max: 1, Default: 0.9, Doc: "of a replica's usage, which the target is taken from"},
 		{Name: "margin", Min: 0, Max: 1, Default: 0.15, Doc: "what is added to it, as a share"},
-		{Name: "life_h", Min: 0, Max: 24, Default: 12, Doc: "hours that a replica must have lived before a difference of 10 % is worth a change; 0: none"},
+		{Name: "life_h", Min: 0, Max: 24, Default: 12, Doc: "hours that a replica must have run undisturbed before a difference of 10 % is worth a change; 0: none"},
 	}, buildVPA},
 	{"autopilot", "Google's Autopilot, horizontal, p95 and 50 % CPU", []Param{
 		statistic, halfLife,

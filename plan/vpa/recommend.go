@@ -29,6 +29,7 @@ type history struct {
 	CPU, Memory   *histogram.Histogram
 	Samples       float64 // of CPU, ever
 	First, Newest time.Time
+	Updated       time.Time       // when it was last asked to change
 	Peaks         map[string]peak // of memory, by replica
 }
 

@@ -10,17 +10,19 @@
 //
 // each 0.025 cores at least, where days is how long the history is, or how many samples it has at one a minute, whichever
 // is less. Memory, where a service's is managed and observed, is treated alike: one sample for each replica and 24 h, the
-// peak, in buckets from 10 MB; 250 MiB at least. All three are brought into the service's bounds, as upstream's resource
-// policy does, so that what a bound forbids is not asked for again and again.
+// peak, in buckets from 10 MB. All three are brought into the service's bounds, as upstream's resource policy does, so that
+// what a bound forbids is not asked for again and again. Their least memory stands in for upstream's 250 MiB a pod, which
+// would call every smaller replica too small at once, and size its CPU anew by a minute's history on that occasion.
 //
 // The updater (pkg/updater/priority) moves a service to its target when what it has lies outside the bounds, or differs
-// from the target by 10 % and its oldest replica has lived for 12 h.
+// from the target by 10 % and its oldest replica has run undisturbed for 12 h, where an update counts as a disturbance.
 //
 // "In place" means: a change of CPU or memory applies to all replicas of the service at once, and none of them restarts.
-// So upstream's limits on how many replicas may be evicted together have nothing to limit, an age goes on through a
-// change, and there is no admission of new replicas with another size than the old. Upstream's proposal for updates in
-// place (AEP-4016) would let a change of 10 % through at any age: that is Config.Life below zero. Out-of-memory kills are
-// not told by snapshots, so what upstream does after one is left out. Replicas are left as they are.
+// Upstream's mode for that, InPlaceOrRecreate (AEP-4016), keeps these conditions and drops those on eviction, which have
+// nothing to limit here either. Replicas are added with the size that the others have, so nothing is sized on admission.
+// Out-of-memory kills are not told by snapshots, so what upstream does after one is left out. An allocation is a request
+// and a limit at once, and a replica that is held at its limit shows no more usage than that: its target grows by the
+// margin a step. The number of replicas is left as it is.
 package vpa
 
 import (
@@ -40,9 +42,9 @@ type Config struct {
 	Margin     float64       // added to every percentile, as a share; 0 means 0.15, negative: none
 	HalfLife   time.Duration // of a sample's weight; 0 means 24 h
 	MinCPU     float64       // cores that each recommendation has at least; 0 means 0.025
-	MinMemory  int64         // bytes, likewise; 0 means 250 MiB
+	MinMemory  int64         // bytes, likewise; 0: none but the service's bounds
 	MinChange  float64       // a difference from the target that is worth a change, as a share; 0 means 0.1
-	Life       time.Duration // how long the oldest replica must have lived before that; 0 means 12 h, negative: no time
+	Life       time.Duration // how long the oldest replica must have run undisturbed before that; 0 means 12 h, negative: no time
 }
 
 // The bounds' percentiles; a target's percentile beyond them takes the bound along.
@@ -66,9 +68,6 @@ func (c Config) withDefaults() (Config, error) {
 	set(&c.MinChange, 0.1)
 	if c.HalfLife == 0 {
 		c.HalfLife = 24 * time.Hour
-	}
-	if c.MinMemory == 0 {
-		c.MinMemory = 250 << 20
 	}
 	if c.Life == 0 {
 		c.Life = 12 * time.Hour
@@ -177,6 +176,12 @@ func (m *Manager) update(d *plan.Draft, svc *foresail.Service, id foresail.Servi
 	from, known := plan.Wanted(svc, st)
 	r := m.recommend(past, svc.Bounds)
 	age, lived := oldest(st, d.At())
+	if past.Updated.After(d.At()) {
+		past.Updated = time.Time{} // time has jumped back
+	}
+	if !past.Updated.IsZero() {
+		age = min(age, d.At().Sub(past.Updated))
+	}
 	why, due := r.due(from, lived && age >= m.c.Life, m.c.MinChange)
 	if !due {
 		return
@@ -185,6 +190,9 @@ func (m *Manager) update(d *plan.Draft, svc *foresail.Service, id foresail.Servi
 	to.CPU = plan.MilliUp(r.cpu.target)
 	if r.memory != nil {
 		to.Memory = int64(r.memory.target)
+	}
+	if !to.Equal(from) {
+		past.Updated = d.At()
 	}
 	d.Set(id, svc, from, to, m.reason(past, r, why, known))
 }
@@ -208,7 +216,7 @@ func (m *Manager) reason(past *history, r recommendation, why string, known bool
 		Rule: "vpa/update",
 		Text: fmt.Sprintf("%s: p%g of %.0f samples over %v, plus %.0f %%, is %.3f cores", why, m.c.Percentile*100,
 			past.Samples, past.Newest.Sub(past.First).Round(time.Minute), m.c.Margin*100, r.cpu.target),
-		Considered: []string{fmt.Sprintf("anything from %.3f to %.3f cores stays for as long as its oldest replica is younger than %v",
+		Considered: []string{fmt.Sprintf("anything from %.3f to %.3f cores stays for as long as its oldest replica has not run undisturbed for %v",
 			r.cpu.lower, r.cpu.upper, m.c.Life)},
 	}
 	if r.memory != nil {

@@ -175,10 +175,40 @@ func TestAYoungReplicaThatHasTooMuchKeepsIt(t *testing.T) {
 	if p := decide(11*time.Hour, 0); p != nil {
 		t.Errorf("after 11 h: %+v", p)
 	}
+	if p := decide(23*time.Hour, 24*time.Hour); p != nil {
+		t.Errorf("after 23 h of 24: %+v", p)
+	}
 	for _, p := range []*foresail.Plan{decide(12*time.Hour, 0), decide(0, -1)} {
 		if ch, ok := p.Change(0); !ok || math.Abs(ch.To.CPU-0.3*1.15) > 0.06*0.345 {
 			t.Errorf("%+v, want 0.345 cores", p)
 		}
+	}
+}
+
+// An update disturbs: a difference from the target has to wait for another 12 h.
+func TestAnUpdateCountsAsADisturbance(t *testing.T) {
+	app := plantest.App(1)
+	m := manager(t, app, Config{HalfLife: time.Minute, Life: 20 * time.Minute})
+	h := foresail.NewHistory(app, m.Needs())
+	have := 1.0
+	var at []int
+	for i := range 70 {
+		start := plantest.Epoch.Add(time.Duration(i) * time.Minute)
+		u := foresail.Usage{Has: foresail.SignalCPU | foresail.SignalReady, Ready: 1, CPU: have * 60 / 2}
+		h.Add(&foresail.Snapshot{Start: start, End: start.Add(time.Minute), Services: []foresail.ServiceStats{{
+			Usage: foresail.Usage{Has: u.Has | foresail.SignalAllocation, CPU: u.CPU}, Allocation: foresail.Allocation{Replicas: 1, CPU: have},
+			Replicas: []foresail.ReplicaStats{{Name: "a", Started: plantest.Epoch.Add(-time.Hour), Usage: u}}}}})
+		p, err := m.Decide(h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ch, ok := p.Change(0); ok {
+			have = ch.To.CPU
+			at = append(at, i)
+		}
+	}
+	if fmt.Sprint(at) != "[0 20 40 60]" {
+		t.Errorf("changed in minutes %v, want every 20", at)
 	}
 }
 
