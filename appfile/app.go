@@ -37,6 +37,7 @@ func BuiltIn() []string {
 	for i, f := range files {
 		files[i] = strings.TrimSuffix(f, ".yaml")
 	}
+	slices.Sort(files)
 	return files
 }
 

@@ -138,8 +138,8 @@ func TestManyFaultsAreCounted(t *testing.T) {
 	if !ok || len(faults) != 501 || faults[500].Message != "and 1501 more faults that are not listed" {
 		t.Errorf("%d faults, the last: %v", len(faults), faults[len(faults)-1])
 	}
-	if err := appfile.Decode("c.yaml", []byte("a: "+strings.Repeat("x", 5<<20)), &limits{}); err == nil ||
-		err.Error() != "c.yaml:1:1: is longer than 4194304 bytes" {
+	if err := appfile.Decode("c.yaml", []byte("a: "+strings.Repeat("x", 17<<20)), &limits{}); err == nil ||
+		err.Error() != "c.yaml:1:1: is longer than 16777216 bytes" {
 		t.Errorf("got %.100v", err)
 	}
 }

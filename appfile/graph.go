@@ -55,10 +55,10 @@ func (b *builder) cycles() {
 	if !sound {
 		return
 	}
-	reported := map[string]bool{}
+	reported, endless := map[string]bool{}, towardsRings(edges)
 	for from := range edges {
 		for _, to := range edges[from] {
-			if declared[edge{foresail.ServiceID(from), to}] {
+			if !endless[from] || !endless[to] || declared[edge{foresail.ServiceID(from), to}] {
 				continue
 			}
 			ring := path(edges, to, foresail.ServiceID(from))
@@ -117,6 +117,34 @@ func path(edges [][]foresail.ServiceID, from, to foresail.ServiceID) []foresail.
 		}
 	}
 	return nil
+}
+
+// towardsRings marks the services from which calls can lead into a ring: what is left when those that call nobody are
+// taken away, again and again. In a large application that is next to nothing.
+func towardsRings(edges [][]foresail.ServiceID) []bool {
+	calls, callers := make([]int, len(edges)), make([][]int, len(edges))
+	var done []int
+	for from := range edges {
+		if calls[from] = len(edges[from]); calls[from] == 0 {
+			done = append(done, from)
+		}
+		for _, to := range edges[from] {
+			callers[to] = append(callers[to], from)
+		}
+	}
+	left := make([]bool, len(edges))
+	for i := range left {
+		left[i] = true
+	}
+	for ; len(done) > 0; done = done[1:] {
+		left[done[0]] = false
+		for _, from := range callers[done[0]] {
+			if calls[from]--; calls[from] == 0 {
+				done = append(done, from)
+			}
+		}
+	}
+	return left
 }
 
 // visit is a mean number of calls from one operation to another.
@@ -217,20 +245,25 @@ func (f flow) recursion() int {
 	return slices.Index(x, 1)
 }
 
-// visits is how often a request to an operation runs each operation on average, itself included.
-func (f flow) visits(entry int) []float64 {
+// runs is how many operations a request to each operation runs on average, itself included.
+func (f flow) runs() []float64 {
 	total, x := make([]float64, len(f.out)), make([]float64, len(f.out))
-	x[entry] = 1
+	for i := range x {
+		x[i] = 1 // of the calls so many deep, how many there are
+	}
 	for range rounds {
-		sum := 0.0
+		next, sum := make([]float64, len(x)), 0.0
 		for i, v := range x {
 			total[i] += v
 			sum += v
+			for _, e := range f.out[i] {
+				next[i] += e.times * x[e.to]
+			}
 		}
 		if sum < 1e-12 || sum > 1e12 { // died out, or beyond all measure
 			break
 		}
-		x = f.step(x)
+		x = next
 	}
 	return total
 }
@@ -250,11 +283,9 @@ func (b *builder) endless() {
 			Faultf("calls itself without end: each run leads to one more, or to more, on average; lower a probability")
 		return
 	}
+	runs := f.runs()
 	for i, t := range b.out.Entries {
-		sum := 0.0
-		for _, v := range f.visits(f.base[t.Service] + t.Operation) {
-			sum += v
-		}
+		sum := runs[f.base[t.Service]+t.Operation]
 		if sum > maxVisits {
 			b.at.At("endpoints", b.file.Endpoints[i].Key).Faultf("leads to %.3g calls per request on average, at most %d are run; look for repeats within repeats", sum, maxVisits)
 		}

@@ -2,6 +2,7 @@ package appfile
 
 import (
 	"fmt"
+	"math"
 	"regexp"
 	"strings"
 	"testing"
@@ -86,4 +87,38 @@ cycles: [[d]]
 	if got, want := fmt.Sprintf("%.6f", newFlow(bp).visits(0)), "[1.000000 2.000000 7.000000 0.500000]"; got != want {
 		t.Errorf("visits %s, want %s", got, want)
 	}
+}
+
+// How many operations a request runs is the same counted forwards, from one operation, and backwards, for all at once.
+func TestRunsAreTheVisits(t *testing.T) {
+	for _, name := range BuiltIn() {
+		bp, err := ReadApp(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := newFlow(bp)
+		for i, n := range f.runs() {
+			if want := sum(f.visits(i)); math.Abs(n-want) > 1e-9*want {
+				t.Errorf("%s: operation %d leads to %g runs, want %g", name, i, n, want)
+			}
+		}
+	}
+}
+
+// visits is how often a request to an operation runs each operation on average, itself included.
+func (f flow) visits(entry int) []float64 {
+	total, x := make([]float64, len(f.out)), make([]float64, len(f.out))
+	x[entry] = 1
+	for range rounds {
+		sum := 0.0
+		for i, v := range x {
+			total[i] += v
+			sum += v
+		}
+		if sum < 1e-12 || sum > 1e12 { // died out, or beyond all measure
+			break
+		}
+		x = f.step(x)
+	}
+	return total
 }

@@ -13,9 +13,9 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Bounds on what is read at all: the largest application file in use is far below a tenth of them.
+// Bounds on what is read at all: the largest application that is drawn at random has 10,000 services and less than half of them.
 const (
-	maxBytes = 4 << 20
+	maxBytes = 16 << 20
 	maxDepth = 64
 )
 

@@ -191,11 +191,11 @@ type outcome struct {
 	latency        *sketch.Sketch
 }
 
-// simulate runs an application for a while after ten seconds that don't count.
+// simulate runs an application for a while after two seconds that don't count.
 func simulate(t *testing.T, bp *foresail.Blueprint, mix []load.MixPoint, rate float64, d time.Duration) []outcome {
 	t.Helper()
 	l := &load.Load{Name: "test", Curve: []load.Segment{{From: rate}}, Mix: mix}
-	c, err := sim.New(sim.Config{Blueprint: bp, Load: l, Seed: 1, Duration: d + 10*time.Second})
+	c, err := sim.New(sim.Config{Blueprint: bp, Load: l, Seed: 1, Duration: d + 2*time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -211,7 +211,7 @@ func simulate(t *testing.T, bp *foresail.Blueprint, mix []load.MixPoint, rate fl
 		if err != nil {
 			t.Fatal(err)
 		}
-		if n < 100 {
+		if n < 20 {
 			continue
 		}
 		for i := range out {
@@ -236,28 +236,27 @@ func missed(bp *foresail.Blueprint, out []outcome) string {
 // objectives under a moderate load, all that their bounds allow meets them under the highest load that the examples
 // bring, and does not under a far higher one: there is always something to manage.
 func TestWhatApplicationsCarry(t *testing.T) {
-	const minutes = 1
 	for name, rates := range known {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			bp := read(t, name)
 			mix := mustLoad(t, filepath.Join("../examples/loads", name, "constant.yaml"), bp).Mix
-			for i, o := range simulate(t, bp, nil, 4*float64(len(bp.App.Endpoints)), minutes*time.Minute) {
+			for i, o := range simulate(t, bp, nil, 4*float64(len(bp.App.Endpoints)), 30*time.Second) {
 				e := bp.App.Endpoints[i]
 				if p99 := o.latency.Quantile(0.99); !(p99 < 0.4*e.Objective.Latency.Seconds()) {
 					t.Errorf("idle, %s has a p99 of %.0f ms: its objective is %s", e.Name, p99*1000, e.Objective)
 				}
 			}
-			if e := missed(bp, simulate(t, bp, mix, rates.initial, minutes*time.Minute)); e != "" {
+			if e := missed(bp, simulate(t, bp, mix, rates.initial, 15*time.Second)); e != "" {
 				t.Errorf("what it starts with does not carry %g requests/s: %s", rates.initial, e)
 			}
 			for i := range bp.App.Services {
 				bp.App.Services[i].Initial = bp.App.Services[i].Bounds.Max()
 			}
-			if e := missed(bp, simulate(t, bp, mix, rates.most, minutes*time.Minute)); e != "" {
+			if e := missed(bp, simulate(t, bp, mix, rates.most, 6*time.Second)); e != "" {
 				t.Errorf("all that its bounds allow does not carry %g requests/s: %s", rates.most, e)
 			}
-			if missed(bp, simulate(t, bp, mix, rates.overloads, 15*time.Second)) == "" {
+			if missed(bp, simulate(t, bp, mix, rates.overloads, 5*time.Second)) == "" {
 				t.Errorf("all that its bounds allow still carries %g requests/s: nothing overloads it", rates.overloads)
 			}
 		})

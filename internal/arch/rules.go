@@ -12,6 +12,7 @@ var Rules = []Rule{
 	{Dir: "appfile", Own: []string{"", "load/...", "fault", "apps"}, Others: []string{"go.yaml.in/yaml/v3"}, Why: "appfile turns files into domain types and does nothing else"},
 	{Dir: "appfile/write", Own: []string{"", "appfile", "apps"}, Others: []string{"go.yaml.in/yaml/v3"}, Why: "what appfile reads, the other way round"},
 	{Dir: "apps", Tests: []string{"", "appfile", "cluster/sim", "load", "sketch"}, Why: "apps holds files"},
+	{Dir: "apps/random", Own: []string{""}, Tests: []string{"appfile", "appfile/write", "cluster/sim", "load", "sketch"}, Pure: true, Why: "what is drawn is a blueprint, and hangs on its configuration alone"},
 	{Dir: "telemetry", Own: []string{"", "sketch"}, Why: "the assembler is fed by every source and knows none"},
 	{Dir: "telemetry/otlp", Own: []string{"", "sketch", "telemetry"}, Others: otel, Why: "a wire format knows the assembler and no sibling"},
 	{Dir: "telemetry/jaeger", Own: []string{"", "sketch", "telemetry"}, Why: "a wire format knows the assembler and no sibling"},
