@@ -33,6 +33,8 @@ type Config struct {
 	Nodes []foresail.Node
 	// Placement is how a node is chosen for a replica.
 	Placement node.Policy
+	// Overcommit lets replicas request more CPU than nodes have, as limits without requests do.
+	Overcommit bool
 	// Within and Between are how long a message takes to another replica of the same node and to another node, beside the
 	// time of its bytes.
 	Within, Between time.Duration

@@ -42,7 +42,7 @@ func (c *Cluster) build() error {
 	c.sized = !slices.ContainsFunc(c.program.services, func(s serviceDef) bool { return !s.network })
 	for i := range c.app.Services {
 		s := &c.app.Services[i]
-		if c.cfg.Placement.Place(c.rooms, node.NewRequest(s.Initial.CPU, c.needs(int32(i), s.Initial.Memory))) < 0 {
+		if c.cfg.Placement.Place(c.rooms, c.requests(s.Initial.CPU, c.needs(int32(i), s.Initial.Memory))) < 0 {
 			return fmt.Errorf("sim: service %s: a replica of %v cores and %d bytes fits on no node, even on an empty one",
 				s.Name, s.Initial.CPU, s.Initial.Memory)
 		}
@@ -71,10 +71,18 @@ func (c *Cluster) needs(s int32, memory int64) int64 {
 	return memory
 }
 
+// requests makes a replica's request.
+func (c *Cluster) requests(cores float64, memory int64) node.Request {
+	if c.cfg.Overcommit {
+		cores = 0
+	}
+	return node.NewRequest(cores, memory)
+}
+
 // claim is what a replica of a service asks a node for.
 func (c *Cluster) claim(s int32) node.Request {
 	sv := &c.services[s]
-	return node.NewRequest(sv.now.CPU, c.needs(s, sv.now.Memory))
+	return c.requests(sv.now.CPU, c.needs(s, sv.now.Memory))
 }
 
 // place chooses a host for a replica of a service; -1 where there are no nodes. false: it fits nowhere.

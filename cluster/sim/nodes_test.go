@@ -294,3 +294,19 @@ func TestNodesThatCannotBe(t *testing.T) {
 		}
 	}
 }
+
+// Limits without requests: more replicas may come to a node than its cores would bear if all were busy.
+func TestOvercommit(t *testing.T) {
+	bp := blueprint(foresail.ServiceBlueprint{Operations: op(work(foresail.Constant, 1*ms))})
+	bp.App.Services[0].Initial = alloc(5, 1)
+	cfg := sim.Config{Blueprint: bp, Load: constant(100), Seed: 1, Nodes: []foresail.Node{{Name: "n", Cores: 2}}}
+	s, err := newSim(t, cfg).Next(background)
+	if err != nil || s.Services[0].Ready != 2 {
+		t.Errorf("%v; %d replicas on two cores, want 2", err, s.Services[0].Ready)
+	}
+	cfg.Overcommit = true
+	s, err = newSim(t, cfg).Next(background)
+	if err != nil || s.Services[0].Ready != 5 {
+		t.Errorf("%v; %d replicas with overcommitment, want 5", err, s.Services[0].Ready)
+	}
+}

@@ -34,6 +34,7 @@ type bedConfig struct {
 	duration   time.Duration
 	grpc, http string // where spans are received; http may be empty
 	log        io.Writer
+	spans      func([]foresail.Span) // told all spans; nil: nobody is
 }
 
 // startBed receives spans and starts the processes that send them.
@@ -42,7 +43,11 @@ func startBed(ctx context.Context, c bedConfig) (*bed, error) {
 	// One steady time for who sends spans and who receives them: setting the machine's clock is then no skew.
 	epoch := wire.NewEpoch()
 	var err error
-	b.receiver, err = otlp.Listen(otlp.Config{GRPC: c.grpc, HTTP: c.http, Now: wire.NewClock(epoch).Now}, b.assembler)
+	var sink otlp.Sink = b.assembler
+	if c.spans != nil {
+		sink = tee{b.assembler, c.spans}
+	}
+	b.receiver, err = otlp.Listen(otlp.Config{GRPC: c.grpc, HTTP: c.http, Now: wire.NewClock(epoch).Now}, sink)
 	if err != nil {
 		return nil, badAddress(err)
 	}

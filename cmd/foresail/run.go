@@ -106,6 +106,7 @@ type job struct {
 	json     bool
 	name     string
 	page     web.Config
+	files    *recorder // nil: none
 	out, err interface{ Write([]byte) (int, error) }
 }
 
@@ -152,6 +153,9 @@ func (r *job) run(ctx context.Context) (err error) {
 
 	sum := newSummary(r.app, r.hold())
 	o := loop.Options{Mode: r.mode, Events: loop.Join(sum.events(), server.Events(), r.notices())}
+	if r.files != nil {
+		o.Events = loop.Join(o.Events, loop.Events{Observed: func(_ *foresail.History, s *foresail.Snapshot) { r.files.snapshot(s) }})
+	}
 	if r.state != "" {
 		o.State = loop.File(r.state)
 	}

@@ -1,9 +1,7 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -13,7 +11,6 @@ import (
 	"foresail.dev/cluster/sim"
 	"foresail.dev/load"
 	"foresail.dev/loop"
-	"foresail.dev/telemetry/otlp"
 )
 
 // epoch is when simulated time starts: a fixed instant, so that the same seed gives the same bytes.
@@ -59,8 +56,8 @@ func simulate(c *cobra.Command, f simulateFlags) error {
 	if f.duration <= 0 {
 		return usagef("--duration %v: give a time longer than zero", f.duration)
 	}
-	if f.spans != "" && f.spans == f.snapshots {
-		return usagef("--spans and --snapshots name the same file %s: give two", f.spans)
+	if err := sameFile(f.snapshots, f.spans); err != nil {
+		return err
 	}
 	if !(f.traceShare >= 0 && f.traceShare <= 1) {
 		return usagef("--trace-share %v: give a share from 0 to 1", f.traceShare)
@@ -82,7 +79,7 @@ func simulate(c *cobra.Command, f simulateFlags) error {
 	if err != nil {
 		return usage(err)
 	}
-	if err := out.open(f); err != nil { // last, so that a mistake elsewhere empties no file
+	if err := out.open(f.snapshots, f.spans); err != nil { // last, so that a mistake elsewhere empties no file
 		return err
 	}
 	ctx, stop := stoppable(c.Context())
@@ -127,58 +124,4 @@ func readFiles(app, loadFile string) (*foresail.Blueprint, *load.Load, error) {
 		return nil, nil, usage(err)
 	}
 	return b, l, nil
-}
-
-// recorder writes the files that simulate was asked for.
-type recorder struct {
-	app       *foresail.App
-	snapshots *lines
-	spans     *os.File
-	spanErr   error
-}
-
-func (r *recorder) open(f simulateFlags) (err error) {
-	if f.snapshots != "" {
-		if r.snapshots, err = createLines(f.snapshots); err != nil {
-			return err
-		}
-	}
-	if f.spans != "" {
-		if r.spans, err = os.Create(f.spans); err != nil {
-			return errors.Join(usage(err), r.close())
-		}
-	}
-	return nil
-}
-
-// trace writes the spans of one request.
-func (r *recorder) trace(spans []foresail.Span) {
-	if r.spanErr == nil {
-		r.spanErr = otlp.WriteJSONLines(r.spans, spans)
-	}
-}
-
-func (r *recorder) snapshot(s *foresail.Snapshot) {
-	if r.snapshots != nil {
-		r.snapshots.write(lineOf(r.app, s))
-	}
-}
-
-// close reports the first file that did not get everything.
-func (r *recorder) close() (err error) {
-	if r.snapshots != nil {
-		err = r.snapshots.close()
-	}
-	if r.spans != nil {
-		cerr := r.spans.Close()
-		for _, e := range []error{r.spanErr, cerr} {
-			if err == nil {
-				err = e
-			}
-		}
-	}
-	if err != nil {
-		return fmt.Errorf("the files are not complete: %w", err)
-	}
-	return nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -11,7 +12,7 @@ import (
 )
 
 func newTestbed() *cobra.Command {
-	var app, loadFile, listen, otlpAddr string
+	var app, loadFile, listen, otlpAddr, snapshots, spans string
 	var duration time.Duration
 	var seed uint64
 	var asJSON bool
@@ -28,6 +29,9 @@ Runs until it is stopped (Ctrl-C) or the duration is over, then prints a summary
 			if duration < 0 {
 				return usagef("--duration %v: give a time longer than zero, or 0 to run until stopped", duration)
 			}
+			if err := sameFile(snapshots, spans); err != nil {
+				return err
+			}
 			blueprint, l, err := readFiles(app, loadFile)
 			if err != nil {
 				return err
@@ -38,13 +42,21 @@ Runs until it is stopped (Ctrl-C) or the duration is over, then prints a summary
 			}
 			ctx, stop := stoppable(c.Context())
 			defer stop()
-			b, err := startBed(ctx, bedConfig{blueprint: blueprint, load: l, seed: seed, duration: duration, grpc: otlpAddr, log: c.ErrOrStderr()})
-			if err != nil {
+			files := &recorder{app: blueprint.App}
+			if err := files.open(snapshots, spans); err != nil {
 				return err
 			}
+			cfg := bedConfig{blueprint: blueprint, load: l, seed: seed, duration: duration, grpc: otlpAddr, log: c.ErrOrStderr()}
+			if spans != "" {
+				cfg.spans = files.trace
+			}
+			b, err := startBed(ctx, cfg)
+			if err != nil {
+				return errors.Join(err, files.close())
+			}
 			r := job{app: blueprint.App, cluster: b, bed: b, manager: manager, mode: loop.Auto, seed: seed, duration: duration,
-				json: asJSON, name: "testbed", out: c.OutOrStdout(), err: c.ErrOrStderr(), page: web.Config{Addr: listen}}
-			return r.run(ctx)
+				json: asJSON, name: "testbed", out: c.OutOrStdout(), err: c.ErrOrStderr(), page: web.Config{Addr: listen}, files: files}
+			return errors.Join(r.run(ctx), files.close())
 		},
 	}
 	fl := c.Flags()
@@ -52,6 +64,8 @@ Runs until it is stopped (Ctrl-C) or the duration is over, then prints a summary
 	fl.StringVar(&loadFile, "load", "", "load file")
 	fl.StringVar(&listen, "listen", web.DefaultAddr, "address of the page")
 	fl.StringVar(&otlpAddr, "otlp", "127.0.0.1:0", "address where the processes' spans are received (gRPC); port 0 takes a free one")
+	fl.StringVar(&snapshots, "snapshots", "", "write every snapshot to this file, one JSON object a line")
+	fl.StringVar(&spans, "spans", "", "write all spans to this file, as OTLP JSON lines")
 	fl.DurationVar(&duration, "duration", 0, "stop after this time; 0: run until stopped")
 	fl.Uint64Var(&seed, "seed", 1, "seed of the load and of everything that is drawn")
 	fl.BoolVar(&asJSON, "json", false, "print the result as JSON")

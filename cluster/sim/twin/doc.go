@@ -21,7 +21,7 @@
 //
 // which is solved for c ≥ 0 by least squares, held near κ·g(o), where g is the time of o's spans that none of its calls
 // cover and κ is what fits the whole run: where the mix of operations hardly changes, the equations alone say nothing of
-// any one. Time in g that c does not explain is I/O, when it is more than a quarter of c and 0.3 ms.
+// any one. Time in g that c does not explain is I/O, when the median visit's is more than a quarter of c and 0.3 ms.
 //
 // c is spread over the steps as the gaps between calls are. A step's variation is that of its gaps, from their quartiles,
 // so that a few gaps in which a replica waited for a CPU do not count; gaps of a service that was throttled meanwhile are

@@ -12,7 +12,9 @@ const enough = 100
 
 // measure fills the gaps of an operation's layout from its visits.
 func (o *operation) measure(visits []*visit) {
+	var owns []int64
 	for _, x := range visits {
+		owns = append(owns, o.uncovered(x))
 		made := make(map[int]*call, len(x.calls))
 		for i := range x.calls {
 			made[x.calls[i].slot] = &x.calls[i]
@@ -23,8 +25,22 @@ func (o *operation) measure(visits []*visit) {
 		}
 	}
 	if len(visits) > 0 {
+		o.middle = float64(median(owns)) * 1e-9
 		o.own = (o.layout.tail.total() + total(o.layout.steps)) / float64(len(visits))
 	}
+}
+
+// uncovered is the time of a visit in which no call that it waits for goes on.
+func (o *operation) uncovered(x *visit) int64 {
+	left, until := x.end-x.start, x.start
+	for i := range x.calls { // in the order in which they began
+		c := &x.calls[i]
+		if from := max(c.start, until); !o.layout.nobody[c.slot] && c.end > from {
+			left -= c.end - from
+			until = c.end
+		}
+	}
+	return max(left, 0)
 }
 
 // total is the time of all work of the steps of a list.

@@ -7,8 +7,9 @@ import (
 // layout is the steps that an operation's visits show.
 type layout struct {
 	steps   []stage
-	tail    gaps  // after the last call
-	callees []int // by slot: the operation that it calls
+	tail    gaps   // after the last call
+	callees []int  // by slot: the operation that it calls
+	nobody  []bool // by slot: nobody waits for it
 }
 
 // stage is one step: own work, then the calls of its slots.
@@ -43,6 +44,7 @@ func (v *votes) lay() layout {
 	var out layout
 	for s := range v.slots {
 		out.callees = append(out.callees, v.slots[s].op)
+		out.nobody = append(out.nobody, v.slots[s].async)
 	}
 	// 1. Steps in order; one that is not in every visit belongs to what came before, where that was a single call.
 	for _, g := range groups {

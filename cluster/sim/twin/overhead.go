@@ -10,7 +10,7 @@ import (
 // solveOverhead finds what each message takes beside the operations' own work: CPU that no gap shows, and the time that
 // calls last longer than what they call.
 func (f *forest) solveOverhead() foresail.Overhead {
-	// 1. c − own = callee + caller·calls, but for operations that wait for a disk, whose own time is no CPU.
+	// 1. The mean: c − own = callee + caller·calls, but for operations that wait for a disk, whose own time is no CPU.
 	eq := newEquations(2)
 	for _, o := range f.ops {
 		if o.waits() > 0 {
@@ -63,7 +63,8 @@ func median(v []int64) int64 {
 	return v[len(v)/2]
 }
 
-// Own time beyond CPU is taken for waiting for a disk when it is more than both.
+// Own time beyond CPU is taken for waiting for a disk when that of the median visit is beyond it by more than both: some
+// visits wait for a CPU, most don't.
 const (
 	ioShare = 0.25   // of CPU
 	ioLeast = 0.3e-3 // seconds
@@ -71,8 +72,8 @@ const (
 
 // waits is the mean time that a visit waits for a disk.
 func (o *operation) waits() float64 {
-	if w := o.own - o.cpu; w > ioLeast && w > ioShare*o.cpu {
-		return w
+	if w := o.middle - o.cpu; w > ioLeast && w > ioShare*o.cpu {
+		return max(o.own-o.cpu, 0)
 	}
 	return 0
 }

@@ -17,6 +17,7 @@ type operation struct {
 	calls   float64  // mean calls in a visit
 	cpu     float64  // seconds of CPU for each visit
 	own     float64  // seconds that no call covers: mean
+	middle  float64  // the same of the median visit
 	layout  layout
 }
 

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"foresail.dev"
+	"foresail.dev/telemetry"
+	"foresail.dev/telemetry/otlp"
+)
+
+// recorder writes what a run shows: snapshots, and spans. A file without a name is not written.
+type recorder struct {
+	app       *foresail.App
+	snapshots *lines
+	mu        sync.Mutex // of what follows: a testbed's spans come from many goroutines
+	spans     *os.File
+	spanErr   error
+}
+
+// sameFile refuses one name for both files.
+func sameFile(snapshots, spans string) error {
+	if spans != "" && spans == snapshots {
+		return usagef("--spans and --snapshots name the same file %s: give two", spans)
+	}
+	return nil
+}
+
+func (r *recorder) open(snapshots, spans string) (err error) {
+	if snapshots != "" {
+		if r.snapshots, err = createLines(snapshots); err != nil {
+			return err
+		}
+	}
+	if spans != "" {
+		if r.spans, err = os.Create(spans); err != nil {
+			return errors.Join(usage(err), r.close())
+		}
+	}
+	return nil
+}
+
+// trace writes the spans of one request, or of one batch.
+func (r *recorder) trace(spans []foresail.Span) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.spans != nil && r.spanErr == nil {
+		r.spanErr = otlp.WriteJSONLines(r.spans, spans)
+	}
+}
+
+func (r *recorder) snapshot(s *foresail.Snapshot) {
+	if r.snapshots != nil {
+		r.snapshots.write(lineOf(r.app, s))
+	}
+}
+
+// close reports the first file that did not get everything.
+func (r *recorder) close() (err error) {
+	if r.snapshots != nil {
+		err = r.snapshots.close()
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.spans != nil {
+		cerr := r.spans.Close()
+		r.spans = nil
+		for _, e := range []error{r.spanErr, cerr} {
+			if err == nil {
+				err = e
+			}
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("the files are not complete: %w", err)
+	}
+	return nil
+}
+
+// tee gives spans to an assembler and to who else wants them.
+type tee struct {
+	*telemetry.Assembler
+	also func([]foresail.Span)
+}
+
+// AddBatch is the assembler's, after the spans were copied for the other.
+func (t tee) AddBatch(received time.Time, b *telemetry.Batch) telemetry.Result {
+	t.also(b.Spans())
+	return t.Assembler.AddBatch(received, b)
+}
