@@ -148,6 +148,13 @@ func TestLoads(t *testing.T) {
 			}
 		}
 	}
+	users := map[string]string{"hotel-reservation-17/users": "hotel-reservation-17", "sinan-w0": "social-network-28", "sinan-w1": "social-network-28",
+		"sinan-w2": "social-network-28", "sinan-w3": "social-network-28"}
+	for file, app := range users {
+		if l := mustLoad(t, filepath.Join("../examples/loads", file+".yaml"), read(t, app)); l.Mode != load.Closed || l.Level(0) > 4 {
+			t.Errorf("%s: %+v", file, l)
+		}
+	}
 	outside, err := filepath.Glob("../examples/loads/outside/*.yaml")
 	if err != nil || len(outside) < 6 {
 		t.Fatalf("%v: %v", outside, err)
