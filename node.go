@@ -47,3 +47,28 @@ type Interference struct {
 // DefaultInterference is that of a service whose blueprint says nothing: mild, as of a service that spends most of its
 // time in the kernel and in its caches. It is assumed, not measured.
 var DefaultInterference = Interference{Cache: 1 << 20, Bandwidth: 200e6, CacheSensitivity: 0.2, BandwidthSensitivity: 0.1}
+
+// Placement is a way to choose a node for a replica.
+type Placement uint8
+
+// The placements.
+const (
+	Spread  Placement = iota // on the emptiest and best balanced node
+	BinPack                  // on the fullest node
+)
+
+var placementNames = [...]string{"spread", "bin-pack"}
+
+// String is the name that files use.
+func (p Placement) String() string { return placementNames[p] }
+
+// UnmarshalText reads a name.
+func (p *Placement) UnmarshalText(text []byte) error {
+	for i, n := range placementNames {
+		if n == string(text) {
+			*p = Placement(i)
+			return nil
+		}
+	}
+	return fmt.Errorf("%q is no placement: use spread or bin-pack", text)
+}

@@ -34,3 +34,15 @@ func TestNodeCheck(t *testing.T) {
 		}
 	}
 }
+
+func TestPlacementNames(t *testing.T) {
+	for _, p := range []foresail.Placement{foresail.Spread, foresail.BinPack} {
+		var q foresail.Placement
+		if err := q.UnmarshalText([]byte(p.String())); err != nil || q != p {
+			t.Errorf("%s reads as %s, %v", p, q, err)
+		}
+	}
+	if err := new(foresail.Placement).UnmarshalText([]byte("pack")); err == nil {
+		t.Error("accepted a placement that there is not")
+	}
+}

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"foresail.dev"
-	"foresail.dev/cluster/sim/node"
 	"foresail.dev/load"
 )
 
@@ -32,7 +31,7 @@ type Config struct {
 	// and the network and images take no time.
 	Nodes []foresail.Node
 	// Placement is how a node is chosen for a replica.
-	Placement node.Policy
+	Placement foresail.Placement
 	// Overcommit lets replicas request more CPU than nodes have, as limits without requests do.
 	Overcommit bool
 	// Within and Between are how long a message takes to another replica of the same node and to another node, beside the

@@ -42,7 +42,7 @@ func (c *Cluster) build() error {
 	c.sized = !slices.ContainsFunc(c.program.services, func(s serviceDef) bool { return !s.network })
 	for i := range c.app.Services {
 		s := &c.app.Services[i]
-		if c.cfg.Placement.Place(c.rooms, c.requests(s.Initial.CPU, c.needs(int32(i), s.Initial.Memory))) < 0 {
+		if node.Place(c.cfg.Placement, c.rooms, c.requests(s.Initial.CPU, c.needs(int32(i), s.Initial.Memory))) < 0 {
 			return fmt.Errorf("sim: service %s: a replica of %v cores and %d bytes fits on no node, even on an empty one",
 				s.Name, s.Initial.CPU, s.Initial.Memory)
 		}
@@ -90,7 +90,7 @@ func (c *Cluster) place(s int32) (int32, bool) {
 	if len(c.hosts) == 0 {
 		return -1, true
 	}
-	at := c.cfg.Placement.Place(c.rooms, c.claim(s))
+	at := node.Place(c.cfg.Placement, c.rooms, c.claim(s))
 	return int32(at), at >= 0
 }
 

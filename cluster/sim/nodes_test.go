@@ -260,7 +260,7 @@ func TestLostNode(t *testing.T) {
 // A node fetches an image once: the first replica waits for it, the next does not, and one beside it waits with it.
 func TestImagesArePulledOnce(t *testing.T) {
 	bp := blueprint(foresail.ServiceBlueprint{Operations: op(work(foresail.Constant, 1*ms)), Start: time.Second, Pull: 3 * time.Second})
-	c := newSim(t, sim.Config{Blueprint: bp, Load: constant(10), Seed: 1, Nodes: fleet(2, foresail.Node{Cores: 4}), Placement: node.Spread})
+	c := newSim(t, sim.Config{Blueprint: bp, Load: constant(10), Seed: 1, Nodes: fleet(2, foresail.Node{Cores: 4}), Placement: foresail.Spread})
 	ready := func(at time.Duration, want int) {
 		t.Helper()
 		s := run(t, c, at-c.Offset(), nil)

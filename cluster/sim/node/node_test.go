@@ -60,26 +60,26 @@ func TestPlacement(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		name   string
-		policy node.Policy
+		policy foresail.Placement
 		rooms  []node.Room
 		cores  float64
 		memory int64
 		want   int
 	}{
-		{"no nodes", node.Spread, nil, 1, 0, -1},
-		{"the emptier one", node.Spread, []node.Room{{Node: n(4, 100), Requested: node.Request{Milli: 1000}}, {Node: n(4, 100)}}, 1, 10, 1},
-		{"the fuller one", node.BinPack, []node.Room{{Node: n(4, 100)}, {Node: n(4, 100), Requested: node.Request{Milli: 1000}}}, 1, 10, 1},
+		{"no nodes", foresail.Spread, nil, 1, 0, -1},
+		{"the emptier one", foresail.Spread, []node.Room{{Node: n(4, 100), Requested: node.Request{Milli: 1000}}, {Node: n(4, 100)}}, 1, 10, 1},
+		{"the fuller one", foresail.BinPack, []node.Room{{Node: n(4, 100)}, {Node: n(4, 100), Requested: node.Request{Milli: 1000}}}, 1, 10, 1},
 		// LeastAllocated alone likes both the same: (1−.5 + 1−.5)/2 and (1−.75 + 1−.25)/2.
-		{"the better balanced one", node.Spread, []node.Room{{Node: n(4, 100), Requested: node.Request{Milli: 2000, Memory: 15}},
+		{"the better balanced one", foresail.Spread, []node.Room{{Node: n(4, 100), Requested: node.Request{Milli: 2000, Memory: 15}},
 			{Node: n(4, 100), Requested: node.Request{Milli: 1000, Memory: 40}}}, 1, 10, 1},
-		{"no CPU left", node.Spread, []node.Room{{Node: n(1, 100), Requested: node.Request{Milli: 1}}}, 1, 0, -1},
-		{"just enough CPU", node.Spread, []node.Room{{Node: n(1, 100), Requested: node.Request{Milli: 700}}}, 0.3, 0, 0},
-		{"no memory left", node.Spread, []node.Room{{Node: n(8, 100), Requested: node.Request{Memory: 91}}}, 1, 10, -1},
-		{"not the one that is down", node.Spread, []node.Room{{Node: n(8, 100), Down: true}, {Node: n(1, 100)}}, 1, 10, 1},
-		{"nothing is limited: where fewer replicas are", node.Spread, []node.Room{{Replicas: 2}, {Replicas: 1}, {Replicas: 1}}, 1e3, 1 << 50, 1},
-		{"packed: the first", node.BinPack, []node.Room{{Replicas: 2}, {Replicas: 3}}, 1, 0, 0},
+		{"no CPU left", foresail.Spread, []node.Room{{Node: n(1, 100), Requested: node.Request{Milli: 1}}}, 1, 0, -1},
+		{"just enough CPU", foresail.Spread, []node.Room{{Node: n(1, 100), Requested: node.Request{Milli: 700}}}, 0.3, 0, 0},
+		{"no memory left", foresail.Spread, []node.Room{{Node: n(8, 100), Requested: node.Request{Memory: 91}}}, 1, 10, -1},
+		{"not the one that is down", foresail.Spread, []node.Room{{Node: n(8, 100), Down: true}, {Node: n(1, 100)}}, 1, 10, 1},
+		{"nothing is limited: where fewer replicas are", foresail.Spread, []node.Room{{Replicas: 2}, {Replicas: 1}, {Replicas: 1}}, 1e3, 1 << 50, 1},
+		{"packed: the first", foresail.BinPack, []node.Room{{Replicas: 2}, {Replicas: 3}}, 1, 0, 0},
 	} {
-		if got := tt.policy.Place(tt.rooms, node.NewRequest(tt.cores, tt.memory)); got != tt.want {
+		if got := node.Place(tt.policy, tt.rooms, node.NewRequest(tt.cores, tt.memory)); got != tt.want {
 			t.Errorf("%s: node %d, want %d", tt.name, got, tt.want)
 		}
 	}
@@ -92,7 +92,7 @@ func TestRoomsAddUp(t *testing.T) {
 		for i := range rooms {
 			rooms[i].Node = foresail.Node{Name: "n", Cores: rapid.IntRange(0, 8).Draw(t, "cores"), Memory: rapid.Int64Range(0, 100).Draw(t, "memory")}
 		}
-		policy := node.Policy(rapid.IntRange(0, 1).Draw(t, "policy"))
+		policy := foresail.Placement(rapid.IntRange(0, 1).Draw(t, "policy"))
 		type placed struct {
 			at int
 			q  node.Request
@@ -107,7 +107,7 @@ func TestRoomsAddUp(t *testing.T) {
 				continue
 			}
 			q := node.NewRequest(rapid.Float64Range(0.01, 4).Draw(t, "cores"), rapid.Int64Range(0, 40).Draw(t, "bytes"))
-			at := policy.Place(rooms, q)
+			at := node.Place(policy, rooms, q)
 			if at < 0 {
 				for i := range rooms {
 					if rooms[i].Fits(q) {
@@ -117,7 +117,7 @@ func TestRoomsAddUp(t *testing.T) {
 				continue
 			}
 			for i := range rooms {
-				if rooms[i].Fits(q) && policy.Score(&rooms[i], q) > policy.Score(&rooms[at], q) {
+				if rooms[i].Fits(q) && node.Score(policy, &rooms[i], q) > node.Score(policy, &rooms[at], q) {
 					t.Fatalf("node %d scores more than node %d", i, at)
 				}
 			}
@@ -233,18 +233,6 @@ func TestDisksServeTheFirstFree(t *testing.T) {
 		if got := d.Serve(0, []int64{10, 20, 10, 15}[i]); got != want {
 			t.Errorf("request %d is done at %d, want %d", i, got, want)
 		}
-	}
-}
-
-func TestPolicyNames(t *testing.T) {
-	for _, p := range []node.Policy{node.Spread, node.BinPack} {
-		var q node.Policy
-		if err := q.UnmarshalText([]byte(p.String())); err != nil || q != p {
-			t.Errorf("%s reads as %s, %v", p, q, err)
-		}
-	}
-	if err := new(node.Policy).UnmarshalText([]byte("pack")); err == nil {
-		t.Error("accepted a policy that there is not")
 	}
 }
 

@@ -1,7 +1,6 @@
 package node
 
 import (
-	"fmt"
 	"math"
 
 	"foresail.dev"
@@ -52,33 +51,8 @@ func (r *Room) Fits(q Request) bool {
 		(r.Node.Memory == 0 || r.Requested.Memory+q.Memory <= r.Node.Memory)
 }
 
-// Policy is a way to choose a node.
-type Policy uint8
-
-// The policies.
-const (
-	Spread  Policy = iota // to the emptiest and best balanced node
-	BinPack               // to the fullest node
-)
-
-var policyNames = [...]string{"spread", "bin-pack"}
-
-// String is the name that files use.
-func (p Policy) String() string { return policyNames[p] }
-
-// UnmarshalText reads a name.
-func (p *Policy) UnmarshalText(text []byte) error {
-	for i, n := range policyNames {
-		if n == string(text) {
-			*p = Policy(i)
-			return nil
-		}
-	}
-	return fmt.Errorf("%q is no placement: use spread or bin-pack", text)
-}
-
-// Score is how much a policy likes a replica on a node that it fits on; see the package comment.
-func (p Policy) Score(r *Room, q Request) float64 {
+// Score is how much a placement likes a replica on a node that it fits on; see the package comment.
+func Score(p foresail.Placement, r *Room, q Request) float64 {
 	c, m := 0.0, 0.0
 	if r.Node.Cores > 0 {
 		c = float64(r.Requested.Milli+q.Milli) / float64(r.Node.Cores*1000)
@@ -86,21 +60,21 @@ func (p Policy) Score(r *Room, q Request) float64 {
 	if r.Node.Memory > 0 {
 		m = float64(r.Requested.Memory+q.Memory) / float64(r.Node.Memory)
 	}
-	if p == BinPack {
+	if p == foresail.BinPack {
 		return (c + m) / 2
 	}
 	return ((1-c)+(1-m))/2 + 1 - math.Abs(c-m)/2
 }
 
 // Place is the index of the node that a replica goes to; -1: it fits nowhere.
-func (p Policy) Place(rooms []Room, q Request) int {
+func Place(p foresail.Placement, rooms []Room, q Request) int {
 	best, most := -1, math.Inf(-1)
 	for i := range rooms {
 		if !rooms[i].Fits(q) {
 			continue
 		}
-		s := p.Score(&rooms[i], q)
-		if s > most || s == most && p == Spread && rooms[i].Replicas < rooms[best].Replicas {
+		s := Score(p, &rooms[i], q)
+		if s > most || s == most && p == foresail.Spread && rooms[i].Replicas < rooms[best].Replicas {
 			best, most = i, s
 		}
 	}
