@@ -28,11 +28,11 @@ func newCompare() *cobra.Command {
 	var f compareFlags
 	c := &cobra.Command{
 		Use:   "compare -f EXPERIMENT",
-		Short: "Runs managers side by side: table and plots",
+		Short: "Runs managers side by side: table, plots, HTML report",
 		Long: `Runs the managers of an experiment file over its applications, loads and seeds, in simulated time,
 as many at once as there are processors, and prints what each holds and how well it keeps the objectives.
 
-With --out, each finished run is kept in that folder, with a Markdown table and plots;
+With --out, each finished run is kept in that folder, with a Markdown table, plots and an HTML page;
 the same command goes on where an earlier one stopped.`,
 		Example: `  foresail compare -f examples/baselines-smoke.yaml --out smoke
   foresail compare show smoke`,
@@ -54,7 +54,7 @@ func newCompareShow() *cobra.Command {
 	c := &cobra.Command{
 		Use:     "show DIR",
 		Short:   "Prints and draws again what a folder keeps",
-		Long:    "Prints the results of the runs that a folder keeps, finished or not, and writes its table and plots again.",
+		Long:    "Prints the results of the runs that a folder keeps, finished or not, and writes its table, plots and page again.",
 		Example: `  foresail compare show smoke`,
 		Args:    func(c *cobra.Command, args []string) error { return usage(cobra.ExactArgs(1)(c, args)) },
 		RunE: func(c *cobra.Command, args []string) error {
@@ -139,7 +139,7 @@ func printComparison(c *cobra.Command, r *compare.Results, dir string, asJSON bo
 		fmt.Fprintf(out, "\n%s\n", strings.Map(printable, n))
 	}
 	if dir != "" {
-		fmt.Fprintf(out, "\n%s shows the rest\n", filepath.Join(dir, "results.md"))
+		fmt.Fprintf(out, "\n%s shows the rest\n", filepath.Join(dir, "report.html"))
 	}
 	return nil
 }
