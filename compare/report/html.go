@@ -139,7 +139,7 @@ func overviewOf(r *compare.Results, row *compare.Row, best bool) overviewCell {
 	case row.Violations == nil:
 		c.Sub = "not judged"
 	case !r.Keeps(row):
-		c.Sub, c.Class = number("%.1f %% late", row.Violations, 100), "bad"
+		c.Sub, c.Class = number("%.1f %% violated", row.Violations, 100), "bad"
 	default:
 		c.Sub = difference(r, row)
 	}
@@ -168,7 +168,7 @@ func pairOf(r *compare.Results, row *compare.Row) *compare.Pair {
 }
 
 var heads = []heading{{"manager", true}, {"cores held", false}, {"against reference", false}, {"in violation", false}, {"episodes", false},
-	{"p95 ms", false}, {"p99 ms", false}, {"worst endpoint", true}, {"replicas", false}, {"changes", false}, {"of replicas", false}, {"decision p99 ms", false}}
+	{"p99 ms", false}, {"replicas", false}, {"changes", false}, {"decision ms", false}, {"worst endpoint", true}}
 
 func newSection(r *compare.Results, rows []*compare.Row, index int) section {
 	s := section{ID: fmt.Sprintf("g%d", index), Application: rows[0].Application, Load: rows[0].Load, Index: index, Head: heads}
@@ -199,25 +199,16 @@ func newSection(r *compare.Results, rows []*compare.Row, index int) section {
 			difference2(r, row),
 			value("%.2f %%", row.Violations, row.ViolationsCI, 100).bar(row.Violations, late).mark(row == calm, "best").mark(row.Violations != nil && !r.Keeps(row), "over"),
 			value("%.1f", row.Episodes, nil, 1),
-			value("%.1f", row.P95, nil, 1),
-			value("%.1f", row.P99, nil, 1).mark(row.P99 != nil && *row.Percentile == 99 && *row.P99 > *row.Objective, "over"),
-			{Text: dash(row.Endpoint), Sub: objectiveOf(row), Sort: row.Endpoint, Class: "text"},
+			value("%.1f", row.P99, nil, 1).sub(row.Objective, "of %g").mark(row.P99 != nil && *row.Percentile == 99 && *row.P99 > *row.Objective, "over"),
 			value("%.1f", row.Replicas, nil, 1),
 			value("%.0f", row.PlanChanges, nil, 1),
-			value("%.0f", row.ScalingActions, nil, 1),
 			value("%.2f", row.DecisionP99, nil, 1),
+			{Text: dash(row.Endpoint), Sort: row.Endpoint, Class: "text"},
 		}}
 		s.Rows = append(s.Rows, t)
 		s.Remarks = append(s.Remarks, remarks(row)...)
 	}
 	return s
-}
-
-func objectiveOf(row *compare.Row) string {
-	if row.Objective == nil {
-		return ""
-	}
-	return objective(row)
 }
 
 // value is a number's cell, with half the width of its interval where there is one.
@@ -237,6 +228,14 @@ func (c cell) bar(v *float64, widest float64) cell {
 	if v != nil && widest > 0 {
 		c.Bar = math.Min(math.Round(*v/widest*1000)/10, 100)
 		c.Class += " bar"
+	}
+	return c
+}
+
+// sub adds a second figure.
+func (c cell) sub(v *float64, form string) cell {
+	if v != nil {
+		c.Sub = fmt.Sprintf(form, *v)
 	}
 	return c
 }

@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"image/color"
 	"math"
+	"strconv"
 	"strings"
 
 	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/font"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
@@ -15,6 +17,9 @@ import (
 
 	"foresail.dev/compare"
 )
+
+// The page's kind of letters, too; gonum/plot has one default for all plots.
+func init() { plot.DefaultFont = font.Font{Typeface: "Liberation", Variant: "Sans"} }
 
 // Plot is a picture and the name of its file.
 type Plot struct {
@@ -102,8 +107,7 @@ func spending(r *compare.Results, groups [][]*compare.Row) ([]byte, error) {
 	seen := map[string]bool{}
 	for i, rows := range groups {
 		p := newPlot(rows[0].Load, "cores held", "windows in violation, %")
-		p.X.Min, p.Y.Min = 0, 0
-		p.Y.Max = 1
+		p.Y.Min, p.Y.Max = 0, 1
 		for _, row := range rows {
 			if row.Cores == nil || row.Violations == nil {
 				continue
@@ -117,7 +121,7 @@ func spending(r *compare.Results, groups [][]*compare.Row) ([]byte, error) {
 				legend.Add(name(row), thumb{g})
 			}
 		}
-		p.X.Max *= 1.08
+		logarithmic(&p.X)
 		p.Y.Max = math.Min(math.Max(p.Y.Max*1.08, r.Violations*200), 108)
 		limit := plotter.NewFunction(func(float64) float64 { return r.Violations * 100 })
 		limit.LineStyle = dashed()
@@ -161,8 +165,8 @@ type errorBars struct {
 	x, y float64
 }
 
-// XError is the interval of cores, which can't be negative.
-func (e errorBars) XError(int) (float64, float64) { return math.Min(e.x, e.XYs[0].X), e.x }
+// XError is the interval of cores, which stays above nothing, as the axis does.
+func (e errorBars) XError(int) (float64, float64) { return math.Min(e.x, e.XYs[0].X*0.9), e.x }
 
 // YError is the interval of violations, within 0 to 100 %.
 func (e errorBars) YError(int) (float64, float64) {
@@ -176,9 +180,8 @@ func overTime(r *compare.Results, rows []*compare.Row) ([]byte, error) {
 	endpoint, limit := shown(rows)
 	cores := newPlot(fmt.Sprintf("%s, %s, seed %d", rows[0].Application, rows[0].Load, r.Seeds[0]), "", "cores held")
 	latency := newPlot("", "minutes", endpoint+", ms")
-	cores.Y.Min = 0
 	legend := newLegend()
-	drawn, lowest := 0, math.Inf(1)
+	drawn := 0
 	for _, row := range rows {
 		o := find(r, row, r.Seeds[0])
 		if o == nil || o.Series == nil {
@@ -197,25 +200,19 @@ func overTime(r *compare.Results, rows []*compare.Row) ([]byte, error) {
 			if err := lines(latency, o.Series, e.Latency, line); err != nil {
 				return nil, err
 			}
-			for _, v := range e.Latency {
-				if v > 0 {
-					lowest = math.Min(lowest, v)
-				}
-			}
 		}
 	}
 	if drawn == 0 {
 		return nil, nil
 	}
-	if !math.IsInf(lowest, 1) {
-		latency.Y.Scale, latency.Y.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
-		latency.Y.Min, latency.Y.Max = lowest, math.Max(latency.Y.Max, limit*1.2)
-	}
 	if limit > 0 {
+		latency.Y.Max = math.Max(latency.Y.Max, limit)
 		f := plotter.NewFunction(func(float64) float64 { return limit })
 		f.LineStyle = dashed()
 		latency.Add(f)
 	}
+	logarithmic(&cores.Y)
+	logarithmic(&latency.Y)
 	return tiles([][]*plot.Plot{{cores}, {latency}}, legend, vg.Points(900), vg.Points(520))
 }
 
@@ -257,7 +254,7 @@ func lines(p *plot.Plot, s *compare.Series, v compare.Points, l draw.LineStyle) 
 		return nil
 	}
 	for i, y := range v {
-		if math.IsNaN(y) {
+		if math.IsNaN(y) || y <= 0 { // the scale is logarithmic
 			if err := flush(); err != nil {
 				return err
 			}
@@ -266,6 +263,35 @@ func lines(p *plot.Plot, s *compare.Series, v compare.Points, l draw.LineStyle) 
 		run = append(run, plotter.XY{X: (float64(i) + 0.5) * s.Step / 60, Y: y})
 	}
 	return flush()
+}
+
+// logarithmic makes an axis one of factors: what managers hold, and how late requests are, differs by those. An axis of
+// nothing stays as it is.
+func logarithmic(a *plot.Axis) {
+	if a.Min <= 0 || math.IsInf(a.Min, 0) || math.IsInf(a.Max, 0) {
+		return
+	}
+	a.Min, a.Max = a.Min*0.85, a.Max*1.2
+	a.Scale, a.Tick.Marker = plot.LogScale{}, factors{}
+}
+
+// factors are ticks at 1, 2 and 5 times the powers of ten, at powers of ten alone where that would be too many.
+type factors struct{}
+
+// Ticks is for a plot.Axis.
+func (factors) Ticks(low, high float64) (ticks []plot.Tick) {
+	steps := []float64{1, 2, 5}
+	if math.Log10(high/low) > 2.5 {
+		steps = steps[:1]
+	}
+	for e := math.Floor(math.Log10(low)); e <= math.Log10(high); e++ {
+		for _, f := range steps {
+			if v := f * math.Pow(10, e); v >= low && v <= high {
+				ticks = append(ticks, plot.Tick{Value: v, Label: strconv.FormatFloat(v, 'g', 4, 64)})
+			}
+		}
+	}
+	return ticks
 }
 
 func newPlot(title, x, y string) *plot.Plot {
