@@ -451,5 +451,7 @@ func (p *parser) restart(_ *block, args []token, _ *time.Duration) func(*runner)
 
 // config is what the simulator is given.
 func (w *world) config(bp *foresail.Blueprint, l *load.Load) sim.Config {
-	return sim.Config{Blueprint: bp, Load: l, Seed: w.setup.seed, Duration: w.duration}
+	m := &w.setup.machines
+	return sim.Config{Blueprint: bp, Load: l, Seed: w.setup.seed, Duration: w.duration,
+		Nodes: m.nodes, Placement: m.placement, Within: m.within, Between: m.between, Detection: m.detection}
 }

@@ -20,6 +20,7 @@ type setup struct {
 	load      *load.Load
 	mix       []load.MixPoint // in place of the load's own; nil: the load's own
 	manager   managerSpec
+	machines  machines
 	initial   map[foresail.ServiceID]foresail.Allocation
 }
 
