@@ -6,13 +6,12 @@ import (
 	"time"
 
 	"foresail.dev"
-	"foresail.dev/cluster/sim/node"
 )
 
 // machines are what an application runs on.
 type machines struct {
 	nodes           []foresail.Node
-	placement       node.Policy
+	placement       foresail.Placement
 	within, between time.Duration
 	detection       time.Duration
 }
