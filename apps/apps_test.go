@@ -26,8 +26,8 @@ var known = map[string]struct {
 }{
 	"banking":              {28, 10, 300, 1500, 3000},
 	"e-commerce":           {41, 10, 300, 1500, 3000},
-	"hotel-reservation":    {15, 4, 1500, 2700, 24000},
-	"hotel-reservation-17": {17, 4, 1500, 5000, 20000},
+	"hotel-reservation":    {15, 4, 1500, 2700, 30000},
+	"hotel-reservation-17": {17, 4, 1500, 5000, 30000},
 	"media":                {38, 6, 300, 2000, 3500},
 	"online-boutique":      {11, 6, 425, 800, 6000},
 	"social-network":       {36, 13, 250, 500, 3500},
@@ -186,7 +186,7 @@ func mustLoad(t *testing.T, file string, bp *foresail.Blueprint) *load.Load {
 
 // highest is a curve's highest level within its first four hours.
 func highest(l *load.Load) (peak float64) {
-	for at := time.Duration(0); at < 4*time.Hour; at += 5 * time.Second {
+	for at := time.Duration(0); at < 4*time.Hour; at += 15 * time.Second {
 		peak = max(peak, l.Level(at))
 	}
 	return peak
@@ -198,11 +198,11 @@ type outcome struct {
 	latency        *sketch.Sketch
 }
 
-// simulate runs an application for a while after two seconds that don't count.
+// simulate runs an application for a while after one second that doesn't count.
 func simulate(t *testing.T, bp *foresail.Blueprint, mix []load.MixPoint, rate float64, d time.Duration) []outcome {
 	t.Helper()
 	l := &load.Load{Name: "test", Curve: []load.Segment{{From: rate}}, Mix: mix}
-	c, err := sim.New(sim.Config{Blueprint: bp, Load: l, Seed: 1, Duration: d + 2*time.Second})
+	c, err := sim.New(sim.Config{Blueprint: bp, Load: l, Seed: 1, Duration: d + time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -218,7 +218,7 @@ func simulate(t *testing.T, bp *foresail.Blueprint, mix []load.MixPoint, rate fl
 		if err != nil {
 			t.Fatal(err)
 		}
-		if n < 20 {
+		if n < 10 {
 			continue
 		}
 		for i := range out {
@@ -254,16 +254,16 @@ func TestWhatApplicationsCarry(t *testing.T) {
 					t.Errorf("idle, %s has a p99 of %.0f ms: its objective is %s", e.Name, p99*1000, e.Objective)
 				}
 			}
-			if e := missed(bp, simulate(t, bp, mix, rates.initial, 15*time.Second)); e != "" {
+			if e := missed(bp, simulate(t, bp, mix, rates.initial, 10*time.Second)); e != "" {
 				t.Errorf("what it starts with does not carry %g requests/s: %s", rates.initial, e)
 			}
 			for i := range bp.App.Services {
 				bp.App.Services[i].Initial = bp.App.Services[i].Bounds.Max()
 			}
-			if e := missed(bp, simulate(t, bp, mix, rates.most, 6*time.Second)); e != "" {
+			if e := missed(bp, simulate(t, bp, mix, rates.most, 4*time.Second)); e != "" {
 				t.Errorf("all that its bounds allow does not carry %g requests/s: %s", rates.most, e)
 			}
-			if missed(bp, simulate(t, bp, mix, rates.overloads, 5*time.Second)) == "" {
+			if missed(bp, simulate(t, bp, mix, rates.overloads, min(5*time.Second, time.Duration(30_000/rates.overloads+0.5)*time.Second))) == "" {
 				t.Errorf("all that its bounds allow still carries %g requests/s: nothing overloads it", rates.overloads)
 			}
 		})

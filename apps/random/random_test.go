@@ -26,7 +26,7 @@ func draw(t testing.TB, c Config) *foresail.Blueprint {
 func TestAnyApplicationIsValid(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		c := Config{
-			Services: rapid.IntRange(4, 40).Draw(rt, "services"),
+			Services: rapid.IntRange(4, 30).Draw(rt, "services"),
 			Depth:    rapid.Float64Range(1, 20).Draw(rt, "depth"),
 			FanOut:   rapid.Float64Range(1, 50).Draw(rt, "fan-out"),
 			Sharing:  rapid.Float64Range(0.001, 0.3).Draw(rt, "sharing"),
@@ -302,7 +302,7 @@ func TestLargest(t *testing.T) {
 			t.Fatalf("nothing calls %s", bp.App.Services[i].Name)
 		}
 	}
-	if comesBack(t, draw(t, Config{Services: 800, Seed: 1})) == 0 {
+	if comesBack(t, draw(t, Config{Services: 400, Seed: 1})) == 0 {
 		t.Error("nothing was written")
 	}
 }
