@@ -37,6 +37,58 @@ func TestEventsOfThePeriodCountTowardsItsLimit(t *testing.T) {
 	}
 }
 
+// The example of upstream's documentation: 4 replicas or 10 % a minute, whichever is more, from 80 towards 10. The 10 % are
+// rounded so that at least as many go; from 40 on it is 4 at a time.
+func TestTheDocumentedScaleDown(t *testing.T) {
+	m, err := New(plantest.App(1), Config{Down: &Behaviour{Policies: []Policy{{Replicas: 4, Period: time.Minute}, {Share: 0.1, Period: time.Minute}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mem, n := &memory{}, 80
+	var got []int
+	for i := range 16 { // a decision each 15 s: what went within the minute counts
+		at := seconds(15 * i)
+		mem.settle(n, at)
+		b := m.behave(mem, n, 10, 1, 100, at)
+		if b.replicas != n {
+			mem.Asked, mem.AskedFrom, mem.AskedAt = b.replicas, n, at
+			n = b.replicas
+			got = append(got, n)
+		}
+	}
+	want := []int{72, 64, 57, 51}
+	for i := range want {
+		if len(got) != len(want) || got[i] != want[i] {
+			t.Fatalf("%v, want %v", got, want)
+		}
+	}
+	if got := limitDown(m.c.Down.Policies, nil, 40, seconds(0)); got != 36 {
+		t.Errorf("from 40 to %d, want 36", got)
+	}
+	if got := limitDown(m.c.Down.Policies, nil, 30, seconds(0)); got != 26 {
+		t.Errorf("from 30 to %d, want 26", got)
+	}
+}
+
+// Upstream's rule for both windows at once: between the lowest of the one and the highest of the other it stays.
+func TestBothWindowsStabilise(t *testing.T) {
+	m, err := New(plantest.App(1), Config{Up: &Behaviour{Stabilisation: time.Minute}, Down: &Behaviour{Stabilisation: 2 * time.Minute}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ old, now, want int }{
+		{4, 8, 5}, // up to 8 now, 4 before: neither up nor down from 5
+		{8, 4, 5}, // down to 4 now, 8 before
+		{7, 8, 7}, // both above: the lower
+		{3, 2, 3}, // both below: the higher
+	} {
+		mem := &memory{Recommended: []sample{{seconds(0), c.old}}}
+		if got := m.behave(mem, 5, c.now, 1, 20, seconds(30)).replicas; got != c.want {
+			t.Errorf("%d before and %d now: from 5 to %d, want %d", c.old, c.now, got, c.want)
+		}
+	}
+}
+
 func TestWithoutPoliciesThereIsNoLimit(t *testing.T) {
 	if limitDown(nil, nil, 9, seconds(0)) != 0 || limitUp(nil, nil, 9, seconds(0)) < 1<<30 {
 		t.Error("limited")

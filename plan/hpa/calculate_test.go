@@ -67,6 +67,46 @@ func TestCalculateFollowsUpstream(t *testing.T) {
 	}
 }
 
+// The tests of upstream's replica_calculator_test.go, by name and with its own figures: requests of a core, levels in
+// cores, a target of its own. "Hot CPU" is a replica that is starting, which is told apart in measure.
+func TestUpstreamsOwnCases(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		target  float64
+		current int
+		v       view
+		want    int
+	}{
+		{"ScaleUp", 0.3, 3, view{metrics: []float64{0.3, 0.5, 0.7}}, 5},
+		{"ScaleUpUnreadyLessScale", 0.3, 3, view{metrics: []float64{0.5, 0.7}, unready: 1}, 4},
+		{"ScaleUpHotCpuLessScale", 0.3, 3, view{metrics: []float64{0.5, 0.7}, unready: 1}, 4},
+		{"ScaleUpUnreadyNoScale", 0.3, 3, view{metrics: []float64{0.4}, unready: 2}, 3},
+		{"ScaleUpIgnoresFailedPods", 0.3, 2, view{metrics: []float64{0.5, 0.7}}, 4},
+		{"ScaleDown", 0.5, 5, view{metrics: []float64{0.1, 0.3, 0.5, 0.25, 0.25}}, 3},
+		{"ScaleDownIgnoresUnreadyPods", 0.5, 5, view{metrics: []float64{0.1, 0.3, 0.5}, unready: 2}, 2},
+		{"Tolerance", 1, 3, view{metrics: []float64{1.01, 1.03, 1.02}}, 3},
+		{"SuperfluousMetrics", 1, 4, view{metrics: []float64{4, 9.5, 3, 7}}, 24},
+		{"MissingMetrics", 1, 4, view{metrics: []float64{0.4, 0.095}, missing: 2}, 3},
+		{"EmptyMetrics", 1, 4, view{missing: 4}, 4},
+		{"MissingMetricsNoChangeEq", 1, 2, view{metrics: []float64{1}, missing: 1}, 2},
+		{"MissingMetricsNoChangeGt", 1, 2, view{metrics: []float64{1.9}, missing: 1}, 2},
+		{"MissingMetricsNoChangeLt", 1, 2, view{metrics: []float64{0.6}, missing: 1}, 2},
+		{"MissingMetricsUnreadyNoChange", 0.5, 3, view{metrics: []float64{0.45}, unready: 1, missing: 1}, 3},
+		{"MissingMetricsUnreadyScaleUp", 0.5, 3, view{metrics: []float64{2}, unready: 1, missing: 1}, 4},
+		{"MissingMetricsUnreadyScaleDown", 0.5, 4, view{metrics: []float64{0.1, 0.1}, unready: 1, missing: 1}, 3},
+		{"DuringRollingUpdateWithMaxSurge", 0.5, 2, view{metrics: []float64{0.1, 0.1}, missing: 1}, 2},
+	} {
+		m, err := New(plantest.App(1), Config{Target: c.target})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.v.request = 1
+		if got := m.calculate(c.current, c.v); got.replicas != c.want {
+			t.Errorf("%s: %d replicas, want %d (%s)", c.name, got.replicas, c.want, got.why)
+		}
+	}
+}
+
 func TestATargetAbove100IsWhatMissingReplicasCountAs(t *testing.T) {
 	m, err := New(plantest.App(1), Config{Target: 1.5})
 	if err != nil {

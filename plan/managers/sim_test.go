@@ -145,3 +145,97 @@ func TestTable(t *testing.T) {
 		t.Logf("%-20s %v %v", m, o, time.Since(at).Round(time.Second))
 	}
 }
+
+// trained is what autothrottle learns in eighty minutes at both loads under another seed.
+func trained(t *testing.T, bp *foresail.Blueprint, loads []float64) []byte {
+	t.Helper()
+	m, err := managers.NewWith("autothrottle", bp.App, map[string]float64{"training_min": 80}, 99)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &load.Load{}
+	for range 2 {
+		for _, rps := range loads {
+			l.Curve = append(l.Curve, load.Segment{From: rps, For: 20 * time.Minute})
+		}
+	}
+	return simulateLoad(t, bp, m, l, 99, 0, 80*time.Minute).state
+}
+
+// What is published of the baselines, in small: ten minutes at two constant loads, after five to settle.
+//   - autoscale-cons is never in violation, and spends most among those that adapt within minutes;
+//   - powerchief and autothrottle hold the objective;
+//   - autothrottle, trained, needs no more cores than any of the others that hold it too.
+func TestTheOutcomeIsAsPublished(t *testing.T) {
+	if testing.Short() {
+		t.Skip("simulates hours")
+	}
+	t.Parallel()
+	bp := app(t, "social-network")
+	loads := []float64{150, 300}
+	state := trained(t, bp, loads)
+	for _, rps := range loads {
+		got := map[string]outcome{}
+		for _, name := range []string{"autoscale-cons", "autoscale-opt", "powerchief", "autothrottle"} {
+			m, err := managers.NewWith(name, bp.App, nil, 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if name == "autothrottle" {
+				if err := m.(foresail.Stateful).Restore(state); err != nil {
+					t.Fatal(err)
+				}
+			}
+			got[name] = simulate(t, bp, m, rps, 1, 5*time.Minute, 10*time.Minute)
+			t.Logf("%g requests/s: %-16s %v", rps, name, got[name])
+			if got[name].errs > 0 {
+				t.Errorf("%s erred %d times", name, got[name].errs)
+			}
+		}
+		if v := got["autoscale-cons"].violated; v > 0 {
+			t.Errorf("%g requests/s: autoscale-cons is in violation in %.2f %% of windows", rps, v*100)
+		}
+		for _, name := range []string{"powerchief", "autothrottle"} {
+			if o := got[name]; o.late > 1 || o.violated > 0.02 {
+				t.Errorf("%g requests/s: %s does not hold the objective: %v", rps, name, o)
+			}
+		}
+		for _, name := range []string{"autoscale-cons", "autoscale-opt", "powerchief"} {
+			if got[name].violated <= 0.02 && got["autothrottle"].cores >= got[name].cores*1.05 {
+				t.Errorf("%g requests/s: autothrottle needs %.2f cores and %s %.2f", rps, got["autothrottle"].cores, name, got[name].cores)
+			}
+		}
+		if got["autoscale-cons"].cores < got["autoscale-opt"].cores {
+			t.Errorf("%g requests/s: autoscale-opt spends more than autoscale-cons", rps)
+		}
+	}
+}
+
+// Every manager runs within the guard on a real application's counters: nothing that it requires is missing, it never
+// panics, and the guard falls back never.
+func TestEveryManagerRunsGuarded(t *testing.T) {
+	bp := app(t, "online-boutique")
+	for _, name := range managers.Names() {
+		t.Run(name, func(t *testing.T) {
+			m, err := managers.GuardedWith(name, "hpa", bp.App, nil, 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c, err := sim.New(sim.Config{Blueprint: bp, Load: &load.Load{Curve: []load.Segment{{From: 50}}}, Seed: 1, Duration: 2 * time.Minute})
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = loop.Run(context.Background(), c, m, loop.Options{Mode: loop.Auto, Events: loop.Events{
+				Missing: func(s foresail.Signals) { t.Errorf("missing: %v", s) },
+				Decided: func(d loop.Decision) {
+					if d.Err != nil || d.Plan != nil && d.Plan.Fallback != "" {
+						t.Fatalf("%v: %v, %+v", d.At, d.Err, d.Plan)
+					}
+				},
+			}})
+			if err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}

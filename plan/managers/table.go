@@ -9,6 +9,7 @@ import (
 	"foresail.dev/plan/autoscale"
 	"foresail.dev/plan/autothrottle"
 	"foresail.dev/plan/hpa"
+	"foresail.dev/plan/k8scpu"
 	"foresail.dev/plan/powerchief"
 	"foresail.dev/plan/static"
 	"foresail.dev/plan/vpa"
@@ -34,6 +35,12 @@ var table = []entry{
 		{Name: "tolerance", Min: 0.01, Max: 0.3, Default: 0.1, Doc: "how far from the target, as a share of it, nothing is done"},
 		{Name: "stabilisation_s", Min: 0, Max: 900, Default: 300, Doc: "a scale-down waits for the highest recommendation of so many seconds"},
 	}, buildHPA},
+	{"k8s-cpu", "Kubernetes' rule on CPU limits, 15 s and 300 s", limitParams, func(a *foresail.App, v values, _ uint64) (foresail.Manager, error) {
+		return k8scpu.New(a, k8scpu.Config{Target: v["target"]})
+	}},
+	{"k8s-cpu-fast", "Kubernetes' rule on CPU limits, 1 s and 20 s", limitParams, func(a *foresail.App, v values, _ uint64) (foresail.Manager, error) {
+		return k8scpu.New(a, k8scpu.Config{Fast: true, Target: v["target"]})
+	}},
 	{"vpa", "Kubernetes' vertical autoscaler, p90 and 15 %", []Param{
 		{Name: "percentile", Min: 0.5, Max: 1, Default: 0.9, Doc: "of a replica's usage, which the target is taken from"},
 		{Name: "margin", Min: 0, Max: 1, Default: 0.15, Doc: "what is added to it, as a share"},
@@ -92,6 +99,9 @@ var (
 	statistic = Param{Name: "percentile", Min: 0.5, Max: 1, Default: 0.95, Doc: "of usage, weighted by age and load; 1 is the maximum"}
 	halfLife  = Param{Name: "half_life_h", Min: 0.02, Max: 72, Default: 12, Log: true, Doc: "hours in which the weight of past usage halves"}
 )
+
+// limitParams are what may be tuned of Kubernetes' rule on CPU limits.
+var limitParams = []Param{{Name: "target", Min: 0.1, Max: 0.95, Default: 0.5, Doc: "CPU used over CPU allocated that it aims at"}}
 
 func hours(h float64) time.Duration { return time.Duration(h * float64(time.Hour)) }
 

@@ -113,8 +113,8 @@ func (m *Manager) Needs() foresail.Needs {
 		Optional: foresail.SignalEdges, Beats: 10, Seconds: int(max(m.c.Interval, longest)/time.Second) + 1}
 }
 
-// Decide boosts the bottleneck, lowers the least loaded, or moves cores from them to it. It errs when neither a service
-// nor an endpoint was observed in the last interval.
+// Decide boosts the bottleneck, lowers the least loaded, or moves cores from them to it. Where too few requests came to
+// judge by, everything is kept. It errs when no service's queue or no endpoint was observed in the last interval.
 func (m *Manager) Decide(h *foresail.History) (*foresail.Plan, error) {
 	app := h.App()
 	seconds := h.Seconds(int(max(m.c.Interval, longest)/time.Second) + 1)
@@ -122,10 +122,15 @@ func (m *Manager) Decide(h *foresail.History) (*foresail.Plan, error) {
 	if len(parts) == 0 || !parts[len(parts)-1].End.After(h.Now().Add(-m.c.Interval)) {
 		return nil, fmt.Errorf("powerchief: nothing was observed: %w", foresail.ErrStale)
 	}
+	if !observed(app, parts) {
+		return nil, fmt.Errorf("powerchief: no queue or no endpoint was observed in the last %v: %w", m.c.Interval, foresail.ErrStale)
+	}
 	worst, ok := slowest(app, seconds)
 	all := estimate(app, parts, plan.Tail(seconds, busiest))
 	if len(all) == 0 || !ok {
-		return nil, fmt.Errorf("powerchief: no queue or no endpoint's latency was observed in the last %v: %w", m.c.Interval, foresail.ErrStale)
+		d := plan.NewDraft(h, m.Name())
+		d.Note("everything kept, too few requests came to judge by")
+		return d.Plan(), nil
 	}
 	// The longest delay first; equal ones by number.
 	slices.SortStableFunc(all, func(a, b *service) int {

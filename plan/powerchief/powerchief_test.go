@@ -212,7 +212,11 @@ func TestWhatIsMissingIsSaid(t *testing.T) {
 			t.Errorf("without %v: %v", hidden, err)
 		}
 	}
+	quiet := &plantest.Cluster{Application: app} // nobody comes
 	m := manager(t, app, Config{})
+	if p, err := m.Decide(quiet.Filled(m.Needs(), 5*time.Second)); err != nil || p == nil || len(p.Changes) > 0 || p.Note == "" {
+		t.Errorf("%+v, %v", p, err)
+	}
 	if _, err := m.Decide(foresail.NewHistory(app, m.Needs())); !errors.Is(err, foresail.ErrStale) {
 		t.Errorf("nothing yet: %v", err)
 	}

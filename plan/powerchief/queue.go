@@ -92,6 +92,21 @@ func estimate(app *foresail.App, parts, before []*foresail.Snapshot) []*service 
 	return out
 }
 
+// observed reports whether endpoints and what queues are estimated from were observed at all; that nobody came is an
+// observation too.
+func observed(app *foresail.App, parts []*foresail.Snapshot) bool {
+	const need = foresail.SignalCPU | foresail.SignalArrivals | foresail.SignalCompletions | foresail.SignalLatency
+	services, endpoints := false, false
+	for _, p := range parts {
+		endpoints = endpoints || p.Has.Has(foresail.SignalEndpoints)
+		for i := range app.Services {
+			st := plan.Stats(p, foresail.ServiceID(i))
+			services = services || st != nil && st.Has.Has(need)
+		}
+	}
+	return services && endpoints
+}
+
 // endpoint is the one that is worst against its objective.
 type endpoint struct {
 	name  string
