@@ -24,7 +24,7 @@ func (n *Node) Check() error {
 		return fmt.Errorf("node %s: %d cores: give 1 to 1000000, or 0 for no limit", n.Name, n.Cores)
 	case n.Memory < 0 || n.Cache < 0:
 		return fmt.Errorf("node %s: memory and cache must not be negative", n.Name)
-	case !(n.MemoryBandwidth >= 0 && n.MemoryBandwidth < 1e18) || !(n.Network >= 0 && n.Network < 1e18) || !(n.Disk >= 0 && n.Disk < 1e18):
+	case !(n.MemoryBandwidth >= 0 && n.MemoryBandwidth <= 1<<60) || !(n.Network >= 0 && n.Network <= 1<<60) || !(n.Disk >= 0 && n.Disk <= 1<<60):
 		return fmt.Errorf("node %s: memory bandwidth, network and disk must be bytes per second, or 0 for no limit", n.Name)
 	case n.Disks < 0 || n.Disks > 1e4:
 		return fmt.Errorf("node %s: %d disks: give 1 to 10000, or 0 for one", n.Name, n.Disks)

@@ -87,10 +87,20 @@ type traits struct {
 	Warmup     *time.Duration `yaml:"warmup" rule:"max=1h"`
 	ColdFactor *float64       `yaml:"cold_factor" rule:"min=1,max=100"`
 	BaseMemory *Bytes         `yaml:"base_memory" rule:"max=16TiB"`
+	Pull       *time.Duration `yaml:"pull" rule:"max=1h"`
+	Interfere  interference   `yaml:"interference"`
 	patience
 	messages
 	Assumed assumed `yaml:"assumed"`
 	Note    string  `yaml:"note"`
+}
+
+// interference is how a service gets on with its neighbours on a node.
+type interference struct {
+	Cache                *Bytes   `yaml:"cache" rule:"max=1TiB"`
+	Bandwidth            *Bytes   `yaml:"bandwidth" rule:"max=1TB"`
+	CacheSensitivity     *float64 `yaml:"cache_sensitivity" rule:"min=0,max=100"`
+	BandwidthSensitivity *float64 `yaml:"bandwidth_sensitivity" rule:"min=0,max=100"`
 }
 
 // messages are the mean sizes of what asks for an operation and of its answer.

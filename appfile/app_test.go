@@ -240,11 +240,11 @@ func TestAllFaultsAtOnce(t *testing.T) {
 		"50%", "150%", "stock.count", "stock.cuont", "entry: web.home", "entry: wob.home", "latency: 200ms", "latency: fast").Replace(whole)))
 	want := []string{
 		`s.yaml:6:3: defaults.worker: is not a known field; did you mean "workers"?`,
-		`s.yaml:18:33: defaults.bounds.cpu: is 2..0.1, but the least must not exceed the most`,
-		`s.yaml:37:30: services.web.operations.home.steps[2].calls[0].probability: is 150%, must lie within 0..1`,
-		`s.yaml:40:22: services.web.operations.home.steps[2].calls[1].to: service stock has no operation "cuont"; did you mean "count"?`,
-		`s.yaml:56:17: endpoints.home.entry: "wob" is not a service in this file; did you mean "web"?`,
-		`s.yaml:58:35: objectives.home.latency: "fast" is not a duration; write it like 250us, 20ms, 1m30s or 7d`,
+		`s.yaml:20:33: defaults.bounds.cpu: is 2..0.1, but the least must not exceed the most`,
+		`s.yaml:39:30: services.web.operations.home.steps[2].calls[0].probability: is 150%, must lie within 0..1`,
+		`s.yaml:42:22: services.web.operations.home.steps[2].calls[1].to: service stock has no operation "cuont"; did you mean "count"?`,
+		`s.yaml:59:17: endpoints.home.entry: "wob" is not a service in this file; did you mean "web"?`,
+		`s.yaml:61:35: objectives.home.latency: "fast" is not a duration; write it like 250us, 20ms, 1m30s or 7d`,
 	}
 	if got := strings.Split(err.Error(), "\n"); !slices.Equal(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", err, strings.Join(want, "\n"))

@@ -98,7 +98,18 @@ func (b *builder) service(i int) {
 		Warmup:     first(0, layers, func(t *traits) *time.Duration { return t.Warmup }),
 		ColdFactor: first(1, layers, func(t *traits) *float64 { return t.ColdFactor }),
 		BaseMemory: int64(first(0, layers, func(t *traits) *Bytes { return t.BaseMemory })),
+		Pull:       first(0, layers, func(t *traits) *time.Duration { return t.Pull }),
 		Operations: make([]foresail.Operation, len(b.ops[i])),
+	}
+	usual := foresail.DefaultInterference
+	got := foresail.Interference{
+		Cache:                int64(first(Bytes(usual.Cache), layers, func(t *traits) *Bytes { return t.Interfere.Cache })),
+		Bandwidth:            float64(first(Bytes(usual.Bandwidth), layers, func(t *traits) *Bytes { return t.Interfere.Bandwidth })),
+		CacheSensitivity:     first(usual.CacheSensitivity, layers, func(t *traits) *float64 { return t.Interfere.CacheSensitivity }),
+		BandwidthSensitivity: first(usual.BandwidthSensitivity, layers, func(t *traits) *float64 { return t.Interfere.BandwidthSensitivity }),
+	}
+	if got != usual {
+		bp.Interference = &got
 	}
 	calls := foresail.Patience{
 		Timeout: first(0, layers, func(t *traits) *time.Duration { return t.Timeout }),

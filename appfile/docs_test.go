@@ -18,7 +18,7 @@ func TestDocumentationExamples(t *testing.T) {
 		t.Fatal(err)
 	}
 	count := map[string]int{}
-	for _, name := range []string{"app.md", "load.md", "faults.md"} {
+	for _, name := range []string{"app.md", "load.md", "faults.md", "nodes.md"} {
 		text, err := os.ReadFile("../docs/formats/" + name)
 		if err != nil {
 			t.Fatal(err)
@@ -45,6 +45,9 @@ func TestDocumentationExamples(t *testing.T) {
 			case kind == "faults":
 				count["schedules"]++
 				_, last = ParseFaults("faults.yaml", []byte(m[2]), hotelWorld(t))
+			case kind == "nodes":
+				count["nodes"]++
+				_, last = ParseNodes("nodes.yaml", []byte(m[2]))
 			default:
 				t.Errorf("%s: what is this? %.60s%.60s", name, kind, body)
 			}
@@ -53,7 +56,7 @@ func TestDocumentationExamples(t *testing.T) {
 			t.Errorf("%s: %v", name, last)
 		}
 	}
-	if want := map[string]int{"applications": 2, "loads": 4, "faults": 1, "schedules": 1}; !reflect.DeepEqual(count, want) {
+	if want := map[string]int{"applications": 2, "loads": 4, "faults": 2, "schedules": 1, "nodes": 2}; !reflect.DeepEqual(count, want) {
 		t.Errorf("examples: %v, want %v", count, want)
 	}
 }
@@ -61,7 +64,8 @@ func TestDocumentationExamples(t *testing.T) {
 // Every field of the formats has its row, or at least its name in code, in the documentation.
 func TestEveryFieldIsDocumented(t *testing.T) {
 	for name, types := range map[string][]any{
-		"app.md":    {appFile{}, service{}, allocation{}, bounds{}, step{}, call{}, dist{}, endpoint{}, objective{}, overheads{}},
+		"app.md":    {appFile{}, service{}, allocation{}, bounds{}, step{}, call{}, dist{}, endpoint{}, objective{}, overheads{}, interference{}},
+		"nodes.md":  {nodesFile{}, machine{}},
 		"load.md":   {loadFile{}, segment{}, constant{}, ramp{}, diurnal{}, spike{}, traceSegment{}, bursts{}, flash{}, steps{}, noise{}, mixPoint{}},
 		"faults.md": {faultFile{}, fixedFault{}, randomFault{}, hit{}},
 	} {

@@ -1,6 +1,7 @@
 package write
 
 import (
+	"maps"
 	"strconv"
 	"strings"
 
@@ -11,7 +12,8 @@ import (
 // traitNames are the fields of traits that a blueprint decides, in the order of a file. A dot stands for a mapping
 // within.
 var traitNames = []string{"initial.replicas", "initial.cpu", "initial.memory", "bounds.replicas", "bounds.cpu", "bounds.memory",
-	"workers", "queue", "pool", "startup", "warmup", "cold_factor", "base_memory", "timeout", "retries", "backoff", "request", "response"}
+	"workers", "queue", "pool", "startup", "warmup", "cold_factor", "base_memory", "pull",
+	"interference.cache", "interference.bandwidth", "interference.cache_sensitivity", "interference.bandwidth_sensitivity", "timeout", "retries", "backoff", "request", "response"}
 
 // traitTexts are traits as a file writes them, by name. One that is missing makes no difference to the service where it
 // is in free, and else cannot be had where defaults give it.
@@ -32,10 +34,14 @@ func (w appWriter) traits(i int) traitTexts {
 		"bounds.cpu":      span(number(b.MinCPU), number(max(b.MinCPU, b.MaxCPU))),
 		"workers":         strconv.Itoa(bp.Workers), "queue": strconv.Itoa(bp.Queue), "pool": strconv.Itoa(bp.Pool),
 		"startup": duration(bp.Start), "warmup": duration(bp.Warmup), "cold_factor": number(max(bp.ColdFactor, 1)), "base_memory": size(bp.BaseMemory),
+		"pull": duration(bp.Pull),
 	}, free: map[string]bool{}}
 	if s.Initial.Memory > 0 {
 		t.texts["initial.memory"] = size(s.Initial.Memory)
 		t.texts["bounds.memory"] = span(size(b.MinMemory), size(max(b.MinMemory, b.MaxMemory)))
+	}
+	for name, v := range interference(bp.Interference) {
+		t.texts[name] = v
 	}
 	var patience tally[foresail.Patience]
 	var request, response tally[int64]
@@ -96,9 +102,22 @@ func (t traitTexts) without(defaults traitTexts) traitTexts {
 	return out
 }
 
+// interference is a service's, by trait; nil: the default.
+func interference(of *foresail.Interference) map[string]string {
+	if of == nil {
+		of = &foresail.DefaultInterference
+	}
+	return map[string]string{"interference.cache": size(of.Cache), "interference.bandwidth": size(int64(of.Bandwidth)),
+		"interference.cache_sensitivity": number(of.CacheSensitivity), "interference.bandwidth_sensitivity": number(of.BandwidthSensitivity)}
+}
+
 // unsaid is what a trait is when neither the service nor defaults give it.
-var unsaid = map[string]string{"workers": "0", "queue": "0", "pool": "0", "startup": "0s", "warmup": "0s", "cold_factor": "1",
-	"base_memory": "0B", "timeout": "0s", "retries": "0", "backoff": "0s"}
+var unsaid = func() map[string]string {
+	of := map[string]string{"pull": "0s", "workers": "0", "queue": "0", "pool": "0", "startup": "0s", "warmup": "0s", "cold_factor": "1",
+		"base_memory": "0B", "timeout": "0s", "retries": "0", "backoff": "0s"}
+	maps.Copy(of, interference(nil))
+	return of
+}()
 
 func (t traitTexts) node() ynode {
 	n := mapping()

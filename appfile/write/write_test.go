@@ -236,6 +236,11 @@ func drawBlueprint(rt *rapid.T) *foresail.Blueprint {
 		b := &bp.Services[i]
 		b.Workers, b.Queue, b.Pool = rapid.IntRange(0, 3).Draw(rt, "workers"), rapid.IntRange(0, 1e6).Draw(rt, "queue"), rapid.IntRange(0, 3).Draw(rt, "pool")
 		b.Start, b.Warmup = duration(time.Hour, "startup"), duration(time.Hour, "warmup")
+		b.Pull = duration(time.Hour, "pull")
+		if chance(50, "interference") {
+			b.Interference = &foresail.Interference{Cache: bytes(0, 1<<40, "cache"), Bandwidth: float64(bytes(0, 1e12, "bandwidth")),
+				CacheSensitivity: rapid.Float64Range(0, 100).Draw(rt, "sensitivity"), BandwidthSensitivity: rapid.Float64Range(0, 100).Draw(rt, "sensitivity")}
+		}
 		b.ColdFactor = rapid.SampledFrom([]float64{1, 1.5, 100}).Draw(rt, "cold")
 		var lim foresail.Bounds
 		a := foresail.Allocation{Replicas: rapid.IntRange(1, 5).Draw(rt, "replicas"), CPU: rapid.Float64Range(0.01, 1024).Draw(rt, "cpu")}

@@ -25,6 +25,7 @@ type runConfig struct {
 	Seed        uint64        `yaml:"seed"`
 	Duration    time.Duration `yaml:"duration" rule:"min=0"` // 0: until stopped
 	Speed       float64       `yaml:"speed" rule:"above=0,max=1000"`
+	Nodes       appfile.Nodes `yaml:"nodes"` // of a simulated cluster
 	State       string        `yaml:"state"` // where the manager's state is kept; empty: it is not kept
 }
 
@@ -58,6 +59,9 @@ func readRunConfig(path string) (runConfig, error) {
 	}
 	if c.Cluster == "testbed" && c.Speed != 1 {
 		return c, usagef("%s: speed: real processes run at the speed of time; leave it out, or use cluster: sim", path)
+	}
+	if c.Cluster == "testbed" && len(c.Nodes.Nodes) > 0 {
+		return c, usagef("%s: nodes: real processes run on this machine; leave them out, or use cluster: sim", path)
 	}
 	dir := filepath.Dir(path)
 	c.Load = relative(dir, c.Load)

@@ -81,7 +81,9 @@ func manage(c *cobra.Command, cfg runConfig, asJSON bool) error {
 		}
 		r.bed, r.cluster = b, b
 	default:
-		s, err := sim.New(sim.Config{Blueprint: blueprint, Load: l, Seed: cfg.Seed, Start: now(), Duration: cfg.Duration})
+		simulated := sim.Config{Blueprint: blueprint, Load: l, Seed: cfg.Seed, Start: now(), Duration: cfg.Duration}
+		setNodes(&simulated, &cfg.Nodes)
+		s, err := sim.New(simulated)
 		if err != nil {
 			return usage(err)
 		}

@@ -18,6 +18,7 @@ var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 type simulateFlags struct {
 	app, load  string
+	nodes      string
 	duration   time.Duration
 	seed       uint64
 	manager    managerFlags
@@ -42,6 +43,7 @@ The same seed gives the same result, to the byte.`,
 	fl := c.Flags()
 	fl.StringVarP(&f.app, "file", "f", "", "application: a file, or the name of a built-in one (see 'foresail apps')")
 	fl.StringVar(&f.load, "load", "", "load file")
+	fl.StringVar(&f.nodes, "nodes", "", "nodes file: what machines replicas share; without one each has a machine for itself")
 	fl.DurationVar(&f.duration, "duration", time.Hour, "simulated time")
 	fl.Uint64Var(&f.seed, "seed", 1, "seed of everything that is drawn")
 	fl.BoolVar(&f.json, "json", false, "print the result as JSON")
@@ -71,6 +73,13 @@ func simulate(c *cobra.Command, f simulateFlags) error {
 		return err
 	}
 	cfg := sim.Config{Blueprint: blueprint, Load: l, Seed: f.seed, Start: epoch, Duration: f.duration}
+	if f.nodes != "" {
+		n, err := appfile.ReadNodes(f.nodes)
+		if err != nil {
+			return usage(err)
+		}
+		setNodes(&cfg, n)
+	}
 	out := recorder{app: blueprint.App}
 	if f.spans != "" {
 		cfg.TraceShare, cfg.Spans = f.traceShare, out.trace
@@ -111,6 +120,11 @@ func simulate(c *cobra.Command, f simulateFlags) error {
 		err = fmt.Errorf("stopped after %v of %v", cluster.Offset(), f.duration)
 	}
 	return err
+}
+
+// setNodes gives a simulation its nodes.
+func setNodes(cfg *sim.Config, n *appfile.Nodes) {
+	cfg.Nodes, cfg.Placement, cfg.Within, cfg.Between, cfg.Detection = n.Nodes, n.Placement, n.Within, n.Between, n.Detection
 }
 
 // readFiles reads an application and a load for it; faults of both are told at once.

@@ -21,9 +21,13 @@ type (
 	}
 	serviceLine struct {
 		usageLine
-		Allocation *foresail.Allocation `json:"allocation,omitempty"`
-		Pending    *foresail.Allocation `json:"pending,omitempty"`
-		Replicas   map[string]usageLine `json:"replicas,omitempty"`
+		Allocation *foresail.Allocation   `json:"allocation,omitempty"`
+		Pending    *foresail.Allocation   `json:"pending,omitempty"`
+		Replicas   map[string]replicaLine `json:"replicas,omitempty"`
+	}
+	replicaLine struct {
+		Node string `json:"node,omitempty"`
+		usageLine
 	}
 	usageLine struct {
 		Ready       *int       `json:"ready,omitempty"`
@@ -96,9 +100,10 @@ func lineOf(app *foresail.App, s *foresail.Snapshot) snapshotLine {
 			out.Allocation = &svc.Allocation
 		}
 		if len(svc.Replicas) > 0 {
-			out.Replicas = make(map[string]usageLine, len(svc.Replicas))
+			out.Replicas = make(map[string]replicaLine, len(svc.Replicas))
 			for j := range svc.Replicas {
-				out.Replicas[svc.Replicas[j].Name] = usageOf(&svc.Replicas[j].Usage)
+				r := &svc.Replicas[j]
+				out.Replicas[r.Name] = replicaLine{Node: r.Node, usageLine: usageOf(&r.Usage)}
 			}
 		}
 		l.Services[app.Services[i].Name] = out
