@@ -325,8 +325,8 @@ func (c *Cluster) unref(vi int32, v *visit) {
 func (c *Cluster) kill(id int32) {
 	r := c.replicas.at(id)
 	r.cpu.Advance(c.queue.Now())
-	r.usage.queue.add(c.queue.Now(), int64(-r.waiting))
-	c.services[r.service].queue.add(c.queue.Now(), int64(-r.waiting))
+	r.usage.queue.add(c.queue.Now(), -r.waiting)
+	c.services[r.service].queue.add(c.queue.Now(), -r.waiting)
 	r.first, r.last, r.waiting = -1, -1, 0
 	c.killed = c.killed[:0]
 	c.visits.each(func(vi int32, v *visit) {

@@ -31,8 +31,8 @@ type Group struct {
 	used    int64   // of it, in this period or since the quota last changed
 	Cores   int64   // that the node leaves it, in parts of 1/Core
 	Slow    float64 // share of each running thread's time that is lost to its neighbours, 0..1
+	Total   int64   // ns of CPU used
 
-	Total     int64 // ns of CPU used
 	Throttled int64 // ns during which runnable threads had to wait for the next period, since the last reset
 	Waited    int64 // ns during which some had to wait for a core, since the last reset
 }
