@@ -2,23 +2,19 @@ package scenario
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
-	"foresail.dev"
+	"foresail.dev/appfile"
 )
 
-// machines are what an application runs on.
-type machines struct {
-	nodes           []foresail.Node
-	placement       foresail.Placement
-	within, between time.Duration
-	detection       time.Duration
-}
+// ofAll are the words of a nodes file that are not of one machine.
+var ofAll = []string{"placement", "within", "between", "detection"}
 
-const maxNodes = 10_000
-
-// nodes reads "nodes 3 cores=8 memory=32GiB": so many alike, called n1, n2 and so on.
+// nodes reads "nodes FILE.yaml" or "nodes 3 cores=8 memory=32GiB": so many alike, called n-0, n-1 and so on, with the
+// fields of nodes files.
 func (p *parser) nodes(_ *block, args []token, _ *time.Duration) func(*runner) output {
 	usage := findVerb("nodes").usage
 	if len(args) == 0 {
@@ -28,75 +24,34 @@ func (p *parser) nodes(_ *block, args []token, _ *time.Duration) func(*runner) o
 	if !p.fresh("nodes") {
 		return nil
 	}
-	n, err := strconv.Atoi(args[0].text)
-	if err != nil || n < 1 || n > maxNodes {
-		p.faultf(args[0], "%q must be a whole number within 1..%d; write: %s", args[0].text, maxNodes, usage)
-		return nil
-	}
-	var m machines
-	var one foresail.Node
-	for _, w := range p.pairs(args[1:], usage) {
-		if err := m.set(&one, w.key, w.value); err != nil {
-			p.faultf(w.token, "%s: %v", w.key, err)
+	var data []byte
+	var err error
+	var words []pair
+	if strings.HasSuffix(args[0].text, ".yaml") {
+		if !p.one(args, "nodes") {
+			return nil
 		}
-	}
-	one.Name = "n1"
-	if err := one.Check(); err != nil {
-		p.faultf(args[0], "%v", err)
-	}
-	for i := range n {
-		one.Name = fmt.Sprintf("n%d", i+1)
-		m.nodes = append(m.nodes, one)
-	}
-	p.change(func(s *setup) { s.machines = m })
-	return nil
-}
-
-// set reads one of the words that describe nodes.
-func (m *machines) set(one *foresail.Node, key, text string) (err error) {
-	var v float64
-	var d time.Duration
-	switch key {
-	case "cores", "disks":
-		v, err = count.read(text)
-		if err == nil && (v != float64(int(v)) || v < 1 || v > 4096) {
-			err = fmt.Errorf("%q must be a whole number within 1..4096", text)
+		data, err = p.readFile(args[0].text)
+	} else {
+		var head, machine strings.Builder
+		words = append(p.pairs(args[1:], usage), pair{key: "count", token: args[0]})
+		for _, w := range words[:len(words)-1] {
+			if slices.Contains(ofAll, w.key) {
+				fmt.Fprintf(&head, "%s: %s\n", w.key, strconv.Quote(w.value))
+			} else {
+				fmt.Fprintf(&machine, "%s: %s, ", strconv.Quote(w.key), strconv.Quote(w.value))
+			}
 		}
-	case "memory", "cache", "memory-bandwidth", "network", "disk":
-		v, err = bytes.read(text)
-	case "within", "between", "detection":
-		d, err = duration(text)
+		data = []byte(fmt.Sprintf("nodes: scenario\n%smachines:\n  - {name: n, count: %s, %s}\n", head.String(), strconv.Quote(args[0].text), machine.String()))
+	}
+	var n *appfile.Nodes
+	if err == nil {
+		n, err = appfile.ParseNodes(args[0].text, data)
 	}
 	if err != nil {
-		return err
+		p.inner(args[0], words, err)
+		return nil
 	}
-	switch key {
-	case "cores":
-		one.Cores = int(v)
-	case "disks":
-		one.Disks = int(v)
-	case "memory":
-		one.Memory = int64(v)
-	case "cache":
-		one.Cache = int64(v)
-	case "memory-bandwidth":
-		one.MemoryBandwidth = v
-	case "network":
-		one.Network = v
-	case "disk":
-		one.Disk = v
-	case "counters":
-		one.Counters, err = strconv.ParseBool(text)
-	case "placement":
-		err = m.placement.UnmarshalText([]byte(text))
-	case "within":
-		m.within = d
-	case "between":
-		m.between = d
-	case "detection":
-		m.detection = d
-	default:
-		err = fmt.Errorf("is nothing that nodes have")
-	}
-	return err
+	p.change(func(s *setup) { s.machines = *n })
+	return nil
 }

@@ -108,7 +108,7 @@ func init() { // it refers to itself through the commands' faults
 		{"load", "load SHAPE KEY=VALUE... [then SHAPE KEY=VALUE...] | load FILE.yaml", true, (*parser).load},
 		{"users", "users SHAPE KEY=VALUE... think=DURATION", true, (*parser).users},
 		{"mix", "mix ENDPOINT=SHARE...", true, (*parser).mix},
-		{"nodes", "nodes NUMBER [cores=N] [memory=BYTES] [cache=BYTES] [memory-bandwidth=BYTES] [network=BYTES] [disk=BYTES] [disks=N] [counters=true] [placement=spread|binpack] [within=DURATION] [between=DURATION] [detection=DURATION]", false, (*parser).nodes},
+		{"nodes", "nodes NUMBER KEY=VALUE... | nodes FILE.yaml", false, (*parser).nodes},
 		{"manager", "manager NAME|guard(NAME)|none [SETTING=VALUE...] [baseline=NAME]", true, (*parser).manager},
 		{"allocate", "allocate SERVICE [replicas=N] [cpu=CORES]", true, (*parser).allocate},
 		{"break", "break panic|error|no-model|nonsense|least for=DURATION", true, (*parser).breakManager},

@@ -453,5 +453,5 @@ func (p *parser) restart(_ *block, args []token, _ *time.Duration) func(*runner)
 func (w *world) config(bp *foresail.Blueprint, l *load.Load) sim.Config {
 	m := &w.setup.machines
 	return sim.Config{Blueprint: bp, Load: l, Seed: w.setup.seed, Duration: w.duration,
-		Nodes: m.nodes, Placement: m.placement, Within: m.within, Between: m.between, Detection: m.detection}
+		Nodes: m.Nodes, Placement: m.Placement, Within: m.Within, Between: m.Between, Detection: m.Detection}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"foresail.dev"
+	"foresail.dev/appfile"
 	"foresail.dev/cluster/sim"
 	"foresail.dev/load"
 	"foresail.dev/loop"
@@ -20,7 +21,7 @@ type setup struct {
 	load      *load.Load
 	mix       []load.MixPoint // in place of the load's own; nil: the load's own
 	manager   managerSpec
-	machines  machines
+	machines  appfile.Nodes
 	initial   map[foresail.ServiceID]foresail.Allocation
 }
 
