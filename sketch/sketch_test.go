@@ -3,6 +3,7 @@ package sketch_test
 import (
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -369,4 +370,39 @@ func BenchmarkQuantile(b *testing.B) {
 		_ = s.Quantile(0.99)
 	}
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds()/1e6, "Mquantiles/s")
+}
+
+// Copies into one piece of memory are as good as clones: neither the original nor the neighbour changes them.
+func TestCopyTo(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		originals := make([]*sketch.Sketch, rapid.IntRange(1, 5).Draw(t, "sketches"))
+		need := 0
+		for i := range originals {
+			originals[i] = sketch.New()
+			for _, v := range rapid.SliceOfN(rapid.Float64Range(0, 100), 0, 20).Draw(t, "values") {
+				originals[i].Add(v)
+			}
+			need += originals[i].Room()
+		}
+		copies, want := make([]sketch.Sketch, len(originals)), make([]*sketch.Sketch, len(originals))
+		room := make([]float64, need)
+		for i, s := range originals {
+			room = s.CopyTo(&copies[i], room)
+			want[i] = s.Clone()
+			s.Add(1e-3)
+		}
+		if len(room) != 0 {
+			t.Fatalf("%d counts of room are left", len(room))
+		}
+		for i := range copies {
+			copies[i].Add(1e4)
+			want[i].Add(1e4)
+		}
+		for i := range copies {
+			got := &copies[i]
+			if got.Count() != want[i].Count() || got.Sum() != want[i].Sum() || !maps.Equal(maps.Collect(got.Buckets()), maps.Collect(want[i].Buckets())) {
+				t.Fatalf("copy %d is %+v, want %+v", i, got, want[i])
+			}
+		}
+	})
 }
