@@ -43,3 +43,17 @@ func (c *Cluster) Summary() Summary {
 }
 
 var _ foresail.Cluster = (*Cluster)(nil)
+
+// UsersCPU is the CPU that the users' process has used so far; 0 when it is gone.
+func (c *Cluster) UsersCPU() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.crowd == nil || c.closing {
+		return 0
+	}
+	s, err := c.crowd.Read()
+	if err != nil {
+		return 0
+	}
+	return s.CPU
+}

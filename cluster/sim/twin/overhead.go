@@ -30,7 +30,13 @@ func (f *forest) solveOverhead() foresail.Overhead {
 	if caller < 1e-6 {
 		caller = 0
 	}
-	// 2. The median call lasts so much longer than the visit below it.
+	out := foresail.Overhead{Caller: nanoseconds(caller), Callee: nanoseconds(callee)}
+	f.ways(&out)
+	return out
+}
+
+// ways sets how long messages are on their way: the median call lasts so much longer than the visit below it.
+func (f *forest) ways(out *foresail.Overhead) {
 	var longer []int64
 	for _, o := range f.ops {
 		for _, v := range o.clean {
@@ -39,7 +45,6 @@ func (f *forest) solveOverhead() foresail.Overhead {
 			}
 		}
 	}
-	out := foresail.Overhead{Caller: nanoseconds(caller), Callee: nanoseconds(callee)}
 	if len(longer) > 0 {
 		out.Network = max(time.Duration(median(longer))-out.Caller-out.Callee, 0) / 2
 	}
@@ -53,7 +58,6 @@ func (f *forest) solveOverhead() foresail.Overhead {
 	if out.Users < least {
 		out.Users = 0
 	}
-	return out
 }
 
 func nanoseconds(s float64) time.Duration { return time.Duration(s*1e9 + 0.5) }

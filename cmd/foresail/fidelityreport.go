@@ -1,0 +1,241 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"foresail.dev"
+)
+
+// tooFew is below how many requests of a run a 99th percentile is not compared: of 300, three are beyond it.
+const tooFew = 300
+
+// fidelityRow is one endpoint of one case. Times are medians over the runs.
+type fidelityRow struct {
+	Application   string   `json:"application"`
+	Limit         float64  `json:"cpu_limit"`
+	Rate          float64  `json:"load_rps"`
+	Endpoint      string   `json:"endpoint"`
+	Requests      float64  `json:"requests"` // of the run with the fewest
+	Errors        float64  `json:"errors"`
+	RealP50       float64  `json:"real_p50_ms"`
+	SimP50        float64  `json:"sim_p50_ms"`
+	P50Ratio      float64  `json:"p50_ratio"` // simulated over real
+	P50Within     bool     `json:"p50_within"`
+	RealP99       *float64 `json:"real_p99_ms,omitempty"`
+	RealP99Least  *float64 `json:"real_p99_least_ms,omitempty"` // of the runs
+	RealP99Most   *float64 `json:"real_p99_most_ms,omitempty"`
+	SimP99        *float64 `json:"sim_p99_ms,omitempty"`
+	P99Ratio      *float64 `json:"p99_ratio,omitempty"`
+	P99Within     *bool    `json:"p99_within,omitempty"`
+	RealCores     float64  `json:"real_cores"`
+	SimCores      float64  `json:"sim_cores"`
+	RealThrottled float64  `json:"real_throttled_share"`
+	SimThrottled  float64  `json:"sim_throttled_share"`
+	Users         float64  `json:"load_generator_cores"`
+	Collector     float64  `json:"collector_cores"`
+	Others        float64  `json:"others_cores"`
+	LoadAverage   float64  `json:"load_average"`
+	Runs          int      `json:"runs"`
+}
+
+type fidelityRun struct {
+	file        fidelityFile
+	cases       []fidelityCase
+	calibration *foresail.Blueprint
+	log         io.Writer
+	progress    *progress
+	platform    platform
+	rows        []fidelityRow
+	began       time.Time
+}
+
+// run calibrates, then measures and simulates each case. What there is stays when it is stopped.
+func (r *fidelityRun) run(ctx context.Context) (err error) {
+	defer r.progress.end()
+	r.began = time.Now()
+	parts := float64(len(r.file.Calibration.Loads) + len(r.cases)*r.file.Repeat)
+	r.progress.at(0, "calibrating")
+	if r.platform, err = r.calibrate(ctx); err != nil {
+		return err
+	}
+	done := float64(len(r.file.Calibration.Loads))
+	for i := range r.cases {
+		c := &r.cases[i]
+		var real []measured
+		spans := 0.0
+		for n := range r.file.Repeat {
+			r.progress.at(done/parts, fmt.Sprintf("%s, %g cores, %g requests/s, run %d", c.blueprint.App.Name, c.limit, c.rate, n+1))
+			m, _, err := forReal(ctx, c.blueprint, c.load, r.file.Seed+uint64(n), r.file.Warmup, r.file.Duration, nil, r.log)
+			if err != nil {
+				return fmt.Errorf("%s with %g cores at %g requests/s: %w", c.blueprint.App.Name, c.limit, c.rate, err)
+			}
+			spans += m.spans / float64(r.file.Repeat)
+			real = append(real, m)
+			done++
+		}
+		simulated, err := r.platform.simulated(ctx, c, r.file.Seed, r.file.Warmup, r.file.Simulated, spans)
+		if err != nil {
+			return err
+		}
+		r.compare(c, real, simulated)
+	}
+	return nil
+}
+
+// compare adds the rows of a case.
+func (r *fidelityRun) compare(c *fidelityCase, real []measured, s measured) {
+	of := func(get func(*measured) float64) (out []float64) {
+		for i := range real {
+			if v := get(&real[i]); !math.IsNaN(v) {
+				out = append(out, v)
+			}
+		}
+		slices.Sort(out)
+		return out
+	}
+	middle := func(get func(*measured) float64) float64 { return medianOf(of(get)) }
+	tolerance := float64(r.file.Tolerance)
+	within := func(ratio float64) bool { return ratio >= 1-tolerance && ratio <= 1+tolerance }
+	for e, endpoint := range c.blueprint.App.Endpoints {
+		requests := of(func(m *measured) float64 { return m.requests[e] })
+		if requests[len(requests)-1] == 0 {
+			continue
+		}
+		quantile := func(q float64) func(*measured) float64 {
+			return func(m *measured) float64 { return m.latency[e].Quantile(q) * 1e3 }
+		}
+		row := fidelityRow{Application: c.blueprint.App.Name, Limit: c.limit, Rate: c.rate, Endpoint: endpoint.Name, Runs: len(real),
+			Requests: requests[0], Errors: middle(func(m *measured) float64 { return m.errors[e] }),
+			RealP50: round(middle(quantile(0.5))), SimP50: round(s.latency[e].Quantile(0.5) * 1e3),
+			RealCores: round(middle(func(m *measured) float64 { return m.cores })), SimCores: round(s.cores),
+			RealThrottled: round(middle(func(m *measured) float64 { return m.throttled })), SimThrottled: round(s.throttled),
+			Users:       round(middle(func(m *measured) float64 { return m.users })),
+			Collector:   round(middle(func(m *measured) float64 { return m.collector })),
+			Others:      round(middle(func(m *measured) float64 { return m.others })),
+			LoadAverage: round(middle(func(m *measured) float64 { return m.load }))}
+		row.P50Ratio = round(row.SimP50 / row.RealP50)
+		row.P50Within = within(row.SimP50 / row.RealP50)
+		if requests[0] >= tooFew {
+			p99 := of(quantile(0.99))
+			row.RealP99, row.SimP99 = ptr(round(medianOf(p99))), ptr(round(s.latency[e].Quantile(0.99)*1e3))
+			row.RealP99Least, row.RealP99Most = ptr(round(p99[0])), ptr(round(p99[len(p99)-1]))
+			row.P99Ratio = ptr(round(*row.SimP99 / *row.RealP99))
+			row.P99Within = ptr(within(*row.SimP99 / *row.RealP99))
+		}
+		r.rows = append(r.rows, row)
+	}
+}
+
+// medianOf sorted values.
+func medianOf(v []float64) float64 {
+	if len(v) == 0 {
+		return math.NaN()
+	}
+	return (v[(len(v)-1)/2] + v[len(v)/2]) / 2
+}
+
+// fidelityDetail is what a result holds beside its rows.
+type fidelityDetail struct {
+	P50Within  int               `json:"p50_within"`
+	P50        int               `json:"p50_compared"`
+	P99Within  int               `json:"p99_within"`
+	P99        int               `json:"p99_compared"`
+	Tolerance  float64           `json:"tolerance"`
+	Warmup     float64           `json:"warmup_s"`
+	Duration   float64           `json:"duration_s"`
+	Repeat     int               `json:"repeat"`
+	Simulated  float64           `json:"simulated_s"`
+	Began      time.Time         `json:"began"`
+	Overhead   foresail.Overhead `json:"overhead_ns"`
+	PerRequest float64           `json:"load_generator_us_per_request"`
+	PerSpan    float64           `json:"collector_us_per_span"`
+	Others     float64           `json:"others_cores_while_calibrating"`
+}
+
+func (r *fidelityRun) detail() fidelityDetail {
+	d := fidelityDetail{Tolerance: float64(r.file.Tolerance), Warmup: r.file.Warmup.Seconds(), Duration: r.file.Duration.Seconds(),
+		Repeat: r.file.Repeat, Simulated: r.file.Simulated.Seconds(), Began: r.began.UTC().Truncate(time.Second), Overhead: r.platform.Overhead,
+		PerRequest: round(r.platform.PerSend.Seconds() * 1e6), PerSpan: round(r.platform.PerSpan.Seconds() * 1e6), Others: round(r.platform.Others)}
+	for i := range r.rows {
+		d.P50++
+		if r.rows[i].P50Within {
+			d.P50Within++
+		}
+		if w := r.rows[i].P99Within; w != nil {
+			d.P99++
+			if *w {
+				d.P99Within++
+			}
+		}
+	}
+	return d
+}
+
+var fidelityHead = []string{"application", "cores", "requests/s", "endpoint", "requests", "p50 real", "p50 sim", "ratio", "p99 real", "(runs)", "p99 sim", "ratio",
+	"cores real", "cores sim", "throttled real", "throttled sim", "others' cores"}
+
+func (r *fidelityRun) cells() (out [][]string) {
+	mark := func(ratio float64, in bool) string {
+		if in {
+			return fmt.Sprintf("%.2f", ratio)
+		}
+		return fmt.Sprintf("%.2f ✗", ratio)
+	}
+	for i := range r.rows {
+		w := &r.rows[i]
+		cells := []string{w.Application, fmt.Sprintf("%g", w.Limit), fmt.Sprintf("%g", w.Rate), w.Endpoint, fmt.Sprintf("%.0f", w.Requests),
+			fmt.Sprintf("%.1f", w.RealP50), fmt.Sprintf("%.1f", w.SimP50), mark(w.P50Ratio, w.P50Within)}
+		if w.RealP99 == nil {
+			cells = append(cells, "too few", "", "", "")
+		} else {
+			cells = append(cells, fmt.Sprintf("%.1f", *w.RealP99), fmt.Sprintf("%.1f–%.1f", *w.RealP99Least, *w.RealP99Most), fmt.Sprintf("%.1f", *w.SimP99), mark(*w.P99Ratio, *w.P99Within))
+		}
+		out = append(out, append(cells, fmt.Sprintf("%.2f", w.RealCores), fmt.Sprintf("%.2f", w.SimCores), fmt.Sprintf("%.1f %%", 100*w.RealThrottled),
+			fmt.Sprintf("%.1f %%", 100*w.SimThrottled), fmt.Sprintf("%.2f", w.Others)))
+	}
+	return out
+}
+
+// summary says in two lines what the rows say.
+func (r *fidelityRun) summary() string {
+	d, o := r.detail(), r.platform.Overhead
+	return fmt.Sprintf("within %.0f %%: %d of %d medians, %d of %d 99th percentiles\n"+
+		"each call takes %v of its caller's CPU, each request %v of its callee's, each message %v, users %v; CPU is %.3f times the demand; a report takes %v, %v after the first request\n",
+		100*d.Tolerance, d.P50Within, d.P50, d.P99Within, d.P99, o.Caller, o.Callee, o.Network, o.Users, o.Stretch, o.Report, o.ReportEvery)
+}
+
+func (r *fidelityRun) print(w io.Writer) error {
+	if err := table(w, fidelityHead, r.cells()); err != nil {
+		return err
+	}
+	_, err := fmt.Fprint(w, "\n", r.summary())
+	return err
+}
+
+// markdown is the page with the table; what explains it is for people to write below.
+func (r *fidelityRun) markdown(file string) string {
+	var b strings.Builder
+	d := r.detail()
+	fmt.Fprintf(&b, "# Simulator and testbed side by side\n\n`foresail fidelity -f %s`, commit %s, seed %d, %s; on %s.\n\n", file, commit(), r.file.Seed, d.Began.Format("2006-01-02 15:04 UTC"), thisMachine())
+	fmt.Fprintf(&b, "Each case ran %d times for %v after %v of warm-up on the testbed (medians of the runs; in brackets the least and the most), and %v in the simulator. "+
+		"Latencies are in ms, as users see them. Ratios are simulated over real; ✗ is outside of %.0f %%. With fewer than %d requests in a run there is no p99. "+
+		"Others' cores are what the machine did besides: neither the application, nor the load generator, nor the collector of spans.\n\n",
+		r.file.Repeat, r.file.Duration, r.file.Warmup, r.file.Simulated, 100*d.Tolerance, tooFew)
+	for _, line := range strings.Split(strings.TrimSpace(r.summary()), "\n") {
+		fmt.Fprintf(&b, "- %s\n", line)
+	}
+	fmt.Fprintf(&b, "- the load generator took %.0f us of CPU for a request, the collector %.0f us for a span; others used %.2f cores while it was calibrated\n\n", d.PerRequest, d.PerSpan, d.Others)
+	row := func(cells []string) { fmt.Fprintf(&b, "| %s |\n", strings.Join(cells, " | ")) }
+	row(fidelityHead)
+	row(slices.Repeat([]string{"---"}, len(fidelityHead)))
+	for _, c := range r.cells() {
+		row(c)
+	}
+	return b.String()
+}
