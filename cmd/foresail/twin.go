@@ -60,7 +60,7 @@ func fitTwin(c *cobra.Command, f twinFlags) error {
 	if err != nil {
 		return usage(err)
 	}
-	in := observable(given, f.users)
+	in := twin.Given(given, f.users)
 	if in.Snapshots, err = readSnapshots(f.snapshots, given.App); err != nil {
 		return err
 	}
@@ -84,30 +84,6 @@ func fitTwin(c *cobra.Command, f twinFlags) error {
 		return usage(err)
 	}
 	return printTwin(c, f, given.App, fitted, report)
-}
-
-// observable is what may be known of an application without looking inside: its limits, not its operations.
-func observable(given *foresail.Blueprint, usersService string) twin.Input {
-	in := twin.Input{App: given.App, Limits: make([]foresail.ServiceBlueprint, len(given.Services)),
-		Patience: make([]foresail.Patience, len(given.Services)), Timeouts: given.Timeouts, Users: usersService}
-	for i, s := range given.Services {
-		in.Patience[i] = patienceOf(s.Operations)
-		s.Operations = nil
-		in.Limits[i] = s
-	}
-	return in
-}
-
-// patienceOf is the first patience that a service's calls state: it is configuration, the same for most.
-func patienceOf(ops []foresail.Operation) foresail.Patience {
-	for _, op := range ops {
-		for _, s := range op.Steps {
-			for _, c := range s.Calls {
-				return c.Patience
-			}
-		}
-	}
-	return foresail.Patience{}
 }
 
 func readSpans(path string) ([]foresail.Span, error) {

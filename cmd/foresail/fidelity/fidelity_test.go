@@ -1,4 +1,4 @@
-package main
+package fidelity
 
 import (
 	"testing"
@@ -6,7 +6,7 @@ import (
 
 // The example is what docs/results/fidelity.md is made from: it can be read, and asks for the cases that it should.
 func TestFidelityExample(t *testing.T) {
-	f, cases, calibration, err := readFidelity("../../examples/fidelity.yaml")
+	f, cases, calibration, err := Read("../../../examples/fidelity.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -25,7 +25,7 @@ func TestFidelityExample(t *testing.T) {
 // In the simulation the companion uses the machine's CPU as the load generator and the collector do, and the application's
 // requests are as many as asked for.
 func TestCompanionUsesTheMachine(t *testing.T) {
-	_, cases, _, err := readFidelity("../../examples/fidelity.yaml")
+	_, cases, _, err := Read("../../../examples/fidelity.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}

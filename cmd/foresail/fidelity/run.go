@@ -1,4 +1,4 @@
-package main
+package fidelity
 
 import (
 	"bufio"
@@ -19,10 +19,19 @@ import (
 	"foresail.dev"
 	"foresail.dev/cluster/sim"
 	"foresail.dev/cluster/sim/twin"
+	"foresail.dev/cluster/testbed"
 	"foresail.dev/cluster/testbed/users"
 	"foresail.dev/load"
 	"foresail.dev/sketch"
 )
+
+// Bed is a testbed that runs.
+type Bed interface {
+	Next(ctx context.Context) (*foresail.Snapshot, error)
+	UsersCPU() time.Duration
+	Summary() testbed.Summary
+	Stop() error
+}
 
 // measured is what one run of an application showed, after its warm-up.
 type measured struct {
@@ -40,15 +49,15 @@ type measured struct {
 }
 
 // tally gathers snapshots whose interval begins at an instant or later.
-type fidelityTally struct {
+type tally struct {
 	from           time.Time
 	m              measured
 	seconds        float64
 	replicaSeconds float64
 }
 
-func newFidelityTally(app *foresail.App, from time.Time) *fidelityTally {
-	t := &fidelityTally{from: from}
+func newTally(app *foresail.App, from time.Time) *tally {
+	t := &tally{from: from}
 	for range app.Endpoints {
 		t.m.latency = append(t.m.latency, sketch.New())
 	}
@@ -56,7 +65,7 @@ func newFidelityTally(app *foresail.App, from time.Time) *fidelityTally {
 	return t
 }
 
-func (t *fidelityTally) add(s *foresail.Snapshot) {
+func (t *tally) add(s *foresail.Snapshot) {
 	t.endpoints(s)
 	for _, late := range s.Late {
 		t.endpoints(late)
@@ -72,7 +81,7 @@ func (t *fidelityTally) add(s *foresail.Snapshot) {
 	}
 }
 
-func (t *fidelityTally) endpoints(s *foresail.Snapshot) {
+func (t *tally) endpoints(s *foresail.Snapshot) {
 	if s.Start.Before(t.from) {
 		return
 	}
@@ -85,7 +94,7 @@ func (t *fidelityTally) endpoints(s *foresail.Snapshot) {
 	}
 }
 
-func (t *fidelityTally) done() measured {
+func (t *tally) done() measured {
 	t.m.cores /= t.seconds
 	t.m.throttled /= t.replicaSeconds
 	return t.m
@@ -98,7 +107,7 @@ type machineUse struct {
 	users, average float64
 }
 
-func useOf(b *bed) machineUse {
+func useOf(b Bed) machineUse {
 	u := machineUse{at: time.Now(), users: b.UsersCPU().Seconds()}
 	var r syscall.Rusage
 	if syscall.Getrusage(syscall.RUSAGE_SELF, &r) == nil {
@@ -117,23 +126,23 @@ func useOf(b *bed) machineUse {
 }
 
 // forReal runs an application on the testbed.
-func forReal(ctx context.Context, bp *foresail.Blueprint, l *load.Load, seed uint64, warmup, d time.Duration, spans func([]foresail.Span), log io.Writer) (m measured, all []*foresail.Snapshot, err error) {
+func (r *Run) forReal(ctx context.Context, bp *foresail.Blueprint, l *load.Load, seed uint64, spans func([]foresail.Span)) (m measured, all []*foresail.Snapshot, err error) {
 	var mu sync.Mutex
 	count := 0.0
-	b, err := startBed(ctx, bedConfig{blueprint: bp, load: l, seed: seed, duration: warmup + d, grpc: "127.0.0.1:0", log: log,
-		spans: func(s []foresail.Span) {
-			mu.Lock()
-			defer mu.Unlock()
-			count += float64(len(s))
-			if spans != nil {
-				spans(s)
-			}
-		}})
+	warmup, d := r.File.Warmup, r.File.Duration
+	b, err := r.Start(ctx, bp, l, seed, warmup+d, func(s []foresail.Span) {
+		mu.Lock()
+		defer mu.Unlock()
+		count += float64(len(s))
+		if spans != nil {
+			spans(s)
+		}
+	})
 	if err != nil {
 		return m, nil, err
 	}
-	defer func() { err = errors.Join(err, b.stop()) }()
-	var t *fidelityTally
+	defer func() { err = errors.Join(err, b.Stop()) }()
+	var t *tally
 	var began machineUse
 	warm := false
 	for {
@@ -145,7 +154,7 @@ func forReal(ctx context.Context, bp *foresail.Blueprint, l *load.Load, seed uin
 			return m, nil, err
 		}
 		if t == nil {
-			t = newFidelityTally(bp.App, s.Start.Add(warmup))
+			t = newTally(bp.App, s.Start.Add(warmup))
 			m.load = useOf(b).average
 		}
 		if !warm && !s.Start.Before(t.from) {
@@ -181,22 +190,22 @@ type platform struct {
 }
 
 // calibrate runs the calibration application at each load, one after the other, and finds what the platform takes.
-func (r *fidelityRun) calibrate(ctx context.Context) (platform, error) {
-	in := observable(r.calibration, users.Service)
+func (r *Run) calibrate(ctx context.Context) (platform, error) {
+	in := twin.Given(r.Calibration, users.Service)
 	p := platform{Companion: "load-generator-and-collector"}
 	var sends, spans, seconds float64
 	var mu sync.Mutex
-	for i, rate := range r.file.Calibration.Loads {
-		m, all, err := forReal(ctx, r.calibration, steady(rate, nil), r.file.Seed+uint64(i), r.file.Warmup, r.file.Duration, func(s []foresail.Span) {
+	for i, rate := range r.File.Calibration.Loads {
+		m, all, err := r.forReal(ctx, r.Calibration, steady(rate, nil), r.File.Seed+uint64(i), func(s []foresail.Span) {
 			mu.Lock()
 			defer mu.Unlock()
 			in.Spans = append(in.Spans, s...)
-		}, r.log)
+		})
 		if err != nil {
 			return p, fmt.Errorf("calibration at %g requests/s: %w", rate, err)
 		}
 		in.Snapshots = append(in.Snapshots, all...)
-		d := r.file.Duration.Seconds()
+		d := r.File.Duration.Seconds()
 		for _, n := range m.requests {
 			p.Requests += n
 		}
@@ -204,18 +213,18 @@ func (r *fidelityRun) calibrate(ctx context.Context) (platform, error) {
 		spans += m.spans * d
 		seconds += d
 		p.PerSpan += time.Duration(m.collector * d * 1e9)
-		p.Others += m.others / float64(len(r.file.Calibration.Loads))
+		p.Others += m.others / float64(len(r.File.Calibration.Loads))
 	}
 	p.PerSend = time.Duration(sends / math.Max(p.Requests, 1) * 1e9)
 	p.PerSpan = time.Duration(float64(p.PerSpan) / math.Max(spans, 1))
 	var err error
-	p.Overhead, err = twin.Calibrate(in, r.calibration)
+	p.Overhead, err = twin.Calibrate(in, r.Calibration)
 	return p, err
 }
 
 // simulated runs a case in the simulator, on one machine with this one's cores, which it shares with the load generator
 // and the collector of spans.
-func (p platform) simulated(ctx context.Context, c *fidelityCase, seed uint64, warmup, d time.Duration, spansPerSecond float64) (m measured, err error) {
+func (p platform) simulated(ctx context.Context, c *Case, seed uint64, warmup, d time.Duration, spansPerSecond float64) (m measured, err error) {
 	d += warmup
 	bp, l := p.accompanied(c, spansPerSecond)
 	cluster, err := sim.New(sim.Config{Blueprint: bp, Load: l, Seed: seed, Duration: d.Truncate(foresail.Beat), Overcommit: true,
@@ -223,7 +232,7 @@ func (p platform) simulated(ctx context.Context, c *fidelityCase, seed uint64, w
 	if err != nil {
 		return m, err
 	}
-	var t *fidelityTally
+	var t *tally
 	services := len(c.blueprint.Services)
 	for {
 		s, err := cluster.Next(ctx)
@@ -234,7 +243,7 @@ func (p platform) simulated(ctx context.Context, c *fidelityCase, seed uint64, w
 			return m, err
 		}
 		if t == nil {
-			t = newFidelityTally(c.blueprint.App, s.Start.Add(warmup))
+			t = newTally(c.blueprint.App, s.Start.Add(warmup))
 		}
 		s.Services = s.Services[:services] // without the companion
 		t.add(s)
@@ -243,7 +252,7 @@ func (p platform) simulated(ctx context.Context, c *fidelityCase, seed uint64, w
 
 // accompanied is a case's application and load with one more service, which uses the machine's CPU as the load generator
 // and the collector do: for each request, at an instant of its own.
-func (p platform) accompanied(c *fidelityCase, spansPerSecond float64) (*foresail.Blueprint, *load.Load) {
+func (p platform) accompanied(c *Case, spansPerSecond float64) (*foresail.Blueprint, *load.Load) {
 	bp, app := *c.blueprint, *c.blueprint.App
 	app.Services, app.Endpoints = slices.Clone(app.Services), slices.Clone(app.Endpoints)
 	bp.Services, bp.Entries, bp.Timeouts = slices.Clone(bp.Services), slices.Clone(bp.Entries), slices.Clone(bp.Timeouts)

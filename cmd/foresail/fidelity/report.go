@@ -1,22 +1,22 @@
-package main
+package fidelity
 
 import (
 	"context"
 	"fmt"
-	"io"
 	"math"
 	"slices"
 	"strings"
 	"time"
 
 	"foresail.dev"
+	"foresail.dev/load"
 )
 
 // tooFew is below how many requests of a run a 99th percentile is not compared: of 300, three are beyond it.
 const tooFew = 300
 
-// fidelityRow is one endpoint of one case. Times are medians over the runs.
-type fidelityRow struct {
+// Row is one endpoint of one case. Times are medians over the runs.
+type Row struct {
 	Application   string   `json:"application"`
 	Limit         float64  `json:"cpu_limit"`
 	Rate          float64  `json:"load_rps"`
@@ -44,42 +44,43 @@ type fidelityRow struct {
 	Runs          int      `json:"runs"`
 }
 
-type fidelityRun struct {
-	file        fidelityFile
-	cases       []fidelityCase
-	calibration *foresail.Blueprint
-	log         io.Writer
-	progress    *progress
-	platform    platform
-	rows        []fidelityRow
-	began       time.Time
+// Run compares. Its first five fields are set before Do; Rows are what it found.
+type Run struct {
+	File        File
+	Cases       []Case
+	Calibration *foresail.Blueprint
+	Start       func(ctx context.Context, bp *foresail.Blueprint, l *load.Load, seed uint64, d time.Duration, spans func([]foresail.Span)) (Bed, error)
+	Progress    func(done float64, what string)
+
+	Rows     []Row
+	platform platform
+	began    time.Time
 }
 
-// run calibrates, then measures and simulates each case. What there is stays when it is stopped.
-func (r *fidelityRun) run(ctx context.Context) (err error) {
-	defer r.progress.end()
+// Do calibrates, then measures and simulates each case. What there is stays when it is stopped.
+func (r *Run) Do(ctx context.Context) (err error) {
 	r.began = time.Now()
-	parts := float64(len(r.file.Calibration.Loads) + len(r.cases)*r.file.Repeat)
-	r.progress.at(0, "calibrating")
+	parts := float64(len(r.File.Calibration.Loads) + len(r.Cases)*r.File.Repeat)
+	r.Progress(0, "calibrating")
 	if r.platform, err = r.calibrate(ctx); err != nil {
 		return err
 	}
-	done := float64(len(r.file.Calibration.Loads))
-	for i := range r.cases {
-		c := &r.cases[i]
+	done := float64(len(r.File.Calibration.Loads))
+	for i := range r.Cases {
+		c := &r.Cases[i]
 		var real []measured
 		spans := 0.0
-		for n := range r.file.Repeat {
-			r.progress.at(done/parts, fmt.Sprintf("%s, %g cores, %g requests/s, run %d", c.blueprint.App.Name, c.limit, c.rate, n+1))
-			m, _, err := forReal(ctx, c.blueprint, c.load, r.file.Seed+uint64(n), r.file.Warmup, r.file.Duration, nil, r.log)
+		for n := range r.File.Repeat {
+			r.Progress(done/parts, fmt.Sprintf("%s, %g cores, %g requests/s, run %d", c.blueprint.App.Name, c.limit, c.rate, n+1))
+			m, _, err := r.forReal(ctx, c.blueprint, c.load, r.File.Seed+uint64(n), nil)
 			if err != nil {
 				return fmt.Errorf("%s with %g cores at %g requests/s: %w", c.blueprint.App.Name, c.limit, c.rate, err)
 			}
-			spans += m.spans / float64(r.file.Repeat)
+			spans += m.spans / float64(r.File.Repeat)
 			real = append(real, m)
 			done++
 		}
-		simulated, err := r.platform.simulated(ctx, c, r.file.Seed, r.file.Warmup, r.file.Simulated, spans)
+		simulated, err := r.platform.simulated(ctx, c, r.File.Seed, r.File.Warmup, r.File.Simulated, spans)
 		if err != nil {
 			return err
 		}
@@ -89,7 +90,7 @@ func (r *fidelityRun) run(ctx context.Context) (err error) {
 }
 
 // compare adds the rows of a case.
-func (r *fidelityRun) compare(c *fidelityCase, real []measured, s measured) {
+func (r *Run) compare(c *Case, real []measured, s measured) {
 	of := func(get func(*measured) float64) (out []float64) {
 		for i := range real {
 			if v := get(&real[i]); !math.IsNaN(v) {
@@ -100,7 +101,7 @@ func (r *fidelityRun) compare(c *fidelityCase, real []measured, s measured) {
 		return out
 	}
 	middle := func(get func(*measured) float64) float64 { return medianOf(of(get)) }
-	tolerance := float64(r.file.Tolerance)
+	tolerance := float64(r.File.Tolerance)
 	within := func(ratio float64) bool { return ratio >= 1-tolerance && ratio <= 1+tolerance }
 	for e, endpoint := range c.blueprint.App.Endpoints {
 		requests := of(func(m *measured) float64 { return m.requests[e] })
@@ -110,7 +111,7 @@ func (r *fidelityRun) compare(c *fidelityCase, real []measured, s measured) {
 		quantile := func(q float64) func(*measured) float64 {
 			return func(m *measured) float64 { return m.latency[e].Quantile(q) * 1e3 }
 		}
-		row := fidelityRow{Application: c.blueprint.App.Name, Limit: c.limit, Rate: c.rate, Endpoint: endpoint.Name, Runs: len(real),
+		row := Row{Application: c.blueprint.App.Name, Limit: c.limit, Rate: c.rate, Endpoint: endpoint.Name, Runs: len(real),
 			Requests: requests[0], Errors: middle(func(m *measured) float64 { return m.errors[e] }),
 			RealP50: round(middle(quantile(0.5))), SimP50: round(s.latency[e].Quantile(0.5) * 1e3),
 			RealCores: round(middle(func(m *measured) float64 { return m.cores })), SimCores: round(s.cores),
@@ -128,7 +129,7 @@ func (r *fidelityRun) compare(c *fidelityCase, real []measured, s measured) {
 			row.P99Ratio = ptr(round(*row.SimP99 / *row.RealP99))
 			row.P99Within = ptr(within(*row.SimP99 / *row.RealP99))
 		}
-		r.rows = append(r.rows, row)
+		r.Rows = append(r.Rows, row)
 	}
 }
 
@@ -140,8 +141,8 @@ func medianOf(v []float64) float64 {
 	return (v[(len(v)-1)/2] + v[len(v)/2]) / 2
 }
 
-// fidelityDetail is what a result holds beside its rows.
-type fidelityDetail struct {
+// Detail is what a result holds beside its rows.
+type Detail struct {
 	P50Within  int               `json:"p50_within"`
 	P50        int               `json:"p50_compared"`
 	P99Within  int               `json:"p99_within"`
@@ -158,16 +159,17 @@ type fidelityDetail struct {
 	Others     float64           `json:"others_cores_while_calibrating"`
 }
 
-func (r *fidelityRun) detail() fidelityDetail {
-	d := fidelityDetail{Tolerance: float64(r.file.Tolerance), Warmup: r.file.Warmup.Seconds(), Duration: r.file.Duration.Seconds(),
-		Repeat: r.file.Repeat, Simulated: r.file.Simulated.Seconds(), Began: r.began.UTC().Truncate(time.Second), Overhead: r.platform.Overhead,
+// Detail is what there is beside the rows.
+func (r *Run) Detail() Detail {
+	d := Detail{Tolerance: float64(r.File.Tolerance), Warmup: r.File.Warmup.Seconds(), Duration: r.File.Duration.Seconds(),
+		Repeat: r.File.Repeat, Simulated: r.File.Simulated.Seconds(), Began: r.began.UTC().Truncate(time.Second), Overhead: r.platform.Overhead,
 		PerRequest: round(r.platform.PerSend.Seconds() * 1e6), PerSpan: round(r.platform.PerSpan.Seconds() * 1e6), Others: round(r.platform.Others)}
-	for i := range r.rows {
+	for i := range r.Rows {
 		d.P50++
-		if r.rows[i].P50Within {
+		if r.Rows[i].P50Within {
 			d.P50Within++
 		}
-		if w := r.rows[i].P99Within; w != nil {
+		if w := r.Rows[i].P99Within; w != nil {
 			d.P99++
 			if *w {
 				d.P99Within++
@@ -177,18 +179,20 @@ func (r *fidelityRun) detail() fidelityDetail {
 	return d
 }
 
-var fidelityHead = []string{"application", "cores", "requests/s", "endpoint", "requests", "p50 real", "p50 sim", "ratio", "p99 real", "(runs)", "p99 sim", "ratio",
+// Head names the cells of a row.
+var Head = []string{"application", "cores", "requests/s", "endpoint", "requests", "p50 real", "p50 sim", "ratio", "p99 real", "(runs)", "p99 sim", "ratio",
 	"cores real", "cores sim", "throttled real", "throttled sim", "others' cores"}
 
-func (r *fidelityRun) cells() (out [][]string) {
+// Cells are the rows as text.
+func (r *Run) Cells() (out [][]string) {
 	mark := func(ratio float64, in bool) string {
 		if in {
 			return fmt.Sprintf("%.2f", ratio)
 		}
 		return fmt.Sprintf("%.2f ✗", ratio)
 	}
-	for i := range r.rows {
-		w := &r.rows[i]
+	for i := range r.Rows {
+		w := &r.Rows[i]
 		cells := []string{w.Application, fmt.Sprintf("%g", w.Limit), fmt.Sprintf("%g", w.Rate), w.Endpoint, fmt.Sprintf("%.0f", w.Requests),
 			fmt.Sprintf("%.1f", w.RealP50), fmt.Sprintf("%.1f", w.SimP50), mark(w.P50Ratio, w.P50Within)}
 		if w.RealP99 == nil {
@@ -202,40 +206,37 @@ func (r *fidelityRun) cells() (out [][]string) {
 	return out
 }
 
-// summary says in two lines what the rows say.
-func (r *fidelityRun) summary() string {
-	d, o := r.detail(), r.platform.Overhead
+// Summary says in two lines what the rows say.
+func (r *Run) Summary() string {
+	d, o := r.Detail(), r.platform.Overhead
 	return fmt.Sprintf("within %.0f %%: %d of %d medians, %d of %d 99th percentiles\n"+
 		"each call takes %v of its caller's CPU, each request %v of its callee's, each message %v, users %v; CPU is %.3f times the demand; a report takes %v, %v after the first request\n",
 		100*d.Tolerance, d.P50Within, d.P50, d.P99Within, d.P99, o.Caller, o.Callee, o.Network, o.Users, o.Stretch, o.Report, o.ReportEvery)
 }
 
-func (r *fidelityRun) print(w io.Writer) error {
-	if err := table(w, fidelityHead, r.cells()); err != nil {
-		return err
-	}
-	_, err := fmt.Fprint(w, "\n", r.summary())
-	return err
-}
-
-// markdown is the page with the table; what explains it is for people to write below.
-func (r *fidelityRun) markdown(file string) string {
+// Markdown is the page with the table; what explains it is for people to write below.
+func (r *Run) Markdown(file, commit, machine string) string {
 	var b strings.Builder
-	d := r.detail()
-	fmt.Fprintf(&b, "# Simulator and testbed side by side\n\n`foresail fidelity -f %s`, commit %s, seed %d, %s; on %s.\n\n", file, commit(), r.file.Seed, d.Began.Format("2006-01-02 15:04 UTC"), thisMachine())
+	d := r.Detail()
+	fmt.Fprintf(&b, "# Simulator and testbed side by side\n\n`foresail fidelity -f %s`, commit %s, seed %d, %s; on %s.\n\n", file, commit, r.File.Seed, d.Began.Format("2006-01-02 15:04 UTC"), machine)
 	fmt.Fprintf(&b, "Each case ran %d times for %v after %v of warm-up on the testbed (medians of the runs; in brackets the least and the most), and %v in the simulator. "+
 		"Latencies are in ms, as users see them. Ratios are simulated over real; ✗ is outside of %.0f %%. With fewer than %d requests in a run there is no p99. "+
 		"Others' cores are what the machine did besides: neither the application, nor the load generator, nor the collector of spans.\n\n",
-		r.file.Repeat, r.file.Duration, r.file.Warmup, r.file.Simulated, 100*d.Tolerance, tooFew)
-	for _, line := range strings.Split(strings.TrimSpace(r.summary()), "\n") {
+		r.File.Repeat, r.File.Duration, r.File.Warmup, r.File.Simulated, 100*d.Tolerance, tooFew)
+	for _, line := range strings.Split(strings.TrimSpace(r.Summary()), "\n") {
 		fmt.Fprintf(&b, "- %s\n", line)
 	}
 	fmt.Fprintf(&b, "- the load generator took %.0f us of CPU for a request, the collector %.0f us for a span; others used %.2f cores while it was calibrated\n\n", d.PerRequest, d.PerSpan, d.Others)
 	row := func(cells []string) { fmt.Fprintf(&b, "| %s |\n", strings.Join(cells, " | ")) }
-	row(fidelityHead)
-	row(slices.Repeat([]string{"---"}, len(fidelityHead)))
-	for _, c := range r.cells() {
+	row(Head)
+	row(slices.Repeat([]string{"---"}, len(Head)))
+	for _, c := range r.Cells() {
 		row(c)
 	}
 	return b.String()
 }
+
+// round keeps three decimals: no figure here is more exact.
+func round(v float64) float64 { return math.Round(v*1000) / 1000 }
+
+func ptr[T any](v T) *T { return &v }
