@@ -91,6 +91,9 @@ func (h *Host) Members() []int32 {
 // disks and packets that are lost.
 func (h *Host) Press(what node.Resource, amount float64) {
 	h.CountTraffic() // at the speeds until now
+	if what == node.CPU {
+		h.Divide() // what was used so far was used of the cores that there were
+	}
 	h.pressure.Add(what, amount)
 	switch what {
 	case node.CPU:
