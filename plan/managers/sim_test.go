@@ -144,6 +144,11 @@ func TestTable(t *testing.T) {
 		o := simulate(t, bp, mgr, rps, 1, 5*time.Minute, 10*time.Minute)
 		t.Logf("%-20s %v %v", m, o, time.Since(at).Round(time.Second))
 	}
+	m, _ := managers.NewWith("autothrottle", bp.App, nil, 1)
+	if err := m.(foresail.Stateful).Restore(trained(t, bp, []float64{0.75 * rps, 1.25 * rps})); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%-20s %v", "autothrottle trained", simulate(t, bp, m, rps, 1, 5*time.Minute, 10*time.Minute))
 }
 
 // trained is what autothrottle learns in eighty minutes at both loads under another seed.
