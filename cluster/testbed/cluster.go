@@ -88,6 +88,11 @@ func (c *Cluster) prepare() (err error) {
 	if err = c.hierarchy.Prepare(c.cfg.CgroupRoot); err != nil {
 		return errors.Join(fmt.Errorf("testbed: %w", err), c.janitor.dismiss(), os.RemoveAll(c.dir))
 	}
+	if c.cfg.Favour {
+		if err := c.hierarchy.Favour(c.cfg.CgroupRoot); err != nil {
+			c.logf("the run can't be favoured over the rest of the machine: %v", err)
+		}
+	}
 	if err := c.janitor.tell(chores{Groups: c.hierarchy.Dirs(c.cfg.CgroupRoot), Dir: c.dir}); err != nil {
 		return errors.Join(fmt.Errorf("testbed: the janitor: %w", err), c.Close())
 	}

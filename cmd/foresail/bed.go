@@ -34,6 +34,7 @@ type bedConfig struct {
 	duration   time.Duration
 	grpc, http string // where spans are received; http may be empty
 	log        io.Writer
+	favour     bool                  // its processes go before everything else on this machine
 	spans      func([]foresail.Span) // told all spans; nil: nobody is
 }
 
@@ -53,7 +54,7 @@ func startBed(ctx context.Context, c bedConfig) (*bed, error) {
 	}
 	b.Cluster, err = testbed.New(ctx, testbed.Config{
 		Blueprint: c.blueprint, Load: c.load, Seed: c.seed, Duration: c.duration,
-		Observer: b.assembler, OTLP: b.receiver.GRPCAddr(), Epoch: epoch, Log: c.log,
+		Observer: b.assembler, OTLP: b.receiver.GRPCAddr(), Epoch: epoch, Log: c.log, Favour: c.favour,
 	})
 	if err != nil {
 		return nil, errors.Join(err, b.stopReceiver())

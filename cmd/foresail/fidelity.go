@@ -38,7 +38,7 @@ disturbs what is measured: the table says how much CPU others used.`,
 			p := newProgress(c.ErrOrStderr())
 			r := &fidelity.Run{File: f, Cases: cases, Calibration: calibration, Progress: p.at,
 				Start: func(ctx context.Context, bp *foresail.Blueprint, l *load.Load, seed uint64, d time.Duration, spans func([]foresail.Span)) (fidelity.Bed, error) {
-					b, err := startBed(ctx, bedConfig{blueprint: bp, load: l, seed: seed, duration: d, grpc: "127.0.0.1:0", log: c.ErrOrStderr(), spans: spans})
+					b, err := startBed(ctx, bedConfig{blueprint: bp, load: l, seed: seed, duration: d, grpc: "127.0.0.1:0", log: c.ErrOrStderr(), spans: spans, favour: true})
 					if err != nil {
 						return nil, err
 					}

@@ -31,6 +31,8 @@ type Hierarchy interface {
 	// Prepare makes the parent that groups are made below. It fails with ErrUnavailable where that is not allowed, and
 	// with fs.ErrExist where the parent is there already.
 	Prepare(parent string) error
+	// Favour lets a prepared parent go before everything beside it where CPUs are short.
+	Favour(parent string) error
 	// Dirs are the directories of a group: one with version 2, one for each controller with version 1.
 	Dirs(name string) []string
 	// Make makes a group below a prepared parent, for example "foresail-1/frontend-1".

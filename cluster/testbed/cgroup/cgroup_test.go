@@ -132,6 +132,9 @@ func TestVersion2(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if ferr := h.Favour("app"); ferr != nil || read("app/cpu.weight") != "10000" {
+		t.Errorf("favoured parent: %v, weight %q", ferr, read("app/cpu.weight"))
+	}
 	w, err := g.SetCPU(0.255)
 	if ferr := g.Favour(); ferr != nil || read("app/one/cpu.weight") != "10000" {
 		t.Errorf("favoured: %v, weight %q", ferr, read("app/one/cpu.weight"))

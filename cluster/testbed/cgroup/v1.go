@@ -30,6 +30,11 @@ func (t *v1tree) Dirs(name string) []string {
 
 func (t *v1tree) Prepare(parent string) error { return prepare(t.Dirs(parent), t.mkdir) }
 
+// Favour is Group.Favour of the parent.
+func (t *v1tree) Favour(parent string) error {
+	return (&v1group{tree: t, name: parent}).Favour()
+}
+
 func (t *v1tree) Make(name string) (Group, error) {
 	g := &v1group{tree: t, name: name, dirs: t.Dirs(name)}
 	for _, d := range g.dirs {

@@ -37,6 +37,11 @@ func (t *v2) Prepare(parent string) error {
 	return nil
 }
 
+// Favour is Group.Favour of the parent.
+func (t *v2) Favour(parent string) error {
+	return (&v2group{dir: filepath.Join(t.root, parent)}).Favour()
+}
+
 func (t *v2) Make(name string) (Group, error) {
 	g := &v2group{dir: filepath.Join(t.root, name), memory: t.memory}
 	if err := t.mkdir(g.dir); err != nil {

@@ -10,9 +10,11 @@ import (
 
 	"foresail.dev"
 	"foresail.dev/load"
+	"foresail.dev/sketch"
 )
 
-// tooFew is below how many requests of a run a 99th percentile is not compared: of 300, three are beyond it.
+// tooFew is below how many requests a 99th percentile says too little: of 300, three are beyond it. Where each run has
+// fewer the runs are taken together, and where all have fewer there is none.
 const tooFew = 300
 
 // Row is one endpoint of one case. Times are medians over the runs.
@@ -122,9 +124,18 @@ func (r *Run) compare(c *Case, real []measured, s measured) {
 			LoadAverage: round(middle(func(m *measured) float64 { return m.load }))}
 		row.P50Ratio = round(row.SimP50 / row.RealP50)
 		row.P50Within = within(row.SimP50 / row.RealP50)
-		if requests[0] >= tooFew {
+		all, total := sketch.New(), 0.0
+		for i := range real {
+			all.Merge(real[i].latency[e])
+			total += real[i].requests[e]
+		}
+		if total >= tooFew {
 			p99 := of(quantile(0.99))
-			row.RealP99, row.SimP99 = ptr(round(medianOf(p99))), ptr(round(s.latency[e].Quantile(0.99)*1e3))
+			middle := medianOf(p99)
+			if requests[0] < tooFew { // of one run it says little: all runs are taken together
+				middle = all.Quantile(0.99) * 1e3
+			}
+			row.RealP99, row.SimP99 = ptr(round(middle)), ptr(round(s.latency[e].Quantile(0.99)*1e3))
 			row.RealP99Least, row.RealP99Most = ptr(round(p99[0])), ptr(round(p99[len(p99)-1]))
 			row.P99Ratio = ptr(round(*row.SimP99 / *row.RealP99))
 			row.P99Within = ptr(within(*row.SimP99 / *row.RealP99))
@@ -220,7 +231,7 @@ func (r *Run) Markdown(file, commit, machine string) string {
 	d := r.Detail()
 	fmt.Fprintf(&b, "# Simulator and testbed side by side\n\n`foresail fidelity -f %s`, commit %s, seed %d, %s; on %s.\n\n", file, commit, r.File.Seed, d.Began.Format("2006-01-02 15:04 UTC"), machine)
 	fmt.Fprintf(&b, "Each case ran %d times for %v after %v of warm-up on the testbed (medians of the runs; in brackets the least and the most), and %v in the simulator. "+
-		"Latencies are in ms, as users see them. Ratios are simulated over real; ✗ is outside of %.0f %%. With fewer than %d requests in a run there is no p99. "+
+		"Latencies are in ms, as users see them. Ratios are simulated over real; ✗ is outside of %.0f %%. With fewer than %d requests in a run the p99 is that of all runs together, and with fewer in all of them there is none. "+
 		"Others' cores are what the machine did besides: neither the application, nor the load generator, nor the collector of spans.\n\n",
 		r.File.Repeat, r.File.Duration, r.File.Warmup, r.File.Simulated, 100*d.Tolerance, tooFew)
 	for _, line := range strings.Split(strings.TrimSpace(r.Summary()), "\n") {
