@@ -3,7 +3,6 @@ package compare
 import (
 	"context"
 	"fmt"
-	"sync/atomic"
 	"time"
 
 	"foresail.dev"
@@ -32,9 +31,9 @@ type executor struct {
 	kept    bool                              // outcomes are kept, with their series
 }
 
-// execute makes one run. simulated is told the seconds that were simulated so far. ok is false when ctx was done before
+// execute makes one run. ok is false when ctx was done before
 // its end; abandoned when the manager did not answer, and may still be at it.
-func (x *executor) execute(ctx context.Context, j *job, simulated *atomic.Int64) (o *Outcome, ok, abandoned bool) {
+func (x *executor) execute(ctx context.Context, j *job) (o *Outcome, ok, abandoned bool) {
 	if j.untrained != "" {
 		o := x.outcome(j)
 		o.Failed = "training failed: " + j.untrained
@@ -44,7 +43,7 @@ func (x *executor) execute(ctx context.Context, j *job, simulated *atomic.Int64)
 	defer cancel()
 	w := &watched{cancel: cancel}
 	done := make(chan *Outcome, 1)
-	go func() { done <- x.simulate(own, j, w, simulated) }()
+	go func() { done <- x.simulate(own, j, w) }()
 	tick := time.NewTicker(max(min(x.limit, impatience)/4, time.Millisecond))
 	defer tick.Stop()
 	for {
@@ -73,7 +72,7 @@ func (x *executor) outcome(j *job) *Outcome {
 }
 
 // simulate makes one run, or all parts of a training run. A panic, wherever it comes from, is the run's failure.
-func (x *executor) simulate(ctx context.Context, j *job, w *watched, simulated *atomic.Int64) (o *Outcome) {
+func (x *executor) simulate(ctx context.Context, j *job, w *watched) (o *Outcome) {
 	o = x.outcome(j)
 	defer func() {
 		if v := recover(); v != nil {
@@ -88,14 +87,14 @@ func (x *executor) simulate(ctx context.Context, j *job, w *watched, simulated *
 	}()
 	if j.Inputs.Kind != train {
 		part := part{seed: j.Inputs.Seed, start: origin, warmup: seconds(j.Inputs.Warmup), length: seconds(j.Inputs.simulated()), state: j.state}
-		_, err := x.part(ctx, j, o, w, part, simulated)
+		_, err := x.part(ctx, j, o, w, part)
 		fail(o, w, err)
 		return o
 	}
 	one := seconds(j.Inputs.Train)
 	for i, seed := range j.Inputs.TrainSeeds {
 		left := time.Duration(len(j.Inputs.TrainSeeds)-i) * one
-		state, err := x.part(ctx, j, o, w, part{seed: seed, start: origin.Add(-left), length: one, state: o.State}, simulated)
+		state, err := x.part(ctx, j, o, w, part{seed: seed, start: origin.Add(-left), length: one, state: o.State})
 		if fail(o, w, err) {
 			return o
 		}
@@ -127,7 +126,7 @@ type part struct {
 }
 
 // part simulates, measures into o, and returns the manager's state at the end where it has one.
-func (x *executor) part(ctx context.Context, j *job, o *Outcome, w *watched, p part, simulated *atomic.Int64) ([]byte, error) {
+func (x *executor) part(ctx context.Context, j *job, o *Outcome, w *watched, p part) ([]byte, error) {
 	app := j.at.blueprint.App
 	inner, err := x.build(&j.Inputs, app, p.seed)
 	if err != nil {
@@ -154,7 +153,7 @@ func (x *executor) part(ctx context.Context, j *job, o *Outcome, w *watched, p p
 			m.observe(h.App(), s)
 			w.at = s.End.Sub(p.start)
 			if s.End.Nanosecond() == 0 {
-				simulated.Add(1)
+				j.simulated.Add(1)
 			}
 		},
 		Decided: func(d loop.Decision) {

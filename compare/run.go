@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"foresail.dev"
@@ -110,6 +111,8 @@ type job struct {
 	at        *condition
 	state     []byte // what the manager learnt before; nil: nothing
 	untrained string // why it could not learn it; empty: it could
+
+	simulated atomic.Int64 // seconds so far
 }
 
 // newJob completes the inputs of a run under a condition.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"sync/atomic"
 	"time"
 )
 
@@ -69,11 +68,11 @@ type runner struct {
 	older    int                 // kept runs of another program, made anew
 	stuck    map[string]string   // by manager: the run in which it did not answer
 
-	total      int                    // jobs of all stages
-	done       int                    // of those, kept ones included
-	toSimulate float64                // seconds of all stages, without those kept
-	simulated  float64                // seconds of the jobs that were made
-	going      map[*job]*atomic.Int64 // seconds simulated of the jobs at hand
+	total      int           // jobs of all stages
+	done       int           // of those, kept ones included
+	toSimulate float64       // seconds of all stages, without those kept
+	simulated  float64       // seconds of the jobs that were made
+	going      map[*job]bool // the jobs at hand
 }
 
 func newRunner(o Options, limit time.Duration, s *store) *runner {
@@ -83,7 +82,7 @@ func newRunner(o Options, limit time.Duration, s *store) *runner {
 	if o.Build == nil {
 		o.Build = build
 	}
-	return &runner{o: o, store: s, outcomes: map[string]*Outcome{}, stuck: map[string]string{}, going: map[*job]*atomic.Int64{},
+	return &runner{o: o, store: s, outcomes: map[string]*Outcome{}, stuck: map[string]string{}, going: map[*job]bool{},
 		exec: executor{build: o.Build, program: o.Program, limit: limit, kept: s.dir != ""}}
 }
 
@@ -103,13 +102,10 @@ func (r *runner) run(ctx context.Context, jobs []*job) error {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	queue, results := make(chan *job), make(chan result)
-	for _, j := range todo {
-		r.going[j] = new(atomic.Int64)
-	}
 	for range min(r.o.Workers, len(todo)) {
 		go func() {
 			for j := range queue {
-				o, ok, abandoned := r.exec.execute(ctx, j, r.going[j])
+				o, ok, abandoned := r.exec.execute(ctx, j)
 				results <- result{j, o, ok, abandoned}
 			}
 		}()
@@ -149,6 +145,7 @@ func (r *runner) feed(ctx context.Context, cancel context.CancelFunc, todo []*jo
 		}
 		select {
 		case to <- j:
+			r.going[j] = true
 			next, out = next+1, out+1
 		case s := <-results:
 			out--
@@ -217,7 +214,6 @@ func (r *runner) skip(j *job) bool {
 	}
 	o := r.exec.outcome(j)
 	o.Failed = "not begun: the manager did not answer in " + where
-	delete(r.going, j)
 	r.toSimulate -= j.Inputs.simulated()
 	return r.finish(o, true) == nil
 }
@@ -240,8 +236,8 @@ func (r *runner) tell(o *Outcome) {
 		return
 	}
 	now := r.simulated
-	for _, s := range r.going {
-		now += float64(s.Load())
+	for j := range r.going {
+		now += float64(j.simulated.Load())
 	}
 	p := Progress{Done: r.done, Total: r.total, Finished: o, Share: 1}
 	if r.toSimulate > 0 {
