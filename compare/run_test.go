@@ -61,7 +61,7 @@ func TestResumeAfterAStop(t *testing.T) {
 	if _, err := timeless(tiny(t)).Run(t.Context(), Options{Dir: whole, Workers: 2}); err != nil {
 		t.Fatal(err)
 	}
-	for _, after := range []int{0, 5, 11} {
+	for _, after := range []int{0, 5, 10} {
 		dir := t.TempDir()
 		ctx, stop := context.WithCancel(t.Context())
 		if after == 0 {
@@ -174,13 +174,13 @@ func TestFullDisk(t *testing.T) {
 		t.Skip("needs root, to mount a small disk")
 	}
 	small := t.TempDir()
-	if err := syscall.Mount("none", small, "tmpfs", 0, "size=64k"); err != nil {
+	if err := syscall.Mount("none", small, "tmpfs", 0, "size=32k"); err != nil {
 		t.Skipf("no small disk can be mounted: %v", err)
 	}
 	t.Cleanup(func() { _ = syscall.Unmount(small, syscall.MNT_DETACH) })
 	_, err := timeless(tiny(t)).Run(t.Context(), Options{Dir: small, Workers: 1})
 	if err == nil {
-		t.Fatal("it all went onto a disk of 64 KiB")
+		t.Fatal("it all went onto a disk of 32 KiB")
 	}
 	for _, w := range []string{"writing " + small, "no space left on device; make room there, then run the same command again", "kept"} {
 		if !strings.Contains(err.Error(), w) || strings.Contains(err.Error(), "\n") {
@@ -228,7 +228,7 @@ func TestAManagerThatPanics(t *testing.T) {
 	n := atomic.Int64{}
 	r, err := timeless(tiny(t, onlyOneLoad)).Run(t.Context(), Options{Build: with(func() foresail.Manager {
 		return &broken{"hpa", func(h *foresail.History) (*foresail.Plan, error) {
-			if n.Add(1); h.Now().Sub(origin) > 20*time.Second {
+			if n.Add(1); h.Now().Sub(origin) > 8*time.Second {
 				panic("index out of range [3]")
 			}
 			return nil, nil
@@ -238,10 +238,10 @@ func TestAManagerThatPanics(t *testing.T) {
 		t.Fatal(err)
 	}
 	bare, guarded := r.Rows[0], r.Rows[1]
-	if bare.Failed != 2 || bare.Seeds != 0 || bare.Failure != "panic at 21s: index out of range [3]" || bare.Cores != nil {
+	if bare.Failed != 2 || bare.Seeds != 0 || bare.Failure != "panic at 9s: index out of range [3]" || bare.Cores != nil {
 		t.Errorf("bare: %+v", bare)
 	}
-	if guarded.Failed != 0 || guarded.Seeds != 2 || guarded.Fallbacks == nil || *guarded.Fallbacks < 9 || !strings.Contains(guarded.Fallback, "index out of range [3]") {
+	if guarded.Failed != 0 || guarded.Seeds != 2 || guarded.Fallbacks == nil || *guarded.Fallbacks < 6 || !strings.Contains(guarded.Fallback, "index out of range [3]") {
 		t.Errorf("guarded: %+v", guarded)
 	}
 	for _, row := range r.Rows[2:] {
@@ -264,7 +264,7 @@ func TestAManagerThatErrs(t *testing.T) {
 	}
 	r, err = timeless(tiny(t, onlyOneLoad)).Run(t.Context(), Options{Build: with(func() foresail.Manager {
 		return &broken{"hpa", func(h *foresail.History) (*foresail.Plan, error) {
-			if h.Now().Second() == 20 {
+			if h.Now().Second() == 8 {
 				return nil, errBroken
 			}
 			return nil, nil
@@ -285,7 +285,7 @@ func TestAManagerThatLoops(t *testing.T) {
 	t.Cleanup(func() { free.Store(true) })
 	loops := with(func() foresail.Manager {
 		return &broken{"hpa", func(h *foresail.History) (*foresail.Plan, error) {
-			for h.Now().Sub(origin) > 20*time.Second && !free.Load() {
+			for h.Now().Sub(origin) > 8*time.Second && !free.Load() {
 			}
 			return nil, nil
 		}}
@@ -297,7 +297,7 @@ func TestAManagerThatLoops(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if row := r.Rows[0]; row.Failed != 2 || row.Failure != "the decision at 21s took longer than 1s: the run was abandoned" {
+	if row := r.Rows[0]; row.Failed != 2 || row.Failure != "the decision at 9s took longer than 1s: the run was abandoned" {
 		t.Errorf("%+v", row)
 	}
 	if why := r.Runs[3].Failed; why != "not begun: the manager did not answer in online-boutique/steady/hpa/seed 1" {

@@ -127,18 +127,18 @@ type result struct {
 func (r *runner) feed(ctx context.Context, cancel context.CancelFunc, todo []*job, queue chan<- *job, results <-chan result) (err error) {
 	timer := time.NewTicker(tick)
 	defer timer.Stop()
-	next, out := 0, 0
+	next, out, left := 0, 0, len(todo)
 	for {
 		var to chan<- *job
 		var j *job
 		for next < len(todo) && r.skip(todo[next]) {
-			next++
+			next, left = next+1, left-1
 		}
 		stop := err != nil || ctx.Err() != nil
 		if next < len(todo) && !stop {
 			to, j = queue, todo[next]
 		} else if out == 0 {
-			if err == nil && ctx.Err() != nil {
+			if err == nil && left > 0 {
 				err = ErrStopped
 			}
 			return err
@@ -149,6 +149,9 @@ func (r *runner) feed(ctx context.Context, cancel context.CancelFunc, todo []*jo
 			next, out = next+1, out+1
 		case s := <-results:
 			out--
+			if s.ok {
+				left--
+			}
 			if e := r.take(s); e != nil && err == nil {
 				err = e
 				cancel()
