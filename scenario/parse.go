@@ -229,9 +229,12 @@ func (p *parser) blueprint(t token) *foresail.Blueprint {
 	return p.world.setup.blueprint
 }
 
-// Run runs the scenario. The error is that of ctx, or of what no scenario can foresee; what does not hold is in the
-// result.
+// Run runs the scenario from its beginning; it is used by one goroutine at a time. The error is that of ctx, or of what no
+// scenario can foresee; what does not hold is in the result.
 func (s *Scenario) Run(ctx context.Context) (*Result, error) {
+	for _, w := range s.worlds {
+		w.record = nil
+	}
 	r := &runner{ctx: ctx, variables: map[string]value{}}
 	return r.run(s)
 }

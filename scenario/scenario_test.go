@@ -54,3 +54,22 @@ func TestScenarios(t *testing.T) {
 		})
 	}
 }
+
+// What it costs to watch a run as scenarios do, on top of simulating it.
+// benchstat: go test -run '^$' -bench . -count 6 ./scenario | tee new.txt; benchstat old.txt new.txt
+func BenchmarkScenario(b *testing.B) {
+	s, err := scenario.Parse("s", []byte("app apps/chain.yaml\nmanager hpa\nload constant 100\nrun 1m\nexpect errors over all == 0\n"), apps)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	simulated := 0.0
+	for b.Loop() {
+		r, err := s.Run(b.Context())
+		if err != nil || len(r.Failures) > 0 {
+			b.Fatal(err, r.Failures)
+		}
+		simulated += r.Simulated.Seconds()
+	}
+	b.ReportMetric(simulated/b.Elapsed().Seconds(), "simulated_s/s")
+}
