@@ -142,8 +142,8 @@ func (p *Copies) Begin() {
 }
 
 // piece is how much to allocate where n is needed: as much as the snapshot before took, less what this one has, and some
-// more.
-func piece(n, took, before int) int { return max(n, before-took+before/16+16) }
+// more; where this one takes more than that, a quarter of what it has.
+func piece(n, took, before int) int { return max(n, before-took+before/16, took/4, 16) }
 
 // Take is a copy of a sketch.
 func (p *Copies) Take(s *sketch.Sketch) *sketch.Sketch {
