@@ -57,13 +57,13 @@ func (c *Cluster) observeNodes(beat int64) []foresail.NodeStats {
 
 // serve has a disk work on a step and tells when it will be done: the node's, or one of the replica's own where there are
 // no nodes.
-func (c *Cluster) serve(r *replica, s *stepDef, takes int64) int64 {
+func (c *Cluster) serve(r *replica, d *diskDef, takes int64) int64 {
 	now := c.queue.Now()
-	r.usage.read += s.read
-	r.usage.written += s.written
+	r.usage.read += d.read
+	r.usage.written += d.written
 	r.usage.disk.add(now, 1)
 	if r.host >= 0 {
-		return c.hosts[r.host].Disk(s.read+s.written, takes)
+		return c.hosts[r.host].Disk(d.read+d.written, takes)
 	}
 	r.disk = max(r.disk, now) + takes
 	return r.disk

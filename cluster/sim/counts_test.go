@@ -367,7 +367,7 @@ func TestSameSeedSameBytesOfSnapshotsAndSpans(t *testing.T) {
 // How often one looks changes nothing of what happens: a run in long beats tells the sums of the same run in short ones.
 func TestTheBeatChangesNothing(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		cfg := sim.Config{Blueprint: anyBlueprint(t), Load: anyLoad(t), Seed: rapid.Uint64().Draw(t, "seed"), NodeCores: 4}
+		cfg := sim.Config{Blueprint: anyBlueprint(t), Load: gentleLoad(t), Seed: rapid.Uint64().Draw(t, "seed"), NodeCores: 4}
 		cfg.Blueprint.Overhead.Report, cfg.Blueprint.Overhead.ReportEvery = 0, 0 // the last may come after all work has ended
 		short, long := cfg, cfg
 		short.Beat, long.Beat = 50*time.Millisecond, time.Second

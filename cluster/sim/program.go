@@ -15,6 +15,7 @@ type program struct {
 	services  []serviceDef
 	ops       []opDef
 	steps     []stepDef
+	disks     []diskDef
 	calls     []callDef // a step's calls follow each other; those of the users, one per endpoint, come last
 	entries   int32     // the first of the users' calls
 	edges     []foresail.EdgeStats
@@ -47,8 +48,12 @@ type stepDef struct {
 	cpu    chance.Demand
 	memory int64
 	calls  extent
-	io     chance.Demand
+	disk   int32 // index into disks; -1: nothing
+}
 
+// diskDef is what a step needs of a disk; few do.
+type diskDef struct {
+	takes         chance.Demand
 	read, written int64 // bytes
 }
 
@@ -208,10 +213,12 @@ func (c *compiler) steps(where string, service int, steps []foresail.Step) exten
 		}
 		first := int32(len(c.p.calls))
 		c.p.calls = append(c.p.calls, calls...)
-		c.p.steps[from+int32(i)] = stepDef{
-			cpu: c.stretched(w.CPU), io: chance.NewDemand(w.IO), memory: w.Memory, calls: extent{first, int32(len(c.p.calls))},
-			read: w.Read, written: w.Write,
+		s := stepDef{cpu: c.stretched(w.CPU), memory: w.Memory, calls: extent{first, int32(len(c.p.calls))}, disk: -1}
+		if d := (diskDef{takes: chance.NewDemand(w.IO), read: w.Read, written: w.Write}); d.takes.Any() {
+			s.disk = int32(len(c.p.disks))
+			c.p.disks = append(c.p.disks, d)
 		}
+		c.p.steps[from+int32(i)] = s
 	}
 	return extent{from, from + int32(len(steps))}
 }

@@ -156,9 +156,10 @@ func (c *Cluster) proceed(fi int32) {
 			}
 		case toDisk:
 			f.stage = toCall
-			if s.io.Any() {
+			if s.disk >= 0 {
+				d := &c.program.disks[s.disk]
 				r := c.replicas.at(v.replica)
-				c.queue.At(c.serve(r, s, c.draw.Draw(&f.rnd, &s.io)), des.Event{Kind: onDisk, A: fi})
+				c.queue.At(c.serve(r, d, c.draw.Draw(&f.rnd, &d.takes)), des.Event{Kind: onDisk, A: fi})
 				return
 			}
 		case toCall:
