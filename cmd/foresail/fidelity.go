@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -50,7 +51,7 @@ disturbs what is measured: the table says how much CPU others used.`,
 				return err
 			}
 			if out != "" {
-				if werr := os.WriteFile(out, []byte(r.Markdown(file, commit(), thisMachine().String())), 0o644); werr != nil {
+				if werr := os.WriteFile(out, []byte(r.Markdown(file, commit(), thisMachine().String())+explained(out)), 0o644); werr != nil {
 					err = errors.Join(err, usage(werr))
 				}
 			}
@@ -68,9 +69,21 @@ disturbs what is measured: the table says how much CPU others used.`,
 	}
 	fl := c.Flags()
 	fl.StringVarP(&file, "file", "f", "", "what to compare; see docs/formats/fidelity.md")
-	fl.StringVar(&out, "markdown", "", "write the table to this file as well")
+	fl.StringVar(&out, "markdown", "", "write the table to this file as well; what stands there from \"## What explains the rest\" on stays")
 	fl.BoolVar(&asJSON, "json", false, "print the result as JSON")
 	return c
+}
+
+// explained is what people wrote below the table of an earlier run.
+func explained(path string) string {
+	old, err := os.ReadFile(path)
+	if err != nil {
+		return ""
+	}
+	if _, below, ok := strings.Cut(string(old), "\n## What explains the rest\n"); ok {
+		return "\n## What explains the rest\n" + below
+	}
+	return ""
 }
 
 // fidelityBed is a testbed as package fidelity wants it.

@@ -15,7 +15,7 @@ func newTestbed() *cobra.Command {
 	var app, loadFile, listen, otlpAddr, snapshots, spans string
 	var duration time.Duration
 	var seed uint64
-	var asJSON bool
+	var asJSON, favour bool
 	flags := managerFlags{}
 	c := &cobra.Command{
 		Use:   "testbed -f APPLICATION --load LOAD",
@@ -46,7 +46,7 @@ Runs until it is stopped (Ctrl-C) or the duration is over, then prints a summary
 			if err := files.open(snapshots, spans); err != nil {
 				return err
 			}
-			cfg := bedConfig{blueprint: blueprint, load: l, seed: seed, duration: duration, grpc: otlpAddr, log: c.ErrOrStderr()}
+			cfg := bedConfig{blueprint: blueprint, load: l, seed: seed, duration: duration, grpc: otlpAddr, log: c.ErrOrStderr(), favour: favour}
 			if spans != "" {
 				cfg.spans = files.trace
 			}
@@ -66,6 +66,7 @@ Runs until it is stopped (Ctrl-C) or the duration is over, then prints a summary
 	fl.StringVar(&otlpAddr, "otlp", "127.0.0.1:0", "address where the processes' spans are received (gRPC); port 0 takes a free one")
 	fl.StringVar(&snapshots, "snapshots", "", "write every snapshot to this file, one JSON object a line")
 	fl.StringVar(&spans, "spans", "", "write all spans to this file, as OTLP JSON lines")
+	fl.BoolVar(&favour, "favour", false, "let the run's processes go before everything else on this machine where CPUs are short")
 	fl.DurationVar(&duration, "duration", 0, "stop after this time; 0: run until stopped")
 	fl.Uint64Var(&seed, "seed", 1, "seed of the load and of everything that is drawn")
 	fl.BoolVar(&asJSON, "json", false, "print the result as JSON")
