@@ -171,6 +171,8 @@ func changed(was, is *Run) string {
 		return "application " + is.Application + " changed since"
 	case a.Load != b.Load:
 		return "load " + is.Load + " of " + is.Application + " changed since"
+	case a.Nodes != b.Nodes:
+		return "nodes changed since"
 	case a.Manager != b.Manager || !maps.Equal(a.Settings, b.Settings) || a.Baseline != b.Baseline:
 		return "the settings of " + label(is.Manager, b.Guarded) + " changed since"
 	}

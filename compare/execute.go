@@ -138,7 +138,9 @@ func (x *executor) part(ctx context.Context, j *job, o *Outcome, w *watched, p p
 			return nil, fmt.Errorf("giving %s what it learnt: %w", inner.Name(), err)
 		}
 	}
-	cluster, err := sim.New(sim.Config{Blueprint: j.at.blueprint, Load: j.at.curve, Seed: p.seed, Start: p.start, Duration: p.length})
+	n := j.at.nodes
+	cluster, err := sim.New(sim.Config{Blueprint: j.at.blueprint, Load: j.at.curve, Seed: p.seed, Start: p.start, Duration: p.length,
+		Nodes: n.Nodes, Placement: n.Placement, Within: n.Within, Between: n.Between, Detection: n.Detection})
 	if err != nil {
 		return nil, err
 	}

@@ -63,7 +63,10 @@ func (e *Experiment) conditions(a *Application, b *foresail.Blueprint) (out []*c
 			errs = append(errs, err)
 			continue
 		}
-		c := &condition{application: b.App.Name, load: l.Name, blueprint: b, curve: l, appHash: hash}
+		c := &condition{application: b.App.Name, load: l.Name, blueprint: b, curve: l, nodes: &e.Nodes, appHash: hash}
+		if len(e.Nodes.Nodes) > 0 {
+			c.nodesHash = hashOf(e.Nodes)
+		}
 		if ref.As != "" {
 			c.load = ref.As
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"foresail.dev"
+	"foresail.dev/appfile"
 	"foresail.dev/load"
 )
 
@@ -46,7 +47,8 @@ type Inputs struct {
 	Kind        string             `json:"kind"`   // report, tune or train
 	Application string             `json:"application_hash"`
 	Load        string             `json:"load_hash"`
-	Manager     string             `json:"manager"` // as package managers calls it
+	Nodes       string             `json:"nodes_hash,omitempty"` // absent where every replica has a machine for itself
+	Manager     string             `json:"manager"`              // as package managers calls it
 	Settings    map[string]float64 `json:"settings,omitempty"`
 	Guarded     bool               `json:"guarded"`
 	Baseline    string             `json:"baseline,omitempty"`    // of the guard
@@ -102,7 +104,9 @@ type condition struct {
 	application, load string // names
 	blueprint         *foresail.Blueprint
 	curve             *load.Load
-	appHash, loadHash string
+	nodes             *appfile.Nodes
+
+	appHash, loadHash, nodesHash string
 }
 
 // job is a run to be made, with what it is made of.
@@ -117,7 +121,7 @@ type job struct {
 
 // newJob completes the inputs of a run under a condition.
 func newJob(at *condition, manager string, in Inputs) *job {
-	in.Format, in.Application, in.Load = format, at.appHash, at.loadHash
+	in.Format, in.Application, in.Load, in.Nodes = format, at.appHash, at.loadHash, at.nodesHash
 	return &job{Run: Run{Application: at.application, Load: at.load, Manager: manager, Inputs: in}, at: at}
 }
 

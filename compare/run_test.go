@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"foresail.dev"
+	"foresail.dev/appfile"
 	"foresail.dev/plan/guard"
 	"foresail.dev/plan/managers"
 )
@@ -313,5 +314,43 @@ func TestAManagerThatLoops(t *testing.T) {
 	r, err = g.Run(t.Context(), Options{Dir: dir, Build: loops})
 	if err != nil || r.Rows[0].Failed != 0 || r.Rows[0].Seeds != 2 {
 		t.Errorf("once it answers: %+v, %v", r.Rows[0], err)
+	}
+}
+
+// Nodes are part of what a run depends on, and what replicas run on.
+func TestNodes(t *testing.T) {
+	path := experiment(t, `experiment: a
+applications: [online-boutique]
+loads: [steady.yaml]
+managers: [hpa]
+seeds: [1]
+duration: 5s
+nodes:
+  between: 20ms
+  machines: [{name: m, count: 20, cores: 8}]
+`)
+	e, err := Read(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p99 := func() float64 {
+		t.Helper()
+		g, err := Prepare(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := g.Run(t.Context(), Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if (r.Runs[0].Inputs.Nodes == "") != (len(e.Nodes.Nodes) == 0) || r.Runs[0].Failed != "" {
+			t.Errorf("%+v", r.Runs[0])
+		}
+		return *r.Runs[0].endpoint("product").P99
+	}
+	on := p99()
+	e.Nodes = appfile.Nodes{}
+	if alone := p99(); on < alone+50 {
+		t.Errorf("p99 is %v ms on nodes that are 20 ms apart, %v ms without", on, alone)
 	}
 }
