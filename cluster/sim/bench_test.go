@@ -117,7 +117,7 @@ func BenchmarkSimSocialNetwork(b *testing.B) {
 }
 
 // BenchmarkSimLarge simulates 10,000 services with ten replicas each, in chains of ten, at 2,000 requests/s. Its beat is
-// a second, as a snapshot of 100,000 replicas costs more than the events of 100 ms.
+// a second, as a snapshot of 100,000 replicas costs more than the events of 100 ms. "nodes" puts them on 1,000 nodes.
 func BenchmarkSimLarge(b *testing.B) {
 	const chains, length = 1000, 10
 	list := make([]foresail.ServiceBlueprint, chains*length)
@@ -139,5 +139,11 @@ func BenchmarkSimLarge(b *testing.B) {
 		bp.App.Services[i].Name = fmt.Sprintf("service-%d", i)
 		bp.App.Services[i].Initial = alloc(10, 1)
 	}
-	simulateBeats(b, sim.Config{Blueprint: bp, Load: constant(2000), Seed: 1, Beat: time.Second}, 3)
+	big := usual
+	big.Cores, big.Memory = 104, 512<<30
+	for name, nodes := range map[string][]foresail.Node{"apart": nil, "nodes": fleet(1000, big)} {
+		b.Run(name, func(b *testing.B) {
+			simulateBeats(b, sim.Config{Blueprint: bp, Load: constant(2000), Seed: 1, Beat: time.Second, Nodes: nodes}, 3)
+		})
+	}
 }

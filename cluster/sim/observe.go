@@ -33,8 +33,10 @@ func (c *Cluster) observe(start int64) *foresail.Snapshot {
 		Services: make([]foresail.ServiceStats, len(c.services)), Endpoints: make([]foresail.EndpointStats, len(c.endpoints)),
 	}
 	c.copies.Begin()
-	for i := range c.hosts {
-		c.hosts[i].CountTraffic()
+	for _, h := range c.hosts {
+		if h.Node.Counters {
+			h.CountTraffic()
+		}
 	}
 	c.took.Sort()
 	c.edgesTook.Sort()

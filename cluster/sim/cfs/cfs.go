@@ -141,7 +141,7 @@ func (c *Group) Next() int64 {
 	if left <= 0 {
 		return end
 	}
-	wait := (c.jobs[0].finish - c.virtual) / c.rate()
+	wait := max((c.jobs[0].finish-c.virtual)/c.rate(), 0) // below 0: it is done at this very instant
 	done := c.at + int64(wait)
 	if float64(int64(wait)) < wait {
 		done++

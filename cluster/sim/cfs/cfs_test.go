@@ -213,3 +213,18 @@ func TestCPUAgainstSmallSteps(t *testing.T) {
 		}
 	})
 }
+
+// A thread that is done at this very instant, to the nanosecond, is looked at now, however slow the rest becomes at the same
+// instant.
+func TestNextIsNeverInThePast(t *testing.T) {
+	c := &Group{Cores: 3 * Core / 2, quota: quota(100)}
+	c.Add(100, 0)
+	c.Add(100, 1)
+	at := c.Next() // 100 ns at 3/4 each: 133.3
+	c.Advance(at)
+	c.Cores = 1
+	c.Add(100, 2)
+	if next := c.Next(); at != 134 || next != at {
+		t.Errorf("done at %d, then to be looked at %d", at, next)
+	}
+}

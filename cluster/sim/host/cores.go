@@ -60,6 +60,9 @@ func (h *Host) Begin(m *Member) {
 		c.running = append(c.running, m)
 		m.CPU.Cores = c.given(m)
 		m.counted = m.CPU.Total
+		if m.acts < 0 {
+			h.act(m)
+		}
 	}
 	if c.contended() && h.Node.Cores > 0 && (c.armed == des.None || c.threads-c.when >= c.step()) {
 		h.Divide()

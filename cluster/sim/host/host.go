@@ -19,6 +19,7 @@ type Host struct {
 	watch func(id int32)
 
 	members  []*Member
+	active   []*Member // of those that used CPU lately
 	pressure node.Pressure
 	images   map[int32]int64 // by key: when it is there
 	disks    node.Disks
@@ -41,11 +42,13 @@ type Member struct {
 	// back.
 	Traffic float64
 
-	place, runs int32   // among the host's members, and among those that run: -1 when it does not
-	counted     int64   // of its CPU time when the cores were last divided, ns
-	moved       int64   // when traffic was last counted
-	measured    int64   // when contention was last measured
-	using       float64 // cores, lately
+	// Its place among the host's members, among those that were active lately, and among those that run: -1 when it is not.
+	place, acts, runs int32
+
+	counted  int64   // of its CPU time when the cores were last divided, ns
+	moved    int64   // when traffic was last counted
+	measured int64   // when contention was last measured
+	using    float64 // cores, lately
 }
 
 // New is a node without replicas. The queue tells the time, and divide is the event that calls Divide; watch is called when
@@ -63,15 +66,17 @@ func New(n foresail.Node, unlimited int, queue *des.Queue, divide des.Event, wat
 
 // Join puts a member without runnable threads on the host.
 func (h *Host) Join(m *Member) {
-	m.place, m.runs = int32(len(h.members)), -1
+	m.place, m.acts, m.runs = int32(len(h.members)), -1, -1
 	m.counted, m.moved, m.measured = m.CPU.Total, m.CPU.Total, m.CPU.Total
 	h.members = append(h.members, m)
-	m.CPU.Slow = slow(h.memory.state.Slowdown(m.Of))
 }
 
 // Leave takes a member without runnable threads off it.
 func (h *Host) Leave(m *Member) {
 	h.CountTraffic()
+	if m.acts >= 0 {
+		h.rest(m)
+	}
 	last := h.members[len(h.members)-1]
 	h.members[m.place], last.place = last, m.place
 	h.members = h.members[:len(h.members)-1]

@@ -11,6 +11,13 @@ type Share struct {
 // Level is the λ at which replicas that get min(Busy, λ·Weight) cores each use up the cores, and +Inf where all get what
 // they want. It allocates nothing.
 func Level(cores float64, shares []Share) float64 {
+	wanted := 0.0
+	for i := range shares {
+		wanted += shares[i].Busy
+	}
+	if wanted <= cores {
+		return math.Inf(1)
+	}
 	level := 0.0
 	for {
 		// With level as a bound from below, those at or under it get all they want, and the rest shares what they leave.
@@ -22,7 +29,7 @@ func Level(cores float64, shares []Share) float64 {
 				weight += shares[i].Weight
 			}
 		}
-		if weight == 0 {
+		if weight == 0 { // by rounding
 			return math.Inf(1)
 		}
 		next := left / weight

@@ -42,7 +42,7 @@
 //
 //	y = ρ / (2(1 − ρ))
 //
-// S falls with nothing but rises with y, so there is one such ρ; it is found by bisection, up to MaxUse.
+// S rises with y, and y with ρ, so there is one such ρ; it is searched for up to MaxUse.
 //
 // # Slowdown
 //

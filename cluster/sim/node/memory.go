@@ -1,6 +1,10 @@
 package node
 
-import "foresail.dev"
+import (
+	"math"
+
+	"foresail.dev"
+)
 
 // What the model of caches and memory assumes.
 const (
@@ -44,28 +48,37 @@ func Contend(n *foresail.Node, p *Pressure, tenants []Tenant) Contention {
 	return c
 }
 
-// settle finds the use of memory at which what tenants move, slowed as they then are, is that use.
+// settle finds the use of memory at which what tenants move, slowed as they then are, is that use. Moving falls as use
+// grows, so the use lies between any guess and what is moved at it: the next guess is what is moved, or the middle of what
+// is still possible where that is outside.
 func (c *Contention) settle(bandwidth, taken float64, tenants []Tenant) {
-	low, high := 0.0, MaxUse
-	for range 20 {
-		c.Used = (low + high) / 2
-		c.Wait = wait(c.Used)
+	moved := func(used float64) float64 {
+		c.Used, c.Wait = used, wait(used)
 		demand := 0.0
 		for i := range tenants {
 			demand += tenants[i].Busy * c.Traffic(tenants[i].Of)
 		}
-		if taken+demand/bandwidth > c.Used {
-			low = c.Used
+		return taken + demand/bandwidth
+	}
+	low, high := 0.0, MaxUse
+	for guess := min(moved(0), MaxUse); ; {
+		next := moved(guess)
+		if next > guess {
+			low = guess
 		} else {
-			high = c.Used
+			high = guess
+		}
+		if math.Abs(next-guess) < precision || high-low < precision {
+			return
+		}
+		if guess = next; !(next > low && next < high) {
+			guess = (low + high) / 2
 		}
 	}
-	c.Used = high
-	c.Wait = wait(high)
-	if high < 1e-5 { // as quiet as the bisection can tell
-		c.Used, c.Wait = 0, 0
-	}
 }
+
+// precision of the use of memory.
+const precision = 1e-5
 
 // wait is the mean wait in an M/D/1 queue, in service times.
 func wait(used float64) float64 { return used / (2 * (1 - used)) }
