@@ -48,6 +48,9 @@ func (l *Load) Level(at time.Duration) float64 {
 	if l.Noise.CV > 0 {
 		v *= l.Noise.factor(at)
 	}
+	if l.times > 0 {
+		v *= l.times
+	}
 	return v
 }
 

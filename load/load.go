@@ -26,6 +26,21 @@ type Load struct {
 	Think time.Duration
 	// Noise is laid over the whole curve.
 	Noise Noise
+
+	times float64 // what the curve is multiplied by; 0: 1
+}
+
+// Times is the load with its curve multiplied by a factor, at least 0: another load; l is as it was.
+func (l *Load) Times(factor float64) *Load {
+	out := *l
+	out.times = factor
+	if l.times > 0 {
+		out.times *= l.times
+	}
+	if out.times == 0 {
+		out.Curve, out.times = []Segment{{}}, 1
+	}
+	return &out
 }
 
 // Mode is how requests come about.

@@ -77,8 +77,8 @@ func (c *Cluster) served(fi int32) {
 
 // reclaimed is what a thread needs with the memory that must be reclaimed meanwhile: see node.Reclaim. It is reckoned when
 // the thread begins.
-func (c *Cluster) reclaimed(r *replica, need int64) int64 {
-	more := int64(float64(need) * node.Reclaim(r.memory, c.services[r.service].now.Memory))
+func (c *Cluster) reclaimed(id int32, r *replica, need int64) int64 {
+	more := int64(float64(need) * node.Reclaim(r.memory+c.leaked(id, r), c.services[r.service].now.Memory))
 	r.usage.reclaim += more
 	return need + more
 }

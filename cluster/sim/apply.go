@@ -52,6 +52,9 @@ func (c *Cluster) change(id foresail.ServiceID, to foresail.Allocation) error {
 		return err
 	}
 	sv := &c.services[id]
+	if sv.gone {
+		return fmt.Errorf("%s is no longer part of the application", sv.name)
+	}
 	if to.Memory == 0 {
 		to.Memory = sv.target.Memory
 	}
@@ -76,6 +79,12 @@ func (c *Cluster) reconcile(s int32) {
 	sv := &c.services[s]
 	if sv.target.CPU > sv.now.CPU {
 		c.setCPU(sv, sv.target.CPU)
+	}
+	if sv.rolling {
+		if sv.rolling = c.roll(s); sv.rolling {
+			c.resize(sv)
+			return
+		}
 	}
 	for len(sv.ready)+sv.starting+sv.lost < sv.target.Replicas {
 		if !c.start(s) {
@@ -114,6 +123,9 @@ func (c *Cluster) setCPU(sv *service, cores float64) {
 		if r.phase == starting || r.phase == ready {
 			r.cpu.Advance(c.queue.Now())
 			r.cpu.Limit(cores)
+			if r.odd {
+				c.reckon(id, r)
+			}
 			c.watch(id, r)
 		}
 	}

@@ -152,11 +152,16 @@ func (c *Cluster) arrive(ci int32, gen uint32) {
 		c.refused(ci, k)
 		return
 	}
+	d := int64(0)
 	if len(c.hosts) > 0 {
-		if d := c.carryRequest(k, id, def.request); d > 0 {
-			c.underway(ci, k, id, d)
-			return
-		}
+		d = c.carryRequest(k, id, def.request)
+	}
+	if c.troubles.roads > 0 {
+		d += c.astray(k, id, def.request, ofRequest)
+	}
+	if d > 0 {
+		c.underway(ci, k, id, d)
+		return
 	}
 	if !c.accept(ci, k, def, id) {
 		c.refused(ci, k)
@@ -294,11 +299,16 @@ func (c *Cluster) due(list int32) {
 			c.queue.At(k.deadline, des.Event{Kind: onDeadline, A: list})
 			return
 		}
-		if k.visit >= 0 { // the callee goes on working for nobody
-			c.visits.at(k.visit).call = -1
-			k.visit = -1
-		}
-		c.attemptDone(ci, k, true)
+		c.giveUp(ci, k)
 	}
 	d.armed = false
+}
+
+// giveUp ends an attempt for its caller; the callee goes on working for nobody.
+func (c *Cluster) giveUp(ci int32, k *call) {
+	if k.visit >= 0 {
+		c.visits.at(k.visit).call = -1
+		k.visit = -1
+	}
+	c.attemptDone(ci, k, true)
 }

@@ -18,10 +18,12 @@ import (
 // Cluster is a simulated application. It is a foresail.Cluster, used by one goroutine at a time: Next never waits, so
 // there is no time at which another could act.
 type Cluster struct {
-	cfg     Config
-	app     *foresail.App
-	program *program
-	queue   des.Queue
+	cfg       Config
+	app       *foresail.App
+	blueprint *foresail.Blueprint
+	updated   bool // the application is not the first any more
+	program   *program
+	queue     des.Queue
 
 	services  []service
 	endpoints []endpointStats
@@ -36,6 +38,9 @@ type Cluster struct {
 	users     users
 	killed    []int32 // scratch
 	machines
+	troubles  troubles
+	odd       map[int32]*odd // by replica, where replica.odd
+	edgeOrder []int32        // by (from, to), where edges were appended
 
 	took          tally.Latencies // by replica
 	edgesTook     tally.Latencies // by edge, as the callee's server saw it
@@ -51,7 +56,7 @@ type Cluster struct {
 
 // The kinds of events. What A and B hold is told beside each.
 const (
-	onRequest  uint8 = iota // a user of an open load sends
+	onRequest  uint8 = iota // a user of an open load sends; B: the load's epoch
 	onUser                  // a user of a closed load has thought
 	onCrowd                 // the number of users is brought to the curve; B: the load's epoch
 	onArrive                // A: a call comes to its service; B: its attempt
@@ -70,6 +75,13 @@ const (
 	onMeasure               // the contention of caches and memory is to be measured
 	onPlace                 // there is room again for replicas that fit nowhere
 	onDetect                // A: a service of which a replica was lost with its node
+	onFault                 // A: a fault begins
+	onRelief                // A: a fault ends
+	onUnlock                // A: a replica of which a lock is given back; B: the fault
+	onPause                 // A: a replica whose threads stop or go on; B: the fault
+	onFull                  // A: a replica whose memory may be used up
+	onSpike                 // a request that a spike adds; B: its epoch
+	onUpdate                // A: an update
 )
 
 // New simulates an application from offset 0 on, with its initial allocation ready and warm. It reports everything
@@ -83,7 +95,10 @@ func New(cfg Config) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Cluster{cfg: cfg, app: cfg.Blueprint.App, program: p, edges: make([]edge, len(p.edges))}
+	if err := cfg.checkUpdates(); err != nil {
+		return nil, err
+	}
+	c := &Cluster{cfg: cfg, app: cfg.Blueprint.App, blueprint: cfg.Blueprint, program: p, odd: map[int32]*odd{}, edges: make([]edge, len(p.edges))}
 	c.seed()
 	for _, d := range p.deadlines {
 		c.deadlines = append(c.deadlines, deadlines{timeout: d, first: -1, last: -1})
@@ -106,7 +121,8 @@ func New(cfg Config) (*Cluster, error) {
 	}
 	c.users.shares = make([]float64, len(c.endpoints))
 	c.SetLoad(cfg.Load)
-	return c, nil
+	c.nextUpdate(0)
+	return c, c.foretell()
 }
 
 func (c *Cluster) seed() {
@@ -167,6 +183,9 @@ func (c *Cluster) Next(ctx context.Context) (*foresail.Snapshot, error) {
 	end := start + int64(c.cfg.Beat)
 	c.users.limit = end
 	c.nextArrival()
+	if c.troubles.spike.factor > 0 {
+		c.nextOfSpike()
+	}
 	for {
 		e, ok := c.queue.Next(end)
 		if !ok {
@@ -179,8 +198,10 @@ func (c *Cluster) Next(ctx context.Context) (*foresail.Snapshot, error) {
 func (c *Cluster) handle(e des.Event) {
 	switch e.Kind {
 	case onRequest:
-		c.request(false)
-		c.nextArrival()
+		if e.B == c.users.epoch {
+			c.request(false)
+			c.nextArrival()
+		}
 	case onUser:
 		c.wake()
 	case onCrowd:
@@ -218,6 +239,20 @@ func (c *Cluster) handle(e des.Event) {
 		c.placeAgain()
 	case onDetect:
 		c.detect(e.A)
+	case onFault:
+		c.strike(e.A)
+	case onRelief:
+		c.relieve(e.A)
+	case onUnlock:
+		c.unlocked(e.A, e.B)
+	case onPause:
+		c.pauses(e.A, e.B)
+	case onFull:
+		c.filled(e.A)
+	case onSpike:
+		c.spikes(e.B)
+	case onUpdate:
+		c.update(e.A)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"foresail.dev"
+	"foresail.dev/fault"
 	"foresail.dev/load"
 )
 
@@ -39,6 +40,14 @@ type Config struct {
 	Within, Between time.Duration
 	// Detection is how long it takes until the replicas of a node that was lost are replaced; 0 means DefaultDetection.
 	Detection time.Duration
+
+	// Faults is what goes wrong; nil: nothing does. What is random in it is drawn from Seed.
+	Faults *fault.Schedule
+	// Updates are what the application becomes in the course of the run, in the order of time.
+	Updates []Update
+	// Truth is told what faults and updates do, when they do it, from within Next. It is for who evaluates a run: nothing of
+	// it can be had through the foresail.Cluster.
+	Truth func(fault.Truth)
 
 	// NodeCores is how many threads of one replica run at once, whatever its limit, where its node does not say; 0 means
 	// DefaultNodeCores.

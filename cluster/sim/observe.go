@@ -90,9 +90,9 @@ func (c *Cluster) observeService(sv *service, out *foresail.ServiceStats, beat i
 			o.Ready = 1
 		}
 		if r.phase != gone {
-			o.Memory = r.memory
+			o.Memory = r.memory + c.leaked(id, r)
 			if r.host >= 0 {
-				c.used[r.host].Memory += r.memory
+				c.used[r.host].Memory += o.Memory
 			}
 		}
 		out.Ready += o.Ready
@@ -165,7 +165,11 @@ func (c *Cluster) observeEdges() []foresail.EdgeStats {
 		}
 	}
 	out := make([]foresail.EdgeStats, 0, n)
-	for i := range c.edges {
+	for at := range c.edges {
+		i := at
+		if len(c.edgeOrder) > 0 {
+			i = int(c.edgeOrder[at])
+		}
 		e := &c.edges[i]
 		if e.calls > 0 {
 			out = append(out, foresail.EdgeStats{

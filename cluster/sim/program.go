@@ -19,7 +19,8 @@ type program struct {
 	calls     []callDef // a step's calls follow each other; those of the users, one per endpoint, come last
 	entries   int32     // the first of the users' calls
 	edges     []foresail.EdgeStats
-	deadlines []int64 // the distinct timeouts, ns
+	numbers   map[[2]int32]int32 // of edges, by from and to
+	deadlines []int64            // the distinct timeouts, ns
 	overhead  overhead
 }
 
@@ -29,8 +30,11 @@ type serviceDef struct {
 	cold                 float64
 	memory               int64
 	callees              []int32 // services it calls, ascending: what pools are for
-	edges                int32   // the first of its edges, one for each callee
-	pull                 int64   // ns
+	edges                []int32 // by callee
+	ops                  extent
+	bad                  int32       // of a bad version: its fault's number and one
+	good                 *serviceDef // of a bad version: the one before
+	pull                 int64       // ns
 	interference         *foresail.Interference
 	network              bool // the sizes of all messages that it sends and receives are known
 }
@@ -38,6 +42,7 @@ type serviceDef struct {
 type opDef struct {
 	name    string
 	service int32
+	index   int32 // in its service; -1: of no version
 	steps   extent
 }
 
@@ -82,14 +87,25 @@ type callDef struct {
 
 // compiler lays out a blueprint and collects what is wrong with it.
 type compiler struct {
-	bp    *foresail.Blueprint
-	p     program
-	first []int32 // the first operation of each service
-	errs  []error
+	bp   *foresail.Blueprint
+	p    program
+	errs []error
 }
 
+// compile lays out a blueprint.
 func compile(bp *foresail.Blueprint) (*program, error) {
-	c := &compiler{bp: bp}
+	changed := make([]bool, len(bp.Services))
+	for i := range changed {
+		changed[i] = true
+	}
+	return recompile(&program{numbers: map[[2]int32]int32{}}, bp, changed)
+}
+
+// recompile lays out the services of a blueprint that have changed, and what users call, beside what there is: what is in
+// progress goes on by the numbers that it has. Definitions of services are new ones; the old stay where they are.
+func recompile(old *program, bp *foresail.Blueprint, changed []bool) (*program, error) {
+	c := &compiler{bp: bp, p: *old}
+	c.p.services = slices.Clone(old.services)
 	app := bp.App
 	if len(bp.Services) != len(app.Services) {
 		return nil, fmt.Errorf("sim: the blueprint has %d services and its application %d", len(bp.Services), len(app.Services))
@@ -99,18 +115,26 @@ func compile(bp *foresail.Blueprint) (*program, error) {
 	}
 	c.overhead(&bp.Overhead)
 	for i := range bp.Services {
-		c.first = append(c.first, int32(len(c.p.ops)))
-		c.service(i)
+		if changed[i] {
+			c.service(i)
+			c.layEdges(i)
+		}
 	}
-	c.layEdges()
+	first := len(c.p.calls)
 	for i := range bp.Services {
 		for k := range bp.Services[i].Operations {
-			where := fmt.Sprintf("service %s, operation %s", app.Services[i].Name, bp.Services[i].Operations[k].Name)
-			c.p.ops[c.first[i]+int32(k)].steps = c.steps(where, i, bp.Services[i].Operations[k].Steps)
+			if changed[i] {
+				where := fmt.Sprintf("service %s, operation %s", app.Services[i].Name, bp.Services[i].Operations[k].Name)
+				c.p.ops[c.p.services[i].ops.from+int32(k)].steps = c.steps(where, i, bp.Services[i].Operations[k].Steps)
+			}
 		}
 	}
 	c.p.entries = int32(len(c.p.calls))
 	for e, target := range bp.Entries {
+		if app.Endpoints[e].Gone {
+			c.p.calls = append(c.p.calls, callDef{}) // which nobody makes
+			continue
+		}
 		call := foresail.Call{Target: target, Probability: 1}
 		if e < len(bp.Timeouts) {
 			call.Patience = bp.Timeouts[e]
@@ -122,7 +146,7 @@ func compile(bp *foresail.Blueprint) (*program, error) {
 	if err := errors.Join(c.errs...); err != nil {
 		return nil, err
 	}
-	for i := range c.p.calls {
+	for i := first; i < len(c.p.calls); i++ {
 		c.p.calls[i].steps = c.p.ops[c.p.calls[i].op].steps
 	}
 	return &c.p, nil
@@ -148,7 +172,7 @@ func (c *compiler) service(i int) {
 	c.fault(s.Workers < 0 || s.Queue < 0 || s.Pool < 0, where, "workers, queue and pool must not be negative")
 	c.fault(s.Start < 0 || s.Warmup < 0 || s.BaseMemory < 0, where, "start, warm-up and memory must not be negative")
 	c.fault(s.ColdFactor != 0 && !(s.ColdFactor >= 1 && s.ColdFactor < 1e6), where, "cold factor %v is below 1 or no number", s.ColdFactor)
-	if err := checkNumbers(a.Initial); err != nil {
+	if err := checkNumbers(a.Initial); err != nil && !a.Gone {
 		c.fault(true, where, "initial allocation: %v", err)
 	}
 	between := &foresail.DefaultInterference
@@ -159,42 +183,66 @@ func (c *compiler) service(i int) {
 	c.fault(between.Cache < 0 || !(between.Bandwidth >= 0 && between.Bandwidth < 1e15), where, "cache and memory bandwidth must not be negative")
 	c.fault(!(between.CacheSensitivity >= 0 && between.CacheSensitivity < 1e3) || !(between.BandwidthSensitivity >= 0 && between.BandwidthSensitivity < 1e3),
 		where, "sensitivities must not be negative")
-	c.p.services = append(c.p.services, serviceDef{
+	from := int32(len(c.p.ops))
+	def := serviceDef{
+		ops:  extent{from, from + int32(len(s.Operations))},
 		pull: int64(s.Pull), interference: between,
 		workers: int32(s.Workers), queue: int32(s.Queue), pool: int32(s.Pool),
 		start: int64(s.Start), warmup: int64(s.Warmup), cold: max(s.ColdFactor, 1), memory: s.BaseMemory, network: true,
-	})
+	}
+	if i < len(c.p.services) {
+		c.p.services[i] = def
+	} else {
+		c.p.services = append(c.p.services, def)
+	}
 	for k := range s.Operations {
 		op := &s.Operations[k]
 		c.fault(op.Request < 0 || op.Response < 0, where+", operation "+op.Name, "the sizes of messages must not be negative")
 		c.know(int32(i), op)
-		c.p.ops = append(c.p.ops, opDef{name: s.Operations[k].Name, service: int32(i)})
+		c.p.ops = append(c.p.ops, opDef{name: op.Name, service: int32(i), index: int32(k)})
 	}
 }
 
-// layEdges finds who calls whom, ordered by (from, to).
-func (c *compiler) layEdges() {
-	for i := range c.bp.Services {
-		var callees []int32
-		var walk func([]foresail.Step)
-		walk = func(steps []foresail.Step) {
-			for s := range steps {
-				for k := range steps[s].Calls {
-					callees = append(callees, int32(steps[s].Calls[k].Target.Service))
-					walk(steps[s].Calls[k].Miss)
-				}
+// layEdges finds whom a service calls.
+func (c *compiler) layEdges(i int) {
+	var callees []int32
+	var walk func([]foresail.Step)
+	walk = func(steps []foresail.Step) {
+		for s := range steps {
+			for k := range steps[s].Calls {
+				callees = append(callees, int32(steps[s].Calls[k].Target.Service))
+				walk(steps[s].Calls[k].Miss)
 			}
 		}
-		for k := range c.bp.Services[i].Operations {
-			walk(c.bp.Services[i].Operations[k].Steps)
-		}
-		slices.Sort(callees)
-		callees = slices.Compact(callees)
-		c.p.services[i].callees, c.p.services[i].edges = callees, int32(len(c.p.edges))
-		for _, to := range callees {
-			c.p.edges = append(c.p.edges, foresail.EdgeStats{From: foresail.ServiceID(i), To: foresail.ServiceID(to)})
-		}
 	}
+	for k := range c.bp.Services[i].Operations {
+		walk(c.bp.Services[i].Operations[k].Steps)
+	}
+	slices.Sort(callees)
+	def := &c.p.services[i]
+	def.callees, def.edges = slices.Compact(callees), nil
+	for _, to := range def.callees {
+		def.edges = append(def.edges, c.p.edge(int32(i), to))
+	}
+}
+
+// edgeBetween is the number of an edge; -1: there is none.
+func (p *program) edgeBetween(from, to int32) int32 {
+	if at, ok := p.numbers[[2]int32{from, to}]; ok {
+		return at
+	}
+	return -1
+}
+
+// edge is the number of an edge, a new one where there is none. Those of a first compilation are in the order of (from, to).
+func (p *program) edge(from, to int32) int32 {
+	at := p.edgeBetween(from, to)
+	if at < 0 {
+		at = int32(len(p.edges))
+		p.edges = append(p.edges, foresail.EdgeStats{From: foresail.ServiceID(from), To: foresail.ServiceID(to)})
+		p.numbers[[2]int32{from, to}] = at
+	}
+	return at
 }
 
 func (c *compiler) steps(where string, service int, steps []foresail.Step) extent {
@@ -240,7 +288,7 @@ func (c *compiler) call(where string, caller int, call *foresail.Call) callDef {
 	c.fault(!(call.Hit >= 0 && call.Hit <= 1), where, "hit probability %v is outside 0..1", call.Hit)
 	c.fault(call.Timeout < 0 || call.Retries < 0 || call.Backoff < 0 || call.Repeat < 0, where,
 		"timeout, retries, backoff and repeat must not be negative")
-	def.op = c.first[t.Service] + int32(t.Operation)
+	def.op = c.p.services[t.Service].ops.from + int32(t.Operation)
 	def.service = int32(t.Service)
 	asked := &c.bp.Services[t.Service].Operations[t.Operation]
 	def.request, def.response = asked.Request, asked.Response
@@ -254,7 +302,7 @@ func (c *compiler) call(where string, caller int, call *foresail.Call) callDef {
 		c.know(int32(caller), asked)
 		at, _ := slices.BinarySearch(c.p.services[caller].callees, def.service)
 		def.pool = int32(at)
-		def.edge = c.p.services[caller].edges + def.pool
+		def.edge = c.p.services[caller].edges[at]
 		def.limit = c.p.services[caller].pool
 		if call.Cached {
 			def.miss = c.steps(where, caller, call.Miss)

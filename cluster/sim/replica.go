@@ -47,6 +47,7 @@ type replica struct {
 	told       bool // the last snapshot about it is made
 	asleep     bool // nothing has happened in it since the last snapshot, and nothing goes on: there is nothing to count
 	reports    bool // a report on what it did is due
+	odd        bool // it is of another version than its service, or a fault hits it: see Cluster.odd
 	cpu        cfs.Group
 
 	pools   []pool // by callee
@@ -121,6 +122,8 @@ type service struct {
 	lost     int  // with a node, and not yet found out
 	unplaced bool // more replicas would be started, but fit nowhere
 	named    int  // replicas so far
+	rolling  bool // some replicas may be of another version
+	gone     bool // it is no longer part of the application
 }
 
 // newReplica makes a replica on a host; -1: on a machine for itself.
@@ -149,6 +152,9 @@ func (c *Cluster) newReplica(s int32, in phase, at int32) int32 {
 	sv.replicas = append(sv.replicas, id)
 	if at >= 0 {
 		c.house(id, r)
+	}
+	if len(c.troubles.ongoing) > 0 {
+		c.join(id, r)
 	}
 	return id
 }
@@ -179,11 +185,16 @@ func (c *Cluster) route(s int32) int32 {
 func (c *Cluster) compute(id int32, r *replica, need int64, frame int32) {
 	now := c.queue.Now()
 	r.cpu.Advance(now)
-	if r.readySince+c.services[r.service].def.warmup > now {
-		need = c.cold(r, need, now)
+	def := c.services[r.service].def
+	if r.odd {
+		o := c.odd[id]
+		need, def = o.needs(need), o.def
+	}
+	if r.readySince+def.warmup > now {
+		need = cold(r, def, need, now)
 	}
 	if r.host >= 0 {
-		need = c.reclaimed(r, need)
+		need = c.reclaimed(id, r, need)
 		r.cpu.Add(need, frame)
 		c.hosts[r.host].Begin(&r.member)
 	} else {
@@ -193,8 +204,7 @@ func (c *Cluster) compute(id int32, r *replica, need int64, frame int32) {
 }
 
 // cold is the need of a replica that is still warming up.
-func (c *Cluster) cold(r *replica, need, now int64) int64 {
-	def := c.services[r.service].def
+func cold(r *replica, def *serviceDef, need, now int64) int64 {
 	left := 1 - float64(now-r.readySince)/float64(def.warmup)
 	return int64(float64(need) * (1 + (def.cold-1)*left))
 }

@@ -2,8 +2,10 @@ package sim
 
 import (
 	"math"
+	"math/rand/v2"
 	"time"
 
+	"foresail.dev"
 	"foresail.dev/cluster/sim/chance"
 	"foresail.dev/cluster/sim/des"
 	"foresail.dev/load"
@@ -26,6 +28,7 @@ type users struct {
 	wanted   int            // Closed: users there should be; those too many leave when they would next send
 	requests uint64         // sent so far
 	shares   []float64      // scratch
+	gone     bool           // there are endpoints that nobody calls any more
 }
 
 // endpointStats counts what a snapshot tells of an endpoint, since the beat began.
@@ -42,6 +45,7 @@ func (c *Cluster) SetLoad(l *load.Load) {
 	u.load, u.start = l, c.queue.Now()
 	u.epoch++
 	u.wanted = 0
+	c.spikeRises()
 	if l.Mode == load.Closed {
 		c.queue.Soon(des.Event{Kind: onCrowd, B: u.epoch})
 		return
@@ -56,7 +60,7 @@ func (c *Cluster) nextArrival() {
 		return
 	}
 	if at, ok := u.arrivals.Next(time.Duration(u.limit - u.start)); ok {
-		c.queue.At(u.start+int64(at), des.Event{Kind: onRequest})
+		c.queue.At(u.start+int64(at), des.Event{Kind: onRequest, B: u.epoch})
 	}
 }
 
@@ -67,7 +71,7 @@ func (c *Cluster) crowd(epoch uint32) {
 		return
 	}
 	now := c.queue.Now()
-	u.wanted = int(math.Round(u.load.Level(time.Duration(now - u.start))))
+	u.wanted = int(math.Round(u.load.Level(time.Duration(now-u.start)) * max(c.troubles.spike.factor, 1)))
 	for u.active < u.wanted {
 		u.active++
 		c.think(0)
@@ -93,14 +97,30 @@ func (c *Cluster) wake() {
 // request sends one.
 func (c *Cluster) request(closed bool) {
 	u := &c.users
-	now := c.queue.Now()
-	e := u.load.Pick(time.Duration(now-u.start), c.picking.Rand, u.shares)
-	c.endpoints[e].usage.arrivals++
 	u.requests++
-	ci, k := c.newCall(c.program.entries+int32(e), chance.Stream(chance.Mix(uint64(c.demands)+u.requests*chance.Golden)))
-	k.sent, k.closed = now, closed
+	c.issue(c.pick(time.Duration(c.queue.Now()-u.start), c.picking.Rand), c.demands, u.requests, closed)
+}
+
+// pick draws the endpoint of a request, among those that are there.
+func (c *Cluster) pick(at time.Duration, rng *rand.Rand) foresail.EndpointID {
+	u := &c.users
+	e := u.load.Pick(at, rng, u.shares)
+	for try := 0; u.gone && c.app.Endpoints[e].Gone && try < 100; try++ {
+		e = u.load.Pick(at, rng, u.shares)
+	}
+	return e
+}
+
+// issue sends the n-th request of a kind, whose needs are derived from it.
+func (c *Cluster) issue(e foresail.EndpointID, demands chance.Stream, n uint64, closed bool) {
+	if c.app.Endpoints[e].Gone { // the load has nothing else
+		return
+	}
+	c.endpoints[e].usage.arrivals++
+	ci, k := c.newCall(c.program.entries+int32(e), chance.Stream(chance.Mix(uint64(demands)+n*chance.Golden)))
+	k.sent, k.closed = c.queue.Now(), closed
 	if c.cfg.Spans != nil && c.cfg.TraceShare > 0 {
-		chosen := chance.Stream(chance.Mix(uint64(c.tracing) + u.requests*chance.Golden))
+		chosen := chance.Stream(chance.Mix(uint64(c.tracing) + n*chance.Golden))
 		k.sampled = chosen.Float() < c.cfg.TraceShare
 	}
 	c.ask(ci, k)

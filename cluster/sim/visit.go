@@ -64,8 +64,12 @@ func (c *Cluster) accept(ci int32, k *call, def *callDef, id int32) bool {
 	r.asleep = false
 	r.usage.arrivals++
 	c.asks(k, r, def.request)
-	full := sv.def.workers > 0 && r.busy >= sv.def.workers
-	if full && r.waiting >= sv.def.queue {
+	version := sv.def
+	if r.odd {
+		version = c.odd[id].def
+	}
+	full := version.workers > 0 && r.busy >= version.workers
+	if full && r.waiting >= version.queue {
 		r.usage.completions++
 		r.usage.errors++
 		if k.trace >= 0 {
@@ -115,7 +119,23 @@ func (c *Cluster) begin(vi int32, v *visit) {
 		c.answer(vi, v)
 		return
 	}
-	fi := c.newFrame(vi, -1, v.rnd, c.program.calls[v.def].steps)
+	def, known := &c.program.calls[v.def], true
+	steps := def.steps
+	if c.updated {
+		steps, known = c.stepsOf(v.replica, def)
+	}
+	fi := c.newFrame(vi, -1, v.rnd, steps)
+	if !known {
+		c.frames.at(fi).failed = true
+	}
+	if c.replicas.at(v.replica).odd && c.hindered(c.odd[v.replica], fi, v) {
+		return
+	}
+	c.enter(fi, v)
+}
+
+// enter starts an operation that nothing hinders.
+func (c *Cluster) enter(fi int32, v *visit) {
 	if d := c.program.overhead.callee; d > 0 {
 		c.compute(v.replica, c.replicas.at(v.replica), d, fi)
 		return
@@ -159,7 +179,11 @@ func (c *Cluster) proceed(fi int32) {
 			if s.disk >= 0 {
 				d := &c.program.disks[s.disk]
 				r := c.replicas.at(v.replica)
-				c.queue.At(c.serve(r, d, c.draw.Draw(&f.rnd, &d.takes)), des.Event{Kind: onDisk, A: fi})
+				takes := c.draw.Draw(&f.rnd, &d.takes)
+				if r.odd {
+					takes = int64(float64(takes) * c.odd[v.replica].disk)
+				}
+				c.queue.At(c.serve(r, d, takes), des.Event{Kind: onDisk, A: fi})
 				return
 			}
 		case toCall:
@@ -247,6 +271,9 @@ func (c *Cluster) answer(vi int32, v *visit) {
 		d := c.transit(k)
 		if r.host >= 0 {
 			d += c.carryAnswer(k, v, r)
+		}
+		if c.troubles.roads > 0 {
+			d += c.astray(k, v.replica, c.program.calls[k.def].response, ofAnswer)
 		}
 		c.after(d, des.Event{Kind: onAnswer, A: vi})
 		return
@@ -361,6 +388,7 @@ func (c *Cluster) kill(id int32) {
 		}
 	}
 	c.watch(id, r)
+	c.heal(id)
 	c.retire(id, r)
 	for _, vi := range c.killed {
 		c.unref(vi, c.visits.at(vi))
@@ -383,7 +411,9 @@ func (c *Cluster) retire(id int32, r *replica) {
 		}
 		c.watch(id, r)
 	}
+	c.heal(id)
 	r.phase = gone
+	c.even(id)
 	if r.host >= 0 {
 		c.unhouse(r)
 	}

@@ -95,6 +95,8 @@ func (c *Group) Advance(now int64) {
 			if busy < int64(len(c.jobs))*Core {
 				c.Waited += d
 			}
+		} else if c.Stopped() {
+			c.Total += (until - c.at) * min(c.quota, Period) / Period
 		} else {
 			c.Throttled += until - c.at
 		}
@@ -117,7 +119,29 @@ func (c *Group) turn() {
 
 // Limit changes the cores that the replica may use. The quota of the running period begins anew, as the kernel refills it
 // and lets throttled threads run on whenever it is written. Advance comes first.
-func (c *Group) Limit(cores float64) { c.quota, c.used = quota(cores), 0 }
+func (c *Group) Limit(cores float64) {
+	c.quota = quota(cores)
+	if !c.Stopped() {
+		c.used = 0
+	}
+}
+
+// stopped is more quota than any is: used up for as long as it lasts.
+const stopped = int64(1 << 62)
+
+// Stop makes all threads wait until Go, as garbage collectors do: what stops them uses a core while there are any, or the
+// limit where that is less. Advance comes first.
+func (c *Group) Stop() { c.used = stopped }
+
+// Go lets threads run again, with a quota that begins anew. Advance comes first.
+func (c *Group) Go() {
+	if c.Stopped() {
+		c.used = 0
+	}
+}
+
+// Stopped reports whether threads wait for Go.
+func (c *Group) Stopped() bool { return c.used > stopped/2 }
 
 // busy is how many cores the runnable threads keep busy while there is quota, in parts of 1/Core.
 func (c *Group) busy() int64 { return min(int64(len(c.jobs))*Core, c.Cores) }
@@ -133,7 +157,7 @@ func (c *Group) rate() float64 {
 // Next is when the replica must be looked at again if nothing else happens: when the first thread is done or, where the
 // quota is used up before that, at the start of the next period.
 func (c *Group) Next() int64 {
-	if len(c.jobs) == 0 {
+	if len(c.jobs) == 0 || c.Stopped() {
 		return Never
 	}
 	end := c.start + Period

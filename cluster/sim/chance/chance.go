@@ -51,6 +51,7 @@ const (
 	ForPhases
 	ForSpanIDs
 	ForLosses
+	ForFaults
 )
 
 // Demand is a distribution made ready for drawing, in nanoseconds.
@@ -85,6 +86,9 @@ func NewDemand(d foresail.Dist) Demand {
 	}
 	return out
 }
+
+// Fixed is a demand of always so many nanoseconds.
+func Fixed(ns int64) Demand { return Demand{mean: float64(ns), shape: constant} }
 
 // Drawer draws from any stream without allocating: Rand reads from Current.
 type Drawer struct {

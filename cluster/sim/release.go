@@ -1,0 +1,216 @@
+package sim
+
+import (
+	"slices"
+
+	"foresail.dev/cluster/sim/chance"
+	"foresail.dev/fault"
+)
+
+// What a rolling update may add to the replicas asked for, and take from those ready, as Kubernetes Deployments have it by
+// default: shares of the replicas, the first rounded up and the second down.
+const (
+	maxSurge       = 0.25
+	maxUnavailable = 0.25
+)
+
+// roll brings a service as near as may be now to having replicas of its present version alone; it is called again whenever
+// one starts or the target changes. The rule is that of Kubernetes' rolling Deployments: at most so many starting and ready
+// replicas more than asked for, at least so many ready, those that have not started go first. It reports whether there are
+// replicas of another version left.
+func (c *Cluster) roll(s int32) bool {
+	sv := &c.services[s]
+	want := sv.target.Replicas
+	most := want + int(ceil(maxSurge*float64(want)))
+	least := want - int(maxUnavailable*float64(want))
+	for {
+		total, fresh, coming, old := 0, 0, 0, int32(-1) // old: the one to go next
+		for _, id := range slices.Backward(sv.replicas) {
+			switch r := c.replicas.at(id); {
+			case r.phase > ready:
+				continue
+			case c.defOf(id, r) != sv.def && (old < 0 || r.phase <= c.replicas.at(old).phase):
+				old = id
+			case c.defOf(id, r) == sv.def && r.phase == starting:
+				coming++
+			}
+			if c.defOf(id, c.replicas.at(id)) == sv.def {
+				fresh++
+			}
+			total++
+		}
+		switch {
+		case old < 0:
+			return false
+		case fresh < want && total < most:
+			if !c.start(s) {
+				c.postpone(s)
+				return true
+			}
+		case c.replicas.at(old).phase == starting:
+			sv.starting--
+			c.retire(old, c.replicas.at(old))
+		case total-least-coming > 0 && len(sv.ready) > least:
+			sv.ready = slices.DeleteFunc(sv.ready, func(id int32) bool { return id == old })
+			c.drain(old)
+		default:
+			return true
+		}
+	}
+}
+
+// rollOut makes a definition the service's version.
+func (c *Cluster) rollOut(s int32, def *serviceDef) {
+	sv := &c.services[s]
+	for _, id := range sv.replicas {
+		if c.replicas.at(id).phase != gone {
+			c.oddOf(id) // which holds what has been its version so far
+		}
+	}
+	sv.def, sv.rolling = def, true
+	for _, id := range sv.replicas {
+		c.even(id)
+	}
+	for i := range c.hosts {
+		c.hosts[i].Forget(s) // another version is another image
+	}
+	c.reconcile(s)
+}
+
+// releaseBad rolls a bad version of a service out; its replicas are hit as they come.
+func (c *Cluster) releaseBad(i int32, t *trouble) {
+	sv := &c.services[t.service]
+	bad := *sv.def
+	bad.bad, bad.good = i+1, sv.def
+	c.rollOut(t.service, &bad)
+}
+
+// rollBack rolls back to the version before, unless an update has replaced the bad one already. Replicas of the bad version
+// stay bad until they go.
+func (c *Cluster) rollBack(i int32, t *trouble) {
+	t.hits = nil
+	if sv := &c.services[t.service]; sv.def.bad == i+1 {
+		c.rollOut(t.service, sv.def.good)
+	}
+}
+
+// opsOf is the operations of a service's present version.
+func (c *Cluster) opsOf(s int32) []opDef {
+	ops := c.services[s].def.ops
+	return c.program.ops[ops.from:ops.to]
+}
+
+// stepsOf is what a replica does for a call: what its own version says. ok is false where that has no such operation.
+func (c *Cluster) stepsOf(id int32, def *callDef) (steps extent, ok bool) {
+	index := c.program.ops[def.op].index
+	ops := c.defOf(id, c.replicas.at(id)).ops
+	switch {
+	case index < 0: // a call back, which is of no version
+		return def.steps, true
+	case ops.from+index >= ops.to:
+		return extent{}, false
+	}
+	return c.program.ops[ops.from+index].steps, true
+}
+
+// callBack makes the call with which a blocking cycle's callee calls its caller back: with the patience of the first call
+// that goes the other way.
+func (c *Cluster) callBack(t *trouble, to int32) int32 {
+	p := c.program
+	from, cpu := int32(len(p.steps)), t.Length
+	if cpu == 0 {
+		cpu = fault.DefaultCallback
+	}
+	p.steps = append(p.steps, stepDef{cpu: chance.Fixed(int64(cpu)), disk: -1})
+	steps := extent{from, from + 1}
+	p.ops = append(p.ops, opDef{name: "callback", service: to, index: -1, steps: steps})
+	def := callDef{service: to, pool: -1, endpoint: -1, deadline: -1, repeat: 1, probability: 1,
+		op: int32(len(p.ops) - 1), steps: steps, edge: p.edge(t.service, to)}
+	for i := range p.calls {
+		if p.calls[i].edge == t.edge {
+			def.deadline = p.calls[i].deadline
+			break
+		}
+	}
+	p.calls = append(p.calls, def)
+	c.growEdges()
+	return int32(len(p.calls) - 1)
+}
+
+// callsBack has a request call its caller back before it goes on.
+func (c *Cluster) callsBack(t *trouble, fi int32, v *visit) {
+	f := c.frames.at(fi)
+	ci, k := c.newCall(t.def, v.rnd^chance.Golden)
+	k.from, k.frame, k.depth = f.visit, fi, v.depth+1
+	f.waiting++
+	v.refs++
+	if v.trace >= 0 {
+		k.trace = v.trace
+		c.traces.at(v.trace).refs++
+	}
+	c.ask(ci, k)
+}
+
+// endCycle gives up the calls back that still wait, so that their requests fail and go.
+func (c *Cluster) endCycle(t *trouble) {
+	var waiting []int32
+	c.calls.each(func(ci int32, k *call) {
+		if k.def == t.def && k.state != idle {
+			waiting = append(waiting, ci)
+		}
+	})
+	for _, ci := range waiting {
+		if k := c.calls.at(ci); k.def == t.def && k.state != idle {
+			c.giveUp(ci, k)
+		}
+	}
+}
+
+// astray is how much later a message comes because it, or what is sent again, is lost, and because a neighbour uses the link.
+// TCP sends it again after 200 ms, and waits twice as long each time (Linux: TCP_RTO_MIN; tcp_retries2 is 15). What is
+// drawn depends on the call alone.
+func (c *Cluster) astray(k *call, callee int32, size int64, of uint64) (delay int64) {
+	def := &c.program.calls[k.def]
+	kept, link := 1.0, 0.0
+	end := func(id int32) {
+		if h, odd := c.odd[id]; odd {
+			kept *= 1 - h.loss
+			if h.link > 0 && c.replicas.at(id).host < 0 {
+				link = max(link, float64(max(size, leastMessage))/(linkRate*h.link))
+			}
+		}
+	}
+	end(callee)
+	if k.from >= 0 {
+		end(c.visits.at(k.from).replica)
+		if e := c.troubles.edges; int(def.edge) < len(e) {
+			kept *= 1 - e[def.edge]
+		}
+	}
+	if kept < 1 {
+		own := chance.Stream(chance.Mix(uint64(k.derive(ofWork)) ^ of*chance.Golden))
+		for n := 0; n < 15 && own.Float() >= kept; n++ {
+			delay += retransmission << n
+			c.resends(k, callee, of)
+		}
+	}
+	return delay + int64(link*1e9)
+}
+
+// resends counts a message that is sent again, for the replica that sends it.
+func (c *Cluster) resends(k *call, callee int32, of uint64) {
+	switch {
+	case of == ofAnswer:
+		c.replicas.at(callee).usage.resent++
+	case k.from >= 0:
+		c.replicas.at(c.visits.at(k.from).replica).usage.resent++
+	}
+}
+
+const retransmission = int64(200e6) // ns
+
+// The messages of a call that may be lost.
+const (
+	ofRequest uint64 = iota + 11
+	ofAnswer
+)
