@@ -16,8 +16,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// pair is a, which calls b; both work, and b uses a disk. Each has four replicas of two cores.
-func pair() *foresail.Blueprint {
+// twoServices is a, which calls b; both work, and b uses a disk. Each has four replicas of two cores.
+func twoServices() *foresail.Blueprint {
 	bp := blueprint(
 		foresail.ServiceBlueprint{Workers: 50, Queue: 500, Operations: op(work(foresail.Exponential, 2*ms), calls(call(1)))},
 		foresail.ServiceBlueprint{Workers: 50, Queue: 500, Operations: op(work(foresail.Exponential, 4*ms),
@@ -60,7 +60,7 @@ func quantile(s *foresail.Snapshot, service int, q float64) float64 {
 // What slows a service slows it by about as much as it says, slows those that wait for it, and ends with the fault. The
 // same requests come to every service as without it.
 func TestWhatSlowsAServiceSlowsItAndEnds(t *testing.T) {
-	calm := phases(t, pair(), 100, nil)
+	calm := phases(t, twoServices(), 100, nil)
 	for _, tt := range []struct {
 		name      string
 		f         fault.Fault
@@ -75,7 +75,7 @@ func TestWhatSlowsAServiceSlowsItAndEnds(t *testing.T) {
 		{"a disk four times as slow", fault.Fault{Kind: fault.SlowDisk, Amount: 4}, 1.6, 3.5, 1},
 		{"a lock of 10 ms", fault.Fault{Kind: fault.Lock, Length: 10 * time.Millisecond}, 2.2, 4, 1},
 	} {
-		got := phases(t, pair(), 100, onB(tt.f))
+		got := phases(t, twoServices(), 100, onB(tt.f))
 		for k, phase := range []string{"before", "during", "after"} {
 			for i := range 2 {
 				x, y := &got[k].Services[i], &calm[k].Services[i]
@@ -102,8 +102,8 @@ func TestWhatSlowsAServiceSlowsItAndEnds(t *testing.T) {
 
 // Pauses of 300 ms each 5 s hit few requests, and these hard.
 func TestPausesShiftTheTailAndNotTheMedian(t *testing.T) {
-	calm := phases(t, pair(), 100, nil)
-	got := phases(t, pair(), 100, onB(fault.Fault{Kind: fault.GCPause, Length: 300 * time.Millisecond, Period: 5 * second, Jitter: 0.2}))
+	calm := phases(t, twoServices(), 100, nil)
+	got := phases(t, twoServices(), 100, onB(fault.Fault{Kind: fault.GCPause, Length: 300 * time.Millisecond, Period: 5 * second, Jitter: 0.2}))
 	within(t, "the median", quantile(got[1], 1, 0.5), quantile(calm[1], 1, 0.5), 0.05)
 	within(t, "the 90th percentile", quantile(got[1], 1, 0.9), quantile(calm[1], 1, 0.9), 0.1)
 	// The less busy of two replicas is asked, so that few requests come to one that pauses.
@@ -120,11 +120,11 @@ func TestPausesShiftTheTailAndNotTheMedian(t *testing.T) {
 // Of the messages of an edge 10 % are lost: a call is late with probability 1 - 0.9², by 200 ms or more.
 func TestLostMessagesAreSentAgain(t *testing.T) {
 	lossy := fault.Fault{Kind: fault.PacketLoss, Amount: 0.1}
-	calm := phases(t, pair(), 100, nil)
+	calm := phases(t, twoServices(), 100, nil)
 	for name, target := range map[string]fault.Target{"the edge": {From: "a", To: "b"}, "the service": {Service: "b"}} {
 		f := lossy
 		f.Target = target
-		got := phases(t, pair(), 100, onB(f))
+		got := phases(t, twoServices(), 100, onB(f))
 		late := 0.0
 		for i, n := range got[1].Services[0].Latency.Buckets() {
 			if math.Exp2(float64(i)/16) > 0.2 {
@@ -140,7 +140,7 @@ func TestLostMessagesAreSentAgain(t *testing.T) {
 // Eight workers of each replica of b wait for each other for ever: their requests are answered by nobody, callers give up,
 // and the workers come back when it is over.
 func TestADeadlockFillsWorkers(t *testing.T) {
-	bp := pair()
+	bp := twoServices()
 	bp.Services[0].Operations[0].Steps[1].Calls[0].Timeout = 500 * time.Millisecond
 	bp.Services[1].Workers = 8
 	got := phases(t, bp, 100, onB(fault.Fault{Kind: fault.Deadlock, Amount: 8}))
@@ -167,7 +167,7 @@ func TestADeadlockFillsWorkers(t *testing.T) {
 // do not.
 func TestABlockingCycleNeedsBothPools(t *testing.T) {
 	errors := func(a, b int) [3]float64 {
-		bp := pair()
+		bp := twoServices()
 		bp.Services[0].Workers, bp.Services[1].Workers = a, b
 		bp.Services[0].Operations[0].Steps[1].Calls[0].Timeout = second
 		bp.App.Services[0].Initial.Replicas, bp.App.Services[1].Initial.Replicas = 1, 1
@@ -190,7 +190,7 @@ func TestABlockingCycleNeedsBothPools(t *testing.T) {
 
 // A bad release comes by a rolling update and goes by another: its replicas need more CPU and fail requests.
 func TestABadReleaseRollsOutAndBack(t *testing.T) {
-	bp := pair()
+	bp := twoServices()
 	bp.Services[1].Start = 500 * time.Millisecond
 	calm := phases(t, bp, 100, nil)
 	got := phases(t, bp, 100, onB(fault.Fault{Kind: fault.BadRelease, Amount: 2, Errors: 0.2}))
@@ -221,7 +221,7 @@ func TestABadReleaseRollsOutAndBack(t *testing.T) {
 
 // A leak of 10 MB/s uses up the 50 MB that are left each 5 s: the replica is restarted, and what it had is lost.
 func TestALeakEndsInRestarts(t *testing.T) {
-	bp := pair()
+	bp := twoServices()
 	bp.Services[1].BaseMemory = 50e6
 	bp.App.Services[1].Initial.Memory = 100e6
 	bp.App.Services[1].Bounds.MinMemory = 100e6
@@ -241,13 +241,13 @@ func TestALeakEndsInRestarts(t *testing.T) {
 
 // A spike doubles the load, and leaves the requests that come without it as they are.
 func TestASpikeAddsRequests(t *testing.T) {
-	calm := phases(t, pair(), 50, nil)
-	got := phases(t, pair(), 50, onB(fault.Fault{Kind: fault.LoadSpike, Amount: 3}))
+	calm := phases(t, twoServices(), 50, nil)
+	got := phases(t, twoServices(), 50, onB(fault.Fault{Kind: fault.LoadSpike, Amount: 3}))
 	equal(t, "requests before", got[0].Endpoints[0].Arrivals, calm[0].Endpoints[0].Arrivals)
 	within(t, "requests during", got[1].Endpoints[0].Arrivals, 3*500, 0.08)
 	equal(t, "requests after", got[2].Endpoints[0].Arrivals, calm[2].Endpoints[0].Arrivals)
 	within(t, "CPU after", got[2].Services[1].CPU, calm[2].Services[1].CPU, 1e-3)
-	c := newSim(t, sim.Config{Blueprint: pair(), Load: &load.Load{Mode: load.Closed, Curve: []load.Segment{{From: 20}}, Think: second}, Seed: 1,
+	c := newSim(t, sim.Config{Blueprint: twoServices(), Load: &load.Load{Mode: load.Closed, Curve: []load.Segment{{From: 20}}, Think: second}, Seed: 1,
 		Faults: onB(fault.Fault{Kind: fault.LoadSpike, Amount: 3}), Duration: 40 * second})
 	before, during := run(t, c, 10*second, nil), run(t, c, 10*second, nil)
 	within(t, "requests of three times the users", during.Endpoints[0].Arrivals/before.Endpoints[0].Arrivals, 3, 0.15)
@@ -260,7 +260,7 @@ func TestAShareOfTheReplicas(t *testing.T) {
 		f.Kind, f.Amount, f.At = fault.BadRelease, 0, 0
 		f = fault.Fault{Kind: fault.PacketLoss, Amount: 0.5, Target: f.Target}
 		var hit []string
-		c := newSim(t, sim.Config{Blueprint: pair(), Load: constant(10), Seed: 1, Duration: 10 * second,
+		c := newSim(t, sim.Config{Blueprint: twoServices(), Load: constant(10), Seed: 1, Duration: 10 * second,
 			Faults: &fault.Schedule{Fixed: []fault.Fault{f}}, Truth: func(e fault.Truth) { hit = append(hit, e.Replicas...) }})
 		run(t, c, 2*second, nil)
 		apply(t, c, 1, alloc(8, 2))
@@ -284,7 +284,7 @@ func TestFaultsOnNodes(t *testing.T) {
 		{Kind: fault.CacheContention, At: 9 * second, For: second, Amount: 0.5, Target: fault.Target{Service: "b"}},
 	}}
 	var told []string
-	c := newSim(t, sim.Config{Blueprint: pair(), Load: constant(50), Seed: 1, Duration: 20 * second, Nodes: nodes, Detection: second, Faults: all,
+	c := newSim(t, sim.Config{Blueprint: twoServices(), Load: constant(50), Seed: 1, Duration: 20 * second, Nodes: nodes, Detection: second, Faults: all,
 		Truth: func(e fault.Truth) { told = append(told, fmt.Sprint(e.Fault.Kind, " ", e.Moment, " ", len(e.Nodes))) }})
 	run(t, c, 3*second, func(s *foresail.Snapshot) {
 		for _, r := range s.Services[1].Replicas {
@@ -394,7 +394,7 @@ func TestFaultsKeepTheBooks(t *testing.T) {
 }
 
 func TestContradictoryFaultsAreRefused(t *testing.T) {
-	_, err := sim.New(sim.Config{Blueprint: pair(), Load: constant(1), Duration: 10 * second, Faults: &fault.Schedule{Fixed: []fault.Fault{
+	_, err := sim.New(sim.Config{Blueprint: twoServices(), Load: constant(1), Duration: 10 * second, Faults: &fault.Schedule{Fixed: []fault.Fault{
 		{Kind: fault.Lock, Length: second, Target: fault.Target{Service: "c"}},
 		{Kind: fault.NodeLost, Target: fault.Target{Node: "n"}},
 		{Kind: fault.LoadSpike, At: 20 * second, Amount: 2}}}})

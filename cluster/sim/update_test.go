@@ -14,16 +14,16 @@ import (
 	"pgregory.net/rapid"
 )
 
-// slowerB is pair with a b that needs twice the CPU.
+// slowerB is twoServices with a b that needs twice the CPU.
 func slowerB() *foresail.Blueprint {
-	bp := pair()
+	bp := twoServices()
 	bp.Services[1].Operations[0].Steps[0].Work.CPU.Mean *= 2
 	return bp
 }
 
-// withC is pair with b gone, c in its place, and a second endpoint that calls c alone.
+// withC is twoServices with b gone, c in its place, and a second endpoint that calls c alone.
 func withC() *foresail.Blueprint {
-	bp := pair()
+	bp := twoServices()
 	bp.App.Services[1].Name = "c"
 	bp.App.Endpoints = append(bp.App.Endpoints, foresail.Endpoint{Name: "GET /c", Entry: 1, Operation: "op"})
 	bp.Entries = append(bp.Entries, foresail.Target{Service: 1})
@@ -38,7 +38,7 @@ func at(d time.Duration, old, next *foresail.Blueprint) sim.Update {
 // Four replicas of b become four of another version as Kubernetes would do it: at most five at once, at least three ready,
 // and no request fails or waits.
 func TestAnUpdateRolls(t *testing.T) {
-	bp := pair()
+	bp := twoServices()
 	bp.Services[1].Start = 500 * time.Millisecond
 	next := slowerB()
 	next.Services[1].Start = bp.Services[1].Start
@@ -81,9 +81,9 @@ func TestAnUpdateRolls(t *testing.T) {
 
 // A service goes, another comes, and the numbers of the rest stay: snapshots are longer, and edges in their order.
 func TestServicesComeAndGo(t *testing.T) {
-	bp := pair()
+	bp := twoServices()
 	next := at(10*second, bp, withC())
-	c := newSim(t, sim.Config{Blueprint: bp, Load: constant(100), Seed: 1, Updates: []sim.Update{next, at(20*second, next.Blueprint, pair())}, Duration: 40 * second})
+	c := newSim(t, sim.Config{Blueprint: bp, Load: constant(100), Seed: 1, Updates: []sim.Update{next, at(20*second, next.Blueprint, twoServices())}, Duration: 40 * second})
 	run(t, c, 10*second, nil)
 	run(t, c, second, nil)
 	s := run(t, c, 8*second, nil)
@@ -125,7 +125,7 @@ func TestRequestsInProgressEndOnTheOldVersion(t *testing.T) {
 
 // An update of a service in the midst of a bad release of it ends that: what is rolled back then is not the update.
 func TestAnUpdateOfABadReleaseEndsIt(t *testing.T) {
-	bp := pair()
+	bp := twoServices()
 	c := newSim(t, sim.Config{Blueprint: bp, Load: constant(100), Seed: 1, Duration: 40 * second, Updates: []sim.Update{at(15*second, bp, slowerB())},
 		Faults: &fault.Schedule{Fixed: []fault.Fault{{Kind: fault.BadRelease, At: 5 * second, For: 20 * second, Errors: 0.5, Target: fault.Target{Service: "b"}}}}})
 	run(t, c, 7*second, nil)
@@ -140,7 +140,7 @@ func TestAnUpdateOfABadReleaseEndsIt(t *testing.T) {
 }
 
 func TestUpdatesMustFollowEachOther(t *testing.T) {
-	bp := pair()
+	bp := twoServices()
 	good := at(second, bp, withC())
 	for _, tt := range []struct {
 		name string
@@ -148,8 +148,8 @@ func TestUpdatesMustFollowEachOther(t *testing.T) {
 		want string
 	}{
 		{"not aligned", []sim.Update{{At: second, Blueprint: withC()}}, "generation 0 does not follow 0: see foresail.Align"},
-		{"aligned to something else", []sim.Update{good, at(2*second, foresail.Align(bp, pair()), pair())}, "service 2 is not c any more"},
-		{"not in order", []sim.Update{good, at(second, good.Blueprint, pair())}, "must be after 1s"},
+		{"aligned to something else", []sim.Update{good, at(2*second, foresail.Align(bp, twoServices()), twoServices())}, "service 2 is not c any more"},
+		{"not in order", []sim.Update{good, at(second, good.Blueprint, twoServices())}, "must be after 1s"},
 		{"past the end", []sim.Update{at(20*second, bp, withC())}, "past the end of the run, 10s"},
 		{"none", []sim.Update{{At: second}}, "no blueprint"},
 	} {
