@@ -118,7 +118,7 @@ func TestPausesShiftTheTailAndNotTheMedian(t *testing.T) {
 }
 
 // Of the messages of an edge 10 % are lost: a call is late with probability 1 - 0.9², by 200 ms or more.
-func TestLostMessagesAreSentAgain(t *testing.T) {
+func TestMessagesLostByAFaultAreSentAgain(t *testing.T) {
 	lossy := fault.Fault{Kind: fault.PacketLoss, Amount: 0.1}
 	calm := phases(t, twoServices(), 100, nil)
 	for name, target := range map[string]fault.Target{"the edge": {From: "a", To: "b"}, "the service": {Service: "b"}} {
