@@ -34,7 +34,6 @@ type Host struct {
 
 // Member is a replica on a host. It must stay where it is in memory while it is there.
 type Member struct {
-	ID     int32
 	CPU    *cfs.Group
 	Weight float64 // of its share of the cores: its limit
 	Of     *foresail.Interference
@@ -42,13 +41,14 @@ type Member struct {
 	// back.
 	Traffic float64
 
-	// Its place among the host's members, among those that were active lately, and among those that run: -1 when it is not.
-	place, acts, runs int32
-
 	counted  int64   // of its CPU time when the cores were last divided, ns
 	moved    int64   // when traffic was last counted
 	measured int64   // when contention was last measured
 	using    float64 // cores, lately
+
+	ID int32
+	// Its place among the host's members, among those that were active lately, and among those that run: -1 when it is not.
+	place, acts, runs int32
 }
 
 // New is a node without replicas. The queue tells the time, and divide is the event that calls Divide; watch is called when

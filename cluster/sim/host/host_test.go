@@ -125,7 +125,7 @@ func TestCoresAreNeitherExceededNorLeftIdle(t *testing.T) {
 		if math.Abs(float64(before-all)) > 1e3*float64(n) {
 			t.Fatalf("%d ns of CPU for work of %d", before, all)
 		}
-		if end := last + all/int64(cores) + 30e6*int64(n); w.queue.Now() > end {
+		if end := last + all/int64(cores) + 30e6*int64(n) + step; w.queue.Now() > end {
 			t.Fatalf("done at %d, work was there until %d at most", w.queue.Now(), end)
 		}
 	})
