@@ -297,7 +297,7 @@ func (w *world) counted(t *term, s span) (n float64) {
 	var in []window
 	for e, all := range r.windows {
 		for _, win := range all {
-			at := win.End.Sub(r.seconds[0].Start)
+			at := win.End.Sub(r.start)
 			if (t.of.kind == 0 || e == t.of.id) && at > s.from && at <= s.to {
 				in = append(in, win)
 			}

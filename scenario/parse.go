@@ -111,6 +111,9 @@ func init() { // it refers to itself through the commands' faults
 		{"nodes", "nodes NUMBER KEY=VALUE... | nodes FILE.yaml", false, (*parser).nodes},
 		{"manager", "manager NAME|guard(NAME)|none [SETTING=VALUE...] [baseline=NAME]", true, (*parser).manager},
 		{"allocate", "allocate SERVICE [replicas=N] [cpu=CORES]", true, (*parser).allocate},
+		{"fault", "fault KIND KEY=VALUE...", true, (*parser).fault},
+		{"faults", "faults FILE.yaml", false, (*parser).faultFile},
+		{"update", "update NAME | update FILE.yaml", true, (*parser).update},
 		{"break", "break panic|error|no-model|nonsense|least for=DURATION", true, (*parser).breakManager},
 		{"silence", "silence for=DURATION", true, (*parser).silence},
 		{"hide", "hide SIGNAL for=DURATION", true, (*parser).hide},
@@ -122,6 +125,7 @@ func init() { // it refers to itself through the commands' faults
 		{"expect", "expect METRIC [SUBJECT] SPAN ==|!=|<|<=|>|>=|~ VALUE", false, (*parser).expect},
 		{"plot", "plot METRIC [SUBJECT][, METRIC [SUBJECT]...] over A..B [height=N] [width=N]", false, (*parser).plot},
 		{"decisions", "decisions [SERVICE] over A..B [limit=N]", false, (*parser).decisions},
+		{"truth", "truth over A..B", false, (*parser).truth},
 	}
 }
 
@@ -184,7 +188,7 @@ func (p *parser) at(tokens []token) (*time.Duration, *verb) {
 	}
 	v := findVerb(tokens[2].text)
 	if v == nil || !v.timed {
-		p.faultf(tokens[2], "%q can't be done at a time: use load, users, mix, manager, allocate, break, silence, hide", tokens[2].text)
+		p.faultf(tokens[2], "%q can't be done at a time: use load, users, mix, manager, allocate, fault, update, break, silence, hide", tokens[2].text)
 		return nil, nil
 	}
 	p.world.last = append(p.world.last, moment{p.line, tokens[1], d})
@@ -208,7 +212,7 @@ func (p *parser) begin() {
 func (p *parser) finish() {
 	w := p.world
 	if !p.started {
-		if len(w.last) > 0 {
+		if len(w.last)+len(w.faults) > 0 {
 			p.faultAt(p.line, 1, "nothing is run after this")
 		}
 		return
@@ -218,6 +222,7 @@ func (p *parser) finish() {
 			p.faultAt(m.line, m.token.column, "%s is never reached: the runs end at %s", clock(m.at), clock(w.duration))
 		}
 	}
+	p.schedule(w)
 	p.worlds = append(p.worlds, w)
 }
 
@@ -226,7 +231,7 @@ func (p *parser) blueprint(t token) *foresail.Blueprint {
 		p.faultf(t, "no application is known yet: begin with app NAME")
 		p.world.setup.broken, p.next.broken = true, true // once is enough
 	}
-	return p.world.setup.blueprint
+	return p.world.final()
 }
 
 // Run runs the scenario from its beginning; it is used by one goroutine at a time. The error is that of ctx, or of what no

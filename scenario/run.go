@@ -199,7 +199,7 @@ func (w *world) told(of subject, s span, limit int) []string {
 		if d.at <= s.from || d.at > s.to {
 			continue
 		}
-		text := d.tell(w.setup.blueprint.App, of)
+		text := d.tell(w.final().App, of)
 		if said := strings.Join(text, "\n"); len(text) > 0 && said != before {
 			before = said
 			for _, l := range text {

@@ -311,7 +311,7 @@ func (p *parser) allocate(_ *block, args []token, at *time.Duration) func(*runne
 	if of.kind == 0 {
 		return nil
 	}
-	id, service := foresail.ServiceID(of.id), p.world.setup.blueprint.App.Services[of.id]
+	id, service := foresail.ServiceID(of.id), p.world.final().App.Services[of.id]
 	set := func(a foresail.Allocation) foresail.Allocation { return a }
 	for _, w := range p.pairs(args[1:], usage) {
 		v, err := number(w.value)
@@ -453,5 +453,6 @@ func (p *parser) restart(_ *block, args []token, _ *time.Duration) func(*runner)
 func (w *world) config(bp *foresail.Blueprint, l *load.Load) sim.Config {
 	m := &w.setup.machines
 	return sim.Config{Blueprint: bp, Load: l, Seed: w.setup.seed, Duration: w.duration,
-		Nodes: m.Nodes, Placement: m.Placement, Within: m.Within, Between: m.Between, Detection: m.Detection}
+		Nodes: m.Nodes, Placement: m.Placement, Within: m.Within, Between: m.Between, Detection: m.Detection,
+		Faults: w.schedule, Updates: w.updates}
 }

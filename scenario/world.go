@@ -9,6 +9,7 @@ import (
 	"foresail.dev"
 	"foresail.dev/appfile"
 	"foresail.dev/cluster/sim"
+	"foresail.dev/fault"
 	"foresail.dev/load"
 	"foresail.dev/loop"
 )
@@ -39,6 +40,12 @@ type world struct {
 	breaks   []breach
 	hidden   []cover
 
+	faults    []faultLine
+	schedules []scheduleFile
+	schedule  *fault.Schedule
+	updates   []sim.Update
+	latest    *foresail.Blueprint // after all updates; nil: there are none
+
 	record *record // once it has run
 }
 
@@ -61,6 +68,8 @@ type record struct {
 	windows   [][]foresail.Window // by EndpointID, of those with an objective
 	episodes  [][]time.Duration   // by EndpointID, when each began
 	decisions []made
+	truth     []fault.Truth
+	start     time.Time
 }
 
 // made is a decision, and when it was made.
@@ -159,16 +168,20 @@ func (w *world) run(ctx context.Context) error {
 	bp := w.setup.withInitial()
 	l := w.setup.effective()
 	slices.SortStableFunc(w.actions, func(a, b action) int { return int(a.at - b.at) })
-	c, err := sim.New(w.config(bp, l))
+	all := w.final().App.Endpoints
+	w.record = &record{windows: make([][]foresail.Window, len(all)), episodes: make([][]time.Duration, len(all))}
+	cfg := w.config(bp, l)
+	cfg.Truth = func(t fault.Truth) { w.record.truth = append(w.record.truth, t) }
+	c, err := sim.New(cfg)
 	if err != nil {
 		return err
 	}
-	s := &stage{Cluster: c, world: w, swap: &loop.Swap{}, start: c.Now(), now: w.setup, judges: make([]*foresail.Judge, len(bp.App.Endpoints))}
-	w.record = &record{windows: make([][]foresail.Window, len(bp.App.Endpoints)), episodes: make([][]time.Duration, len(bp.App.Endpoints))}
+	w.record.start = c.Now()
+	s := &stage{Cluster: c, world: w, swap: &loop.Swap{}, start: c.Now(), now: w.setup, judges: make([]*foresail.Judge, len(all))}
 	for _, v := range bp.App.Services {
 		s.latest = append(s.latest, v.Initial)
 	}
-	for i, e := range bp.App.Endpoints {
+	for i, e := range all {
 		if e.Objective != nil {
 			s.judges[i] = foresail.NewJudge(foresail.EndpointID(i), *e.Objective)
 		}
@@ -184,6 +197,14 @@ func (w *world) run(ctx context.Context) error {
 		err = ctx.Err()
 	}
 	return err
+}
+
+// final is the application after all updates: it has every service and endpoint that there ever was.
+func (w *world) final() *foresail.Blueprint {
+	if w.latest != nil {
+		return w.latest
+	}
+	return w.setup.blueprint
 }
 
 // withInitial is the blueprint with the allocations that the scenario begins with.
