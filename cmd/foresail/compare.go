@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -51,20 +52,27 @@ the same command goes on where an earlier one stopped.`,
 
 func newCompareShow() *cobra.Command {
 	var asJSON bool
+	var run string
 	c := &cobra.Command{
-		Use:     "show DIR",
-		Short:   "Prints and draws again what a folder keeps",
-		Long:    "Prints the results of the runs that a folder keeps, finished or not, and writes its table, plots and page again.",
-		Example: `  foresail compare show smoke`,
-		Args:    func(c *cobra.Command, args []string) error { return usage(cobra.ExactArgs(1)(c, args)) },
+		Use:   "show DIR",
+		Short: "Prints and draws again what a folder keeps",
+		Long: `Prints the results of the runs that a folder keeps, finished or not, and writes its table, plots and page again;
+with --run, draws that run over time instead.`,
+		Example: `  foresail compare show smoke
+  foresail compare show smoke --run "hotel-reservation/ramp/hpa/seed 1"`,
+		Args: func(c *cobra.Command, args []string) error { return usage(cobra.ExactArgs(1)(c, args)) },
 		RunE: func(c *cobra.Command, args []string) error {
 			r, err := compare.Show(args[0])
 			if err != nil {
 				return usage(err)
 			}
+			if run != "" {
+				return drawRun(c, r, args[0], run)
+			}
 			return printComparison(c, r, args[0], asJSON)
 		},
 	}
+	c.Flags().StringVar(&run, "run", "", "draw this run over time, named as progress names it")
 	c.Flags().BoolVar(&asJSON, "json", false, "print the result as JSON")
 	return c
 }
@@ -142,6 +150,31 @@ func printComparison(c *cobra.Command, r *compare.Results, dir string, asJSON bo
 		fmt.Fprintf(out, "\n%s shows the rest\n", filepath.Join(dir, "report.html"))
 	}
 	return nil
+}
+
+// drawRun writes the picture of one run and prints where it is.
+func drawRun(c *cobra.Command, r *compare.Results, dir, run string) error {
+	i := slices.IndexFunc(r.Runs, func(o *compare.Outcome) bool { return o.String() == run })
+	if i < 0 {
+		like := "none at all"
+		if len(r.Runs) > 0 {
+			like = fmt.Sprintf("%d others, like %q", len(r.Runs), r.Runs[0].String())
+		}
+		return usagef("%s keeps no run %q, but %s", dir, run, like)
+	}
+	p, err := report.RunPlot(r.Runs[i])
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(dir, "plots", p.Name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+		return err
+	}
+	if err := compare.WriteFile(path, p.PNG); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(c.OutOrStdout(), path)
+	return err
 }
 
 // compareWatch tells progress: a line that is redrawn on a terminal, a line for each run elsewhere.
