@@ -15,6 +15,6 @@
 //
 // # The table
 //
-// go test -count 1 -run Theory ./cluster/sim/theory -args -table prints all that was compared as a table in Markdown;
-// docs/results/simulator.md has it.
+// go test -count 1 -run Theory ./cluster/sim/theory -args -into $PWD/docs/results/simulator.md writes all that was compared
+// into that file as a table.
 package theory

@@ -57,24 +57,48 @@ type row struct {
 }
 
 var (
-	table = flag.Bool("table", false, "print what was compared as a table in Markdown")
-	rows  []row
+	into = flag.String("into", "", "write what was compared as a table into this Markdown file, between its marks")
+	rows []row
 )
 
 func TestMain(m *testing.M) {
 	flag.Parse()
 	code := m.Run()
-	if *table {
-		fmt.Print("| system | load | quantity | theory | simulated | ± (99.9 %) | off by |\n|---|---|---|---|---|---|---|\n")
-		for _, r := range rows {
-			off := "inside"
-			if !math.IsNaN(r.off) {
-				off = fmt.Sprintf("%+.2f %%", 100*r.off)
-			}
-			fmt.Printf("| %s | %s | %s | %s | %.5g | %.1g | %s |\n", r.system, r.load, r.quantity, r.want, r.got, r.half, off)
+	if *into != "" && code == 0 {
+		if err := writeTable(*into); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
 		}
 	}
 	os.Exit(code)
+}
+
+// writeTable puts the table where the file has the last one.
+func writeTable(path string) error {
+	const begin, end = "<!-- theory: begin -->\n", "<!-- theory: end -->"
+	file, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	before, rest, ok := strings.Cut(string(file), begin)
+	_, after, closed := strings.Cut(rest, end)
+	if !ok || !closed {
+		return fmt.Errorf("%s: no line %q before a line %q: add them where the table belongs", path, strings.TrimSpace(begin), end)
+	}
+	var b strings.Builder
+	b.WriteString(before + begin + "| system | load | quantity | theory | simulated | ± (99.9 %) | off by |\n|---|---|---|---|---|---|---|\n")
+	for _, r := range rows {
+		half, off := "exact", "inside"
+		if r.half > 0 {
+			half = fmt.Sprintf("%.2g", r.half)
+		}
+		if !math.IsNaN(r.off) {
+			off = fmt.Sprintf("%+.2f %%", 100*r.off)
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %.5g | %s | %s |\n", r.system, r.load, r.quantity, r.want, r.got, half, off)
+	}
+	b.WriteString(end + after)
+	return os.WriteFile(path, []byte(b.String()), 0o644)
 }
 
 // run simulates a study and returns its batches.
