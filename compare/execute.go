@@ -139,8 +139,12 @@ func (x *executor) part(ctx context.Context, j *job, o *Outcome, w *watched, p p
 		}
 	}
 	n := j.at.nodes
-	cluster, err := sim.New(sim.Config{Blueprint: j.at.blueprint, Load: j.at.curve, Seed: p.seed, Start: p.start, Duration: p.length,
-		Nodes: n.Nodes, Placement: n.Placement, Within: n.Within, Between: n.Between, Detection: n.Detection})
+	cfg := sim.Config{Blueprint: j.at.blueprint, Load: j.at.curve, Seed: p.seed, Start: p.start, Duration: p.length,
+		Nodes: n.Nodes, Placement: n.Placement, Within: n.Within, Between: n.Between, Detection: n.Detection}
+	if j.Inputs.Kind == report {
+		cfg.Faults = j.at.faults
+	}
+	cluster, err := sim.New(cfg)
 	if err != nil {
 		return nil, err
 	}

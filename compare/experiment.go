@@ -47,6 +47,9 @@ func (a *Application) UnmarshalText(b []byte) error { a.Application = string(b);
 type LoadRef struct {
 	Load string `yaml:"load" rule:"required"`
 	As   string `yaml:"as"` // its name in the results; empty: the name that the file gives
+	// Faults are what goes wrong in reported runs; what is random in it is drawn from the run's seed, so all managers meet
+	// the same. Tuning and training know of none.
+	Faults appfile.FaultSchedule `yaml:"faults"`
 }
 
 // UnmarshalText takes the file alone.

@@ -10,6 +10,7 @@ import (
 
 	"foresail.dev"
 	"foresail.dev/appfile"
+	"foresail.dev/fault"
 )
 
 // Grid is an experiment with everything that it names read.
@@ -70,6 +71,13 @@ func (e *Experiment) conditions(a *Application, b *foresail.Blueprint) (out []*c
 		if ref.As != "" {
 			c.load = ref.As
 		}
+		if ref.Faults.Given() {
+			f, err := ref.Faults.For(e.world(b))
+			if err != nil {
+				errs = append(errs, err)
+			}
+			c.faults, c.faultsHash = f, hashOf(f)
+		}
 		l.Name = "" // a load is what it does
 		c.loadHash = hashOf(l)
 		if slices.ContainsFunc(out, func(o *condition) bool { return o.load == c.load }) {
@@ -78,6 +86,15 @@ func (e *Experiment) conditions(a *Application, b *foresail.Blueprint) (out []*c
 		out = append(out, c)
 	}
 	return out, errs
+}
+
+// world is what faults are aimed at.
+func (e *Experiment) world(b *foresail.Blueprint) *fault.World {
+	w := &fault.World{Versions: []fault.Version{{Blueprint: b}}, Duration: e.Warmup + e.Duration}
+	for i := range e.Nodes.Nodes {
+		w.Nodes = append(w.Nodes, e.Nodes.Nodes[i].Name)
+	}
+	return w
 }
 
 // buildAll tells which managers can't be built for an application.

@@ -10,6 +10,7 @@ import (
 
 	"foresail.dev"
 	"foresail.dev/appfile"
+	"foresail.dev/fault"
 	"foresail.dev/load"
 )
 
@@ -48,7 +49,8 @@ type Inputs struct {
 	Application string             `json:"application_hash"`
 	Load        string             `json:"load_hash"`
 	Nodes       string             `json:"nodes_hash,omitempty"` // absent where every replica has a machine for itself
-	Manager     string             `json:"manager"`              // as package managers calls it
+	Faults      string             `json:"faults_hash,omitempty"`
+	Manager     string             `json:"manager"` // as package managers calls it
 	Settings    map[string]float64 `json:"settings,omitempty"`
 	Guarded     bool               `json:"guarded"`
 	Baseline    string             `json:"baseline,omitempty"`    // of the guard
@@ -77,7 +79,7 @@ func (i Inputs) training() (t Inputs, ok bool) {
 	if i.Train == 0 || i.Kind == train {
 		return i, false
 	}
-	i.Kind, i.Seed, i.Warmup, i.Duration = train, 0, 0, 0
+	i.Kind, i.Seed, i.Warmup, i.Duration, i.Faults = train, 0, 0, 0, ""
 	return i, true
 }
 
@@ -105,8 +107,9 @@ type condition struct {
 	blueprint         *foresail.Blueprint
 	curve             *load.Load
 	nodes             *appfile.Nodes
+	faults            *fault.Schedule // nil: nothing goes wrong
 
-	appHash, loadHash, nodesHash string
+	appHash, loadHash, nodesHash, faultsHash string
 }
 
 // job is a run to be made, with what it is made of.
@@ -122,6 +125,9 @@ type job struct {
 // newJob completes the inputs of a run under a condition.
 func newJob(at *condition, manager string, in Inputs) *job {
 	in.Format, in.Application, in.Load, in.Nodes = format, at.appHash, at.loadHash, at.nodesHash
+	if in.Kind == report {
+		in.Faults = at.faultsHash
+	}
 	return &job{Run: Run{Application: at.application, Load: at.load, Manager: manager, Inputs: in}, at: at}
 }
 

@@ -354,3 +354,56 @@ nodes:
 		t.Errorf("p99 is %v ms on nodes that are 20 ms apart, %v ms without", on, alone)
 	}
 }
+
+// Faults hit the reported runs of a load, and are part of what they depend on.
+func TestFaults(t *testing.T) {
+	e, err := Read(experiment(t, `experiment: a
+applications:
+  - application: online-boutique
+    loads:
+      - steady.yaml
+      - {load: steady.yaml, as: slow, faults: {fixed: [{kind: gc-pause, service: frontend, at: 5s, for: 10s, length: 900ms, period: 1s}]}}
+managers: [hpa]
+seeds: [1]
+duration: 20s
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := Prepare(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := g.Run(t.Context(), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	well, ill := r.Runs[0], r.Runs[1]
+	if well.Failed+ill.Failed != "" || well.Inputs.Faults != "" || ill.Inputs.Faults == "" {
+		t.Fatalf("%+v, %+v", well, ill)
+	}
+	if a, b := *well.endpoint("product").P99, *ill.endpoint("product").P99; b < 10*a {
+		t.Errorf("p99 is %v ms with pauses of 900 ms, %v ms without", b, a)
+	}
+	e.Applications[0].Loads[1].Faults = appfile.FaultSchedule{}
+	if g, err := Prepare(e); err != nil || g.conditions[1].faults != nil {
+		t.Errorf("%v", err)
+	}
+}
+
+// A fault that hits what is not there is told before anything runs, with its place in the experiment.
+func TestFaultsOfWhatIsNotThere(t *testing.T) {
+	e, err := Read(experiment(t, `experiment: a
+applications: [online-boutique]
+loads: [{load: steady.yaml, faults: {fixed: [{kind: gc-pause, service: geo, at: 5s, for: 10s, length: 900ms, period: 1s}]}}]
+managers: [hpa]
+seeds: [1]
+duration: 20s
+`))
+	if err == nil {
+		_, err = Prepare(e)
+	}
+	if err == nil || !strings.Contains(err.Error(), "e.yaml:3:") || !strings.Contains(err.Error(), "geo") {
+		t.Errorf("got %v", err)
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 
 	"foresail.dev/compare"
 )
@@ -217,7 +218,8 @@ func value(form string, v, half *float64, scale float64) cell {
 	if v != nil {
 		c.Sort = strconv.FormatFloat(*v, 'g', -1, 64)
 		if half != nil {
-			c.Sub = "± " + number(form, half, scale)
+			digits, _, _ := strings.Cut(form, " ")
+			c.Sub = "± " + number(digits, half, scale)
 		}
 	}
 	return c

@@ -60,12 +60,13 @@ func Plots(r *compare.Results) ([]Plot, error) {
 
 // fileName keeps what is safe in a file's name.
 func fileName(s string) string {
-	return strings.Map(func(c rune) rune {
+	s = strings.Map(func(c rune) rune {
 		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_' || c == '.' {
 			return c
 		}
 		return '-'
 	}, s)
+	return strings.Join(strings.FieldsFunc(s, func(c rune) bool { return c == '-' }), "-")
 }
 
 // colours tell managers apart, also for most people who see fewer colours.

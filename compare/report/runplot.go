@@ -17,7 +17,8 @@ import (
 // maxEndpoints is how many endpoints' latencies one picture shows: the worst.
 const maxEndpoints = 6
 
-// RunPlot draws one run over time: cores held and used, and the latency of its worst endpoints with their objectives. An
+// RunPlot draws one run over time: cores held and used, and the latency of its worst endpoints, each at its objective's
+// percentile, with their objectives. An
 // error says why there is nothing to draw.
 func RunPlot(o *compare.Outcome) (Plot, error) {
 	if o.Series == nil {
@@ -29,7 +30,7 @@ func RunPlot(o *compare.Outcome) (Plot, error) {
 		legend.Add(name, &plotter.Line{LineStyle: l})
 		return lines(p, o.Series, v, l)
 	}
-	cores, latency := newPlot(o.String(), "", "cores"), newPlot("", "minutes", "latency at the objective's percentile, ms")
+	cores, latency := newPlot(o.String(), "", "cores"), newPlot("", "minutes", "latency, ms")
 	if err := line(cores, "cores held", o.Series.Cores, 0); err != nil {
 		return Plot{}, err
 	}
