@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 	"foresail.dev"
 	"foresail.dev/appfile"
 	"foresail.dev/cluster/sim"
+	"foresail.dev/fault"
 	"foresail.dev/load"
 	"foresail.dev/loop"
 )
@@ -19,6 +21,8 @@ var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 type simulateFlags struct {
 	app, load  string
 	nodes      string
+	faults     string
+	truth      string
 	duration   time.Duration
 	seed       uint64
 	manager    managerFlags
@@ -36,6 +40,7 @@ func newSimulate() *cobra.Command {
 		Long: `Simulates an application under a load, as fast as this machine can, and prints a summary.
 The same seed gives the same result, to the byte.`,
 		Example: `  foresail simulate -f hotel-reservation --load examples/loads/constant.yaml --duration 10m
+  foresail simulate -f social-network --load examples/loads/social-wide.yaml --faults examples/faults/social-random.yaml --truth truth.jsonl
   foresail simulate -f app.yaml --load load.yaml --manager hpa --snapshots out.jsonl --spans spans.jsonl --trace-share 0.01`,
 		Args: needs("file", "load"),
 		RunE: func(c *cobra.Command, _ []string) error { return simulate(c, f) },
@@ -44,6 +49,8 @@ The same seed gives the same result, to the byte.`,
 	fl.StringVarP(&f.app, "file", "f", "", "application: a file, or the name of a built-in one (see 'foresail apps')")
 	fl.StringVar(&f.load, "load", "", "load file")
 	fl.StringVar(&f.nodes, "nodes", "", "nodes file: what machines replicas share; without one each has a machine for itself")
+	fl.StringVar(&f.faults, "faults", "", "faults file: what goes wrong, see docs/formats/faults.md")
+	fl.StringVar(&f.truth, "truth", "", "write what was injected, on what and when, to this file, one JSON object a line")
 	fl.DurationVar(&f.duration, "duration", time.Hour, "simulated time")
 	fl.Uint64Var(&f.seed, "seed", 1, "seed of everything that is drawn")
 	fl.BoolVar(&f.json, "json", false, "print the result as JSON")
@@ -60,6 +67,9 @@ func simulate(c *cobra.Command, f simulateFlags) error {
 	}
 	if err := sameFile(f.snapshots, f.spans); err != nil {
 		return err
+	}
+	if f.truth != "" && (f.truth == f.snapshots || f.truth == f.spans) {
+		return usagef("--truth names the same file as --snapshots or --spans, %s: give another", f.truth)
 	}
 	if !(f.traceShare >= 0 && f.traceShare <= 1) {
 		return usagef("--trace-share %v: give a share from 0 to 1", f.traceShare)
@@ -80,9 +90,18 @@ func simulate(c *cobra.Command, f simulateFlags) error {
 		}
 		setNodes(&cfg, n)
 	}
+	if f.faults != "" {
+		if cfg.Faults, err = appfile.ReadFaults(f.faults, cfg.World()); err != nil {
+			return usage(err)
+		}
+	}
 	out := recorder{app: blueprint.App}
 	if f.spans != "" {
 		cfg.TraceShare, cfg.Spans = f.traceShare, out.trace
+	}
+	var truth *lines
+	if f.truth != "" {
+		cfg.Truth = func(t fault.Truth) { truth.write(truthOf(t)) }
 	}
 	cluster, err := sim.New(cfg)
 	if err != nil {
@@ -90,6 +109,11 @@ func simulate(c *cobra.Command, f simulateFlags) error {
 	}
 	if err := out.open(f.snapshots, f.spans); err != nil { // last, so that a mistake elsewhere empties no file
 		return err
+	}
+	if f.truth != "" {
+		if truth, err = createLines(f.truth); err != nil {
+			return errors.Join(err, out.close())
+		}
 	}
 	ctx, stop := stoppable(c.Context())
 	defer stop()
@@ -107,6 +131,11 @@ func simulate(c *cobra.Command, f simulateFlags) error {
 	sum.end()
 	if cerr := out.close(); err == nil {
 		err = cerr
+	}
+	if truth != nil {
+		if cerr := truth.close(); err == nil && cerr != nil {
+			err = fmt.Errorf("the files are not complete: %w", cerr)
+		}
 	}
 	if err != nil {
 		return err
