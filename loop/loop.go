@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"foresail.dev"
@@ -23,6 +24,10 @@ type Options struct {
 	StateEvery time.Duration
 	// Swap replaces the manager between decisions; nil: it is never replaced.
 	Swap *Swap
+	// Rebuild makes the manager for an application whose generation has grown: managers are built for one list of services.
+	// The new one takes over the state of the old where it can, and decides from that snapshot on. nil, or a nil manager:
+	// the old one goes on. On an error, which Events.Trouble is told, it goes on as well.
+	Rebuild func(app *foresail.App) (foresail.Manager, error)
 	// ApplyTimeout is how long, by the wall clock, one Apply may take; 0 means DefaultApplyTimeout.
 	ApplyTimeout time.Duration
 }
@@ -91,8 +96,12 @@ func (r *runner) moment() string {
 
 func (r *runner) observe(s *foresail.Snapshot) {
 	if app := r.cluster.App(); app != r.app {
+		grown := app.Generation != r.app.Generation
 		r.app = app
 		r.history.SetApp(app)
+		if grown {
+			r.rebuild()
+		}
 	}
 	if r.check.IsZero() {
 		r.check = s.Start
@@ -130,9 +139,7 @@ func (r *runner) observe(s *foresail.Snapshot) {
 func (r *runner) due(s *foresail.Snapshot) bool {
 	if r.o.Swap != nil {
 		if m := r.o.Swap.take(); m != nil {
-			r.handOver(m)
-			r.manager, r.every, r.told = m, m.Needs().Every, 0
-			r.history.Keep(r.needs())
+			r.replace(m)
 		}
 	}
 	if r.last.IsZero() || s.End.Before(r.last) {
@@ -148,6 +155,27 @@ func (r *runner) due(s *foresail.Snapshot) bool {
 	return true
 }
 
+// replace makes another manager decide from now on.
+func (r *runner) replace(m foresail.Manager) {
+	r.handOver(m)
+	r.manager, r.every, r.told = m, m.Needs().Every, 0
+	r.history.Keep(r.needs())
+}
+
+// rebuild replaces the manager by one for the application as it is now.
+func (r *runner) rebuild() {
+	if r.o.Rebuild == nil {
+		return
+	}
+	m, err := r.o.Rebuild(r.app)
+	switch {
+	case err != nil:
+		r.trouble(fmt.Errorf("a manager for generation %d of %s: %w; %s goes on", r.app.Generation, r.app.Name, err, r.manager.Name()))
+	case m != nil:
+		r.replace(m)
+	}
+}
+
 // decide asks the manager, and applies what it says in Auto.
 func (r *runner) decide(ctx context.Context) Decision {
 	r.missing()
@@ -155,6 +183,7 @@ func (r *runner) decide(ctx context.Context) Decision {
 	copy(d.Before, r.before)
 	start := time.Now()
 	d.Plan, d.Err = ask(r.manager, r.history)
+	d.Plan = present(r.app, d.Plan)
 	d.Took = time.Since(start)
 	if d.Err != nil {
 		d.Err = fmt.Errorf("%s: %w", r.manager.Name(), d.Err)
@@ -173,6 +202,20 @@ func (r *runner) decide(ctx context.Context) Decision {
 		d.Err = fmt.Errorf("applying the plan of %s: %w", r.manager.Name(), err)
 	}
 	return d
+}
+
+// present is a plan without its changes for services that are no longer part of the application: a manager need not know
+// that they have gone.
+func present(app *foresail.App, p *foresail.Plan) *foresail.Plan {
+	gone := func(c foresail.Change) bool {
+		return c.Service >= 0 && int(c.Service) < len(app.Services) && app.Services[c.Service].Gone
+	}
+	if p == nil || !slices.ContainsFunc(p.Changes, gone) {
+		return p
+	}
+	out := *p // the manager may keep its own
+	out.Changes = slices.DeleteFunc(slices.Clone(p.Changes), gone)
+	return &out
 }
 
 // ask turns a panic into an error: an unguarded manager's fault must not end the observation of an application.

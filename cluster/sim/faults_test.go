@@ -407,3 +407,16 @@ func TestContradictoryFaultsAreRefused(t *testing.T) {
 		}
 	}
 }
+
+// Nothing that the simulator offers beside its configuration says what was injected.
+func TestTheTruthIsNotToBeHadFromTheCluster(t *testing.T) {
+	c := reflect.TypeFor[*sim.Cluster]()
+	for i := range c.NumMethod() {
+		m := c.Method(i)
+		for k := range m.Type.NumOut() {
+			if strings.Contains(m.Type.Out(k).String(), "fault.") {
+				t.Errorf("%s returns %s", m.Name, m.Type.Out(k))
+			}
+		}
+	}
+}

@@ -14,7 +14,6 @@ import (
 
 // recorder writes what a run shows: snapshots, and spans. A file without a name is not written.
 type recorder struct {
-	app       *foresail.App
 	snapshots *lines
 	mu        sync.Mutex // of what follows: a testbed's spans come from many goroutines
 	spans     *os.File
@@ -52,9 +51,10 @@ func (r *recorder) trace(spans []foresail.Span) {
 	}
 }
 
-func (r *recorder) snapshot(s *foresail.Snapshot) {
+// snapshot writes one of the application as it is now.
+func (r *recorder) snapshot(app *foresail.App, s *foresail.Snapshot) {
 	if r.snapshots != nil {
-		r.snapshots.write(lineOf(r.app, s))
+		r.snapshots.write(lineOf(app, s))
 	}
 }
 

@@ -156,7 +156,7 @@ func (r *job) run(ctx context.Context) (err error) {
 	sum := newSummary(r.app, r.hold())
 	o := loop.Options{Mode: r.mode, Events: loop.Join(sum.events(), server.Events(), r.notices())}
 	if r.files != nil {
-		o.Events = loop.Join(o.Events, loop.Events{Observed: func(_ *foresail.History, s *foresail.Snapshot) { r.files.snapshot(s) }})
+		o.Events = loop.Join(o.Events, loop.Events{Observed: func(h *foresail.History, s *foresail.Snapshot) { r.files.snapshot(h.App(), s) }})
 	}
 	if r.state != "" {
 		o.State = loop.File(r.state)

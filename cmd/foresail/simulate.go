@@ -95,7 +95,7 @@ func simulate(c *cobra.Command, f simulateFlags) error {
 			return usage(err)
 		}
 	}
-	out := recorder{app: blueprint.App}
+	var out recorder
 	if f.spans != "" {
 		cfg.TraceShare, cfg.Spans = f.traceShare, out.trace
 	}
@@ -121,8 +121,8 @@ func simulate(c *cobra.Command, f simulateFlags) error {
 	progress := newProgress(c.ErrOrStderr())
 	began := time.Now()
 	err = loop.Run(ctx, cluster, manager, loop.Options{Mode: loop.Auto, Events: loop.Join(sum.events(), loop.Events{
-		Observed: func(_ *foresail.History, s *foresail.Snapshot) {
-			out.snapshot(s)
+		Observed: func(h *foresail.History, s *foresail.Snapshot) {
+			out.snapshot(h.App(), s)
 			at := s.End.Sub(epoch)
 			progress.at(at.Seconds()/f.duration.Seconds(), "simulated "+at.Truncate(time.Second).String())
 		},

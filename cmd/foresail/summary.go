@@ -39,6 +39,7 @@ type row struct {
 // summary gathers a run into rows. Its Events are to be called by the loop; rows may be asked for at any time.
 type summary struct {
 	mu        sync.Mutex
+	hold      time.Duration
 	app       *foresail.App
 	endpoints []endpointSum
 	seconds   float64
@@ -76,28 +77,37 @@ func (m *mean) value() *float64 {
 
 // newSummary begins a summary; hold is how late requests may become known, see foresail.Judge.
 func newSummary(app *foresail.App, hold time.Duration) *summary {
-	s := &summary{app: app, fallbacks: map[string]int{}}
-	for i, e := range app.Endpoints {
+	s := &summary{hold: hold, fallbacks: map[string]int{}}
+	s.follow(app)
+	return s
+}
+
+// follow takes in the endpoints that an application has gained.
+func (s *summary) follow(app *foresail.App) {
+	s.app = app
+	for i := len(s.endpoints); i < len(app.Endpoints); i++ {
 		sum := endpointSum{latency: sketch.New()}
-		if e.Objective != nil {
-			sum.judge = foresail.NewJudge(foresail.EndpointID(i), *e.Objective)
-			sum.judge.Hold = hold
+		if o := app.Endpoints[i].Objective; o != nil {
+			sum.judge = foresail.NewJudge(foresail.EndpointID(i), *o)
+			sum.judge.Hold = s.hold
 		}
 		s.endpoints = append(s.endpoints, sum)
 	}
-	return s
 }
 
 func (s *summary) events() loop.Events {
 	return loop.Events{
-		Observed: func(_ *foresail.History, snap *foresail.Snapshot) { s.observe(snap) },
+		Observed: func(h *foresail.History, snap *foresail.Snapshot) { s.observe(h.App(), snap) },
 		Decided:  s.decided,
 	}
 }
 
-func (s *summary) observe(snap *foresail.Snapshot) {
+func (s *summary) observe(app *foresail.App, snap *foresail.Snapshot) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if app != s.app {
+		s.follow(app)
+	}
 	s.beats++
 	if snap.Stale {
 		s.stale++

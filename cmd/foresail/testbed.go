@@ -42,7 +42,7 @@ Runs until it is stopped (Ctrl-C) or the duration is over, then prints a summary
 			}
 			ctx, stop := stoppable(c.Context())
 			defer stop()
-			files := &recorder{app: blueprint.App}
+			files := &recorder{}
 			if err := files.open(snapshots, spans); err != nil {
 				return err
 			}
