@@ -26,8 +26,8 @@ type twinRow struct {
 }
 
 type twinFlags struct {
-	app, spans, snapshots, out, users string
-	json                              bool
+	app, spans, snapshots, out, users, comment string
+	json                                       bool
 }
 
 func newTwin() *cobra.Command {
@@ -51,6 +51,7 @@ kept. What its operations do is not looked at: a file whose operations are empty
 	fl.StringVar(&f.snapshots, "snapshots", "", "snapshots of the run, one JSON object a line")
 	fl.StringVarP(&f.out, "output", "o", "", "application file to write")
 	fl.StringVar(&f.users, "users", users.Service, "service name of the spans that users report; empty: they report none")
+	fl.StringVar(&f.comment, "comment", "", "lines to put on top of the file")
 	fl.BoolVar(&f.json, "json", false, "print the result as JSON")
 	return c
 }
@@ -71,8 +72,15 @@ func fitTwin(c *cobra.Command, f twinFlags) error {
 	if err != nil {
 		return usage(err)
 	}
+	name := *fitted.App
+	name.Name += "-fitted"
+	fitted.App = &name
+	comment := ""
+	if f.comment != "" {
+		comment = f.comment + "\n"
+	}
 	about := write.About{
-		Comment: fmt.Sprintf("Fitted by foresail twin to %d spans and %s of snapshots of %s.", len(in.Spans),
+		Comment: comment + fmt.Sprintf("Fitted by foresail twin to %d spans and %s of snapshots of %s.", len(in.Spans),
 			in.Snapshots[len(in.Snapshots)-1].End.Sub(in.Snapshots[0].Start), given.App.Name),
 		Note: "call structure, demands, message sizes and overheads are fitted; names, bounds, allocations, limits and objectives are the given application's",
 	}

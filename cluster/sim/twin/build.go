@@ -90,14 +90,29 @@ func (w *builder) steps(o *operation, list []stage, perGap, perWait float64) []f
 			}
 			step.Calls = append(step.Calls, c)
 		}
+		if n := len(out) - 1; n >= 0 && again(&out[n], &step) {
+			out[n].Calls[0].Repeat++
+			continue
+		}
 		out = append(out, step)
 	}
 	return out
 }
 
-// demand is own work of a mean length and variation as gaps have. What is under a microsecond is none.
+// again reports whether a step makes once more, without work of its own, the one call that the step before it made.
+func again(before, step *foresail.Step) bool {
+	if len(before.Calls) != 1 || len(step.Calls) != 1 || step.Work != (foresail.Demand{}) {
+		return false
+	}
+	a, b := &before.Calls[0], &step.Calls[0]
+	plain := func(c *foresail.Call) bool { return c.Probability == 1 && !c.Cached && !c.Async }
+	return plain(a) && plain(b) && a.Target == b.Target
+}
+
+// demand is own work of a mean length and variation as gaps have. What is under ten microseconds is none: a call's end and
+// the next one's start are as far apart in any program.
 func demand(g *gaps, perGap, perWait float64) foresail.Demand {
-	const least = 1e-6
+	const least = 10e-6
 	mean := g.mean()
 	shape, cv := g.shape()
 	dist := func(mean float64) foresail.Dist {

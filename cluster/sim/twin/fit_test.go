@@ -242,3 +242,13 @@ func TestHostileInput(t *testing.T) {
 		})
 	}
 }
+
+// A call made several times in a row, with nothing between, is one call that is repeated.
+func TestRepeatedCalls(t *testing.T) {
+	c := call(1)
+	c.Repeat = 4
+	got := fit(t, observe(t, application(one(work(foresail.Constant, 1*ms, 0), calls(c)), one(work(foresail.Constant, 1*ms, 0))), 20, time.Minute, 1))
+	if steps := got.Services[0].Operations[0].Steps; len(steps) != 1 || len(steps[0].Calls) != 1 || steps[0].Calls[0].Repeat != 4 {
+		t.Errorf("%+v", steps)
+	}
+}

@@ -1,7 +1,11 @@
 package fidelity
 
 import (
+	"slices"
 	"testing"
+
+	"foresail.dev"
+	"foresail.dev/appfile"
 )
 
 // The example is what docs/results/fidelity.md is made from: it can be read, and asks for the cases that it should.
@@ -43,5 +47,29 @@ func TestCompanionUsesTheMachine(t *testing.T) {
 	}
 	if len(c.blueprint.Services) != last || len(c.blueprint.App.Endpoints) != len(shares)-1 {
 		t.Error("the case's own application was changed")
+	}
+}
+
+// The fitted applications are whole: each has the services and endpoints of the one that it was fitted to.
+func TestFittedExamples(t *testing.T) {
+	for _, name := range []string{"hotel-reservation", "online-boutique"} {
+		real, err := appfile.ReadApp(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fitted, err := appfile.ReadApp("../../../examples/fitted/" + name + ".yaml")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(fitted.Services) != len(real.Services) || len(fitted.Entries) != len(real.Entries) || fitted.App.Name != name+"-fitted" {
+			t.Errorf("%s: %d services and %d endpoints, the real one has %d and %d", fitted.App.Name, len(fitted.Services), len(fitted.Entries), len(real.Services), len(real.Entries))
+		}
+		for i := range real.Services { // operations that the load reaches are all there
+			for _, op := range fitted.Services[i].Operations {
+				if !slices.ContainsFunc(real.Services[i].Operations, func(o foresail.Operation) bool { return o.Name == op.Name }) {
+					t.Errorf("%s.%s is none of the real application's operations", real.App.Services[i].Name, op.Name)
+				}
+			}
+		}
 	}
 }
