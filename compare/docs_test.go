@@ -17,7 +17,8 @@ func TestDocumentation(t *testing.T) {
 		t.Fatal(err)
 	}
 	block := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindSubmatch(text)
-	e := &Experiment{Baseline: DefaultBaseline, dir: "../examples"}
+	e := defaults()
+	e.dir = "../examples"
 	if err := appfile.Decode("experiment.md", block[1], e); err != nil {
 		t.Fatal(err)
 	}

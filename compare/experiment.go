@@ -134,12 +134,17 @@ const (
 
 // Read reads an experiment file; the error tells every fault of it at once. What it names is read by Prepare.
 func Read(path string) (*Experiment, error) {
-	e := &Experiment{Baseline: DefaultBaseline, Violations: DefaultViolations, DecisionLimit: DefaultDecisionLimit, dir: filepath.Dir(path)}
+	e := defaults()
+	e.dir = filepath.Dir(path)
 	if err := appfile.ReadFile(path, e); err != nil {
 		return nil, err
 	}
 	e.fill()
 	return e, nil
+}
+
+func defaults() *Experiment {
+	return &Experiment{Baseline: DefaultBaseline, Violations: DefaultViolations, DecisionLimit: DefaultDecisionLimit}
 }
 
 // fill puts every manager in the place of "all", and what is said for all in each.

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"foresail.dev/appfile"
 	"foresail.dev/apps"
 	"foresail.dev/plan/managers"
 )
@@ -241,10 +242,12 @@ func FuzzRead(f *testing.F) {
 	f.Add("experiment: a\napplications: [a, {application: b}]\nmanagers: [all, {manager: hpa, guarded: both, tune: true}]\nseeds: [1]\nduration: 1h\n")
 	f.Add("tuning: {trials: 2, seeds: [1, 1]}\ntraining: {seeds: []}\nmanagers: [{}]\n")
 	f.Fuzz(func(t *testing.T, s string) {
-		path := filepath.Join(t.TempDir(), "e.yaml")
-		write(t, path, s)
-		e, err := Read(path)
-		if err == nil && (len(e.Managers) == 0 || len(e.contenders()) == 0 || e.Reference == "" || e.Duration <= 0) {
+		e := defaults()
+		if appfile.Decode("e.yaml", []byte(s), e) != nil {
+			return
+		}
+		e.fill()
+		if len(e.Managers) == 0 || len(e.contenders()) == 0 || e.Reference == "" || e.Duration <= 0 {
 			t.Errorf("read as %+v", e)
 		}
 	})
