@@ -34,7 +34,10 @@ func (e *Experiment) Check(at appfile.Place) {
 		if len(a.Loads) == 0 && len(e.Loads) == 0 {
 			place.Faultf("has no load: give it loads, or give the experiment loads for all applications")
 		}
-		if j := slices.IndexFunc(e.Applications[:i], func(b Application) bool { return b.Application == a.Application }); j >= 0 && a.Application != "" {
+		if (a.Application == "") == (a.Random == nil) {
+			place.Faultf("must have exactly one of application and random")
+		}
+		if j := slices.IndexFunc(e.Applications[:i], func(b Application) bool { return b.String() == a.String() }); j >= 0 && a.String() != "" {
 			place.Faultf("is the same application as applications[%d]", j)
 		}
 	}

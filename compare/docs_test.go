@@ -26,7 +26,7 @@ func TestDocumentation(t *testing.T) {
 	if _, err := Prepare(e); err != nil {
 		t.Error(err)
 	}
-	for _, v := range []any{Experiment{}, Application{}, LoadRef{}, Choice{}, Tuning{}, Training{}} {
+	for _, v := range []any{Experiment{}, Application{}, Random{}, LoadRef{}, Choice{}, Tuning{}, Training{}} {
 		typ := reflect.TypeOf(v)
 		for i := range typ.NumField() {
 			name := typ.Field(i).Tag.Get("yaml")

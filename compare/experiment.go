@@ -7,7 +7,9 @@ import (
 	"strings"
 	"time"
 
+	"foresail.dev"
 	"foresail.dev/appfile"
+	"foresail.dev/apps/random"
 	"foresail.dev/plan/managers"
 )
 
@@ -36,8 +38,32 @@ type Experiment struct {
 
 // Application is one application of an experiment, and the loads that it is put under.
 type Application struct {
-	Application string    `yaml:"application" rule:"required"` // a built-in name, or a file relative to the experiment's
+	Application string    `yaml:"application"` // a built-in name, or a file relative to the experiment's
+	Random      *Random   `yaml:"random"`      // instead: one that is drawn
 	Loads       []LoadRef `yaml:"loads"`
+}
+
+// Random is an application that is drawn; see package random. Its endpoints get the same share of a load without a mix.
+type Random struct {
+	Services int     `yaml:"services" rule:"required,min=4,max=10000"`
+	Seed     uint64  `yaml:"seed" rule:"required"`
+	Rate     float64 `yaml:"rate" rule:"above=0"` // requests/s that its initial allocation is for; 0: random's own
+}
+
+// read is the application's blueprint.
+func (a *Application) read(e *Experiment) (*foresail.Blueprint, error) {
+	if r := a.Random; r != nil {
+		return random.New(random.Config{Services: r.Services, Seed: r.Seed, Rate: r.Rate})
+	}
+	return appfile.ReadApp(e.file(a.Application))
+}
+
+// String is how the experiment names it.
+func (a *Application) String() string {
+	if r := a.Random; r != nil {
+		return fmt.Sprintf("random %d/%d", r.Services, r.Seed)
+	}
+	return a.Application
 }
 
 // UnmarshalText takes the application's name or file alone.

@@ -72,6 +72,7 @@ applications:
   - online-boutique
   - online-boutique
   - {application: hotel-reservation, loads: [ramp.yaml]}
+  - {random: {services: 40, seed: 7}, application: media, loads: [ramp.yaml]}
 managers:
   - hpa
   - {manager: hpa, settings: {target: 3, speed: 1}}
@@ -93,6 +94,7 @@ tuning: {trials: 1, seeds: [2, 9]}
 	for _, w := range []string{
 		"e.yaml:3:5: applications[0]: has no load",
 		"e.yaml:4:5: applications[1]: is the same application as applications[0]",
+		"e.yaml:6:5: applications[3]: must have exactly one of application and random",
 		"managers[1]: is hpa, as managers[0] is: give one of them another name with as",
 		"managers[1].settings.target: is 3, out of its range: target 0.1..0.95",
 		"managers[1].settings.speed: is not a setting of hpa: use target",
@@ -104,7 +106,7 @@ tuning: {trials: 1, seeds: [2, 9]}
 		`guarded: is "perhaps", must be true, false or both`,
 		`baseline: is "hpaa", which is no manager`,
 		`reference: is "vpaa", which is not among the managers`,
-		"e.yaml:16:15: seeds[2]: is 1, which is in the list already",
+		"e.yaml:17:15: seeds[2]: is 1, which is in the list already",
 		"duration: is 1.5s, must be a whole number of seconds",
 		"tuning.trials: is 1, must be at least 2",
 		"tuning.seeds[0]: is 2, which is among seeds: what is tuned or trained on must not be reported",

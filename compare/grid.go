@@ -34,16 +34,16 @@ func Prepare(e *Experiment) (*Grid, error) {
 	names := map[string]string{}
 	for i := range e.Applications {
 		a := &e.Applications[i]
-		b, err := appfile.ReadApp(e.file(a.Application))
+		b, err := a.read(e)
 		if err != nil {
 			errs = append(errs, err)
 			continue
 		}
 		if other, twice := names[b.App.Name]; twice {
-			errs = append(errs, fmt.Errorf("%s and %s are both called %s: results are told apart by the name", other, a.Application, b.App.Name))
+			errs = append(errs, fmt.Errorf("%s and %s are both called %s: results are told apart by the name", other, a, b.App.Name))
 			continue
 		}
-		names[b.App.Name] = a.Application
+		names[b.App.Name] = a.String()
 		conditions, faults := e.conditions(a, b)
 		g.conditions = append(g.conditions, conditions...)
 		errs = append(errs, faults...)
