@@ -49,6 +49,28 @@
 // in the snapshot, so their number times CPU is what is paid for. One that ended within the beat is listed once more, as
 // gone.
 //
+// # Faults
+//
+// Config.Faults says what goes wrong; package fault has the kinds. What a replica has for itself is slowed as on a node of
+// its own: CPU contention leaves it so much of its limit, cache contention evicts so much of its footprint, and so on with
+// the formulas of package node; with Config.Nodes contention presses on the nodes, and on those that a service's replicas
+// run on when it begins. A lost message is sent again after 200 ms, twice as much with each further loss. A lock is held
+// before an operation begins; requests queue for it with their workers. A deadlock keeps the first requests that come from
+// beginning for ever; when it ends they fail. What a blocking cycle adds is one call from the callee back to its caller
+// for each call of its edge, with 1 ms of CPU; calls back that still wait when it ends fail. A bad release is rolled out
+// and back like any update. A replica whose leak has used up its memory ends with all that it has, and another starts in
+// its place. What stops the threads of a replica to collect garbage uses a core, or its limit, while threads wait. A load
+// spike adds requests of its own, so that those that come without it stay as they are.
+//
+// What was injected reaches Config.Truth, and nothing else: all that a snapshot shows of it is its effects.
+//
+// # Updates
+//
+// From Config.Updates on the application is another. Numbers stay (foresail.Align), lists grow, App is a new value. A
+// service whose blueprint has changed gets a rolling update as a Kubernetes Deployment does by default: at most a quarter
+// more replicas than asked for, rounded up, at most a quarter fewer ready, rounded down. A request is worked on as the
+// version of its replica says; one for an operation that this version lacks fails. A service that has gone is drained.
+//
 // # What is counted
 //
 // A service's arrivals are all requests that reached it, refused ones included; its completions are those it answered,
