@@ -185,11 +185,14 @@ func newSection(r *compare.Results, rows []*compare.Row, index int) section {
 			return 0
 		}
 		slices.Sort(all)
-		// One that holds many times what the others do must not make their bars vanish.
-		if n := len(all); n > 2 && all[n-1] > 3*all[n-2] {
-			return all[n-2]
+		// What holds many times what most do must not make the bars of the others vanish: its own is cut.
+		widest := all[len(all)-1]
+		if usual := 4 * all[len(all)/2]; usual > 0 {
+			for i := len(all) - 1; i > 0 && widest > usual; i-- {
+				widest = all[i-1]
+			}
 		}
-		return all[len(all)-1]
+		return widest
 	}
 	cores := widest(func(row *compare.Row) *float64 { return row.Cores })
 	late := widest(func(row *compare.Row) *float64 { return row.Violations })

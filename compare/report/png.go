@@ -76,14 +76,12 @@ var colours = []color.Color{
 	color.RGBA{0x66, 0x66, 0x66, 0xff}, color.RGBA{0xb2, 0x18, 0x2b, 0xff}, color.RGBA{0x1b, 0x78, 0x37, 0xff}, color.RGBA{0x00, 0x00, 0x00, 0xff},
 }
 
-var glyphs = []draw.GlyphDrawer{draw.CircleGlyph{}, draw.SquareGlyph{}, draw.TriangleGlyph{}, draw.PyramidGlyph{}}
-
-// style numbers the managers over all results, so that each looks the same everywhere.
-func style(r *compare.Results) map[string]int {
-	out := map[string]int{}
+// style gives managers their colours over all results, so that each looks the same everywhere, bare or guarded.
+func style(r *compare.Results) map[string]color.Color {
+	out := map[string]color.Color{}
 	for _, row := range r.Rows {
-		if _, there := out[name(row)]; !there {
-			out[name(row)] = len(out)
+		if _, there := out[row.Manager]; !there {
+			out[row.Manager] = colours[len(out)%len(colours)]
 		}
 	}
 	return out
@@ -96,8 +94,13 @@ func name(row *compare.Row) string {
 	return row.Manager
 }
 
-func glyph(i int) draw.GlyphStyle {
-	return draw.GlyphStyle{Color: colours[i%len(colours)], Radius: vg.Points(4), Shape: glyphs[i/len(colours)%len(glyphs)]}
+// glyph is a square for what is guarded.
+func glyph(c color.Color, guarded bool) draw.GlyphStyle {
+	g := draw.GlyphStyle{Color: c, Radius: vg.Points(4), Shape: draw.CircleGlyph{}}
+	if guarded {
+		g.Shape = draw.BoxGlyph{}
+	}
+	return g
 }
 
 // spending draws cores against violations, a panel for each load.
@@ -113,7 +116,7 @@ func spending(r *compare.Results, groups [][]*compare.Row) ([]byte, error) {
 			if row.Cores == nil || row.Violations == nil {
 				continue
 			}
-			g := glyph(styles[name(row)])
+			g := glyph(styles[row.Manager], row.Guarded)
 			if err := point(p, row, g); err != nil {
 				return nil, err
 			}
@@ -129,7 +132,7 @@ func spending(r *compare.Results, groups [][]*compare.Row) ([]byte, error) {
 		p.Add(limit)
 		panels[i] = p
 	}
-	return tiles([][]*plot.Plot{panels}, legend, vg.Points(float64(310*len(groups)+170)), vg.Points(330))
+	return tiles([][]*plot.Plot{panels}, legend, len(seen), vg.Points(float64(310*len(groups)+180)), vg.Points(330))
 }
 
 // point draws a row with its intervals.
@@ -189,7 +192,10 @@ func overTime(r *compare.Results, rows []*compare.Row) ([]byte, error) {
 			continue
 		}
 		drawn++
-		line := draw.LineStyle{Color: colours[styles[name(row)]%len(colours)], Width: vg.Points(1.2)}
+		line := draw.LineStyle{Color: styles[row.Manager], Width: vg.Points(1.2)}
+		if row.Guarded {
+			line.Dashes = []vg.Length{vg.Points(4), vg.Points(2)}
+		}
 		legend.Add(name(row), &plotter.Line{LineStyle: line})
 		if err := lines(cores, o.Series, o.Series.Cores, line); err != nil {
 			return nil, err
@@ -214,7 +220,7 @@ func overTime(r *compare.Results, rows []*compare.Row) ([]byte, error) {
 	}
 	logarithmic(&cores.Y)
 	logarithmic(&latency.Y)
-	return tiles([][]*plot.Plot{{cores}, {latency}}, legend, vg.Points(900), vg.Points(520))
+	return tiles([][]*plot.Plot{{cores}, {latency}}, legend, drawn, vg.Points(900), vg.Points(520))
 }
 
 // shown is the endpoint that latency is drawn of: the worst of the row that is worst off, and its objective in ms.
@@ -323,12 +329,13 @@ type thumb struct{ draw.GlyphStyle }
 // Thumbnail draws it in the middle.
 func (t thumb) Thumbnail(c *draw.Canvas) { c.DrawGlyph(t.GlyphStyle, c.Center()) }
 
-// tiles draws panels with a legend at their right.
-func tiles(panels [][]*plot.Plot, legend plot.Legend, w, h vg.Length) ([]byte, error) {
+// tiles draws panels with a legend of so many entries at their right, at least as high as asked for.
+func tiles(panels [][]*plot.Plot, legend plot.Legend, entries int, w, h vg.Length) ([]byte, error) {
+	h = max(h, vg.Points(float64(40+16*entries)))
 	img := vgimg.NewWith(vgimg.UseWH(w, h), vgimg.UseDPI(110), vgimg.UseBackgroundColor(color.White))
 	all := draw.New(img)
 	pad := vg.Points(8)
-	margin := vg.Points(160)
+	margin := vg.Points(170)
 	left := draw.Crop(all, pad, -margin, pad, -pad)
 	t := draw.Tiles{Rows: len(panels), Cols: len(panels[0]), PadX: vg.Points(14), PadY: vg.Points(10)}
 	for y, row := range plot.Align(panels, t, left) {

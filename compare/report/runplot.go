@@ -57,7 +57,7 @@ func RunPlot(o *compare.Outcome) (Plot, error) {
 	}
 	logarithmic(&cores.Y)
 	logarithmic(&latency.Y)
-	png, err := tiles([][]*plot.Plot{{cores}, {latency}}, legend, vg.Points(900), vg.Points(520))
+	png, err := tiles([][]*plot.Plot{{cores}, {latency}}, legend, 2+maxEndpoints, vg.Points(900), vg.Points(520))
 	return Plot{fileName(o.String()) + ".png", png}, err
 }
 
