@@ -1,6 +1,9 @@
 package foresail
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+)
 
 // Align renumbers a blueprint that was read anew so that it follows an older one of the same application: services,
 // endpoints and operations keep the numbers that they had under their names, and new ones are appended. A service or an
@@ -122,4 +125,25 @@ func (a *aligner) endpoints() (list []Endpoint, entries []Target, timeouts []Pat
 		}
 	}
 	return list, entries, timeouts
+}
+
+// Follows says what the blueprint numbers otherwise than an older one did; nil: nothing, as after Align.
+func (b *Blueprint) Follows(old *Blueprint) error {
+	for i := range old.App.Services {
+		name := old.App.Services[i].Name
+		if i >= len(b.App.Services) || b.App.Services[i].Name != name {
+			return fmt.Errorf("service %d is not %s any more", i, name)
+		}
+		for k, op := range old.Services[i].Operations {
+			if ops := b.Services[i].Operations; k >= len(ops) || ops[k].Name != op.Name {
+				return fmt.Errorf("operation %d of %s is not %s any more", k, name, op.Name)
+			}
+		}
+	}
+	for i, e := range old.App.Endpoints {
+		if i >= len(b.App.Endpoints) || b.App.Endpoints[i].Name != e.Name {
+			return fmt.Errorf("endpoint %d is not %s any more", i, e.Name)
+		}
+	}
+	return nil
 }

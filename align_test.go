@@ -118,6 +118,9 @@ func TestAlignKeepsNumbersAndMeaning(t *testing.T) {
 		if after := fmt.Sprintf("%+v", byName(next)); after != before {
 			t.Fatalf("the input %s became %s", before, after)
 		}
+		if err := got.Follows(old); err != nil {
+			t.Fatal(err)
+		}
 		if again := foresail.Align(got, next); !reflect.DeepEqual(byName(again), byName(got)) {
 			t.Fatalf("aligned again: %v, was %v", byName(again), byName(got))
 		}

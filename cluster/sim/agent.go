@@ -6,6 +6,7 @@ import (
 	"foresail.dev"
 	"foresail.dev/cluster/sim/host"
 	"foresail.dev/cluster/sim/node"
+	"foresail.dev/cluster/sim/program"
 )
 
 // agentSignals are what an agent sees of any replica.
@@ -57,13 +58,13 @@ func (c *Cluster) observeNodes(beat int64) []foresail.NodeStats {
 
 // serve has a disk work on a step and tells when it will be done: the node's, or one of the replica's own where there are
 // no nodes.
-func (c *Cluster) serve(r *replica, d *diskDef, takes int64) int64 {
+func (c *Cluster) serve(r *replica, d *program.Disk, takes int64) int64 {
 	now := c.queue.Now()
-	r.usage.read += d.read
-	r.usage.written += d.written
+	r.usage.read += d.Read
+	r.usage.written += d.Written
 	r.usage.disk.add(now, 1)
 	if r.host >= 0 {
-		return c.hosts[r.host].Disk(d.read+d.written, takes)
+		return c.hosts[r.host].Disk(d.Read+d.Written, takes)
 	}
 	r.disk = max(r.disk, now) + takes
 	return r.disk

@@ -7,6 +7,7 @@ import (
 
 	"foresail.dev"
 	"foresail.dev/cluster/sim/des"
+	"foresail.dev/cluster/sim/program"
 )
 
 // Apply states what should be, from the present instant on. See the package comment for how it comes about. What can't
@@ -31,24 +32,11 @@ func (c *Cluster) Apply(ctx context.Context, p *foresail.Plan) error {
 	return nil
 }
 
-// checkNumbers says whether an allocation is one at all.
-func checkNumbers(a foresail.Allocation) error {
-	switch {
-	case a.Replicas < 1 || a.Replicas > 1e6:
-		return fmt.Errorf("%d replicas: ask for 1 to 1000000", a.Replicas)
-	case !(a.CPU > 0 && a.CPU <= 1e6):
-		return fmt.Errorf("%v cores per replica: ask for more than 0 and at most 1000000", a.CPU)
-	case a.Memory < 0:
-		return fmt.Errorf("%d bytes of memory per replica: ask for 0 or more", a.Memory)
-	}
-	return nil
-}
-
 func (c *Cluster) change(id foresail.ServiceID, to foresail.Allocation) error {
 	if id < 0 || int(id) >= len(c.services) {
 		return fmt.Errorf("no service has the number %d: there are %d", id, len(c.services))
 	}
-	if err := checkNumbers(to); err != nil {
+	if err := program.CheckNumbers(to); err != nil {
 		return err
 	}
 	sv := &c.services[id]
@@ -140,7 +128,7 @@ func (c *Cluster) start(s int32) bool {
 	sv := &c.services[s]
 	id := c.newReplica(s, starting, host)
 	sv.starting++
-	c.replicas.at(id).change = c.queue.At(c.imageThere(s, host)+sv.def.start, des.Event{Kind: onReady, A: id})
+	c.replicas.at(id).change = c.queue.At(c.imageThere(s, host)+sv.def.Start, des.Event{Kind: onReady, A: id})
 	return true
 }
 

@@ -3,6 +3,7 @@ package sim
 import (
 	"foresail.dev/cluster/sim/chance"
 	"foresail.dev/cluster/sim/des"
+	"foresail.dev/cluster/sim/program"
 )
 
 // call is an RPC as its caller sees it, with all its attempts and repeats; or a user's request.
@@ -69,7 +70,7 @@ func (c *Cluster) newCall(d int32, rnd chance.Stream) (int32, *call) {
 	k := c.calls.at(ci)
 	*k = call{
 		gen: k.gen + 1, def: d, rnd: rnd, from: -1, frame: -1, visit: -1, trace: -1,
-		left:        c.program.calls[d].repeat - 1,
+		left:        c.program.Calls[d].Repeat - 1,
 		nextWaiting: -1, prevWaiting: -1, nextDeadline: -1, prevDeadline: -1,
 	}
 	return ci, k
@@ -81,7 +82,7 @@ func (c *Cluster) ask(ci int32, k *call) {
 		c.callDone(ci, k, true)
 		return
 	}
-	def := &c.program.calls[k.def]
+	def := &c.program.Calls[k.def]
 	k.asked = c.queue.Now()
 	k.gen++
 	if k.sampled {
@@ -93,14 +94,14 @@ func (c *Cluster) ask(ci int32, k *call) {
 			k.span = c.nextSpan()
 		}
 	}
-	if def.deadline >= 0 {
-		c.arm(ci, k, def.deadline)
+	if def.Deadline >= 0 {
+		c.arm(ci, k, def.Deadline)
 	}
 	k.state = sending
 	if k.from >= 0 {
-		if def.limit > 0 {
-			p := &c.replicas.at(c.visits.at(k.from).replica).pools[def.pool]
-			if p.inUse >= def.limit {
+		if def.Limit > 0 {
+			p := &c.replicas.at(c.visits.at(k.from).replica).pools[def.Pool]
+			if p.inUse >= def.Limit {
 				c.wait(ci, k, p)
 				return
 			}
@@ -145,19 +146,19 @@ func (c *Cluster) arrive(ci int32, gen uint32) {
 		c.attemptDone(ci, k, true)
 		return
 	}
-	def := &c.program.calls[k.def]
-	id := c.route(def.service)
+	def := &c.program.Calls[k.def]
+	id := c.route(def.Service)
 	if id < 0 {
-		c.services[def.service].homeless++
+		c.services[def.Service].homeless++
 		c.refused(ci, k)
 		return
 	}
 	d := int64(0)
 	if len(c.hosts) > 0 {
-		d = c.carryRequest(k, id, def.request)
+		d = c.carryRequest(k, id, def.Request)
 	}
 	if c.troubles.roads > 0 {
-		d += c.astray(k, id, def.request, ofRequest)
+		d += c.astray(k, id, def.Request, ofRequest)
 	}
 	if d > 0 {
 		c.underway(ci, k, id, d)
@@ -170,9 +171,9 @@ func (c *Cluster) arrive(ci int32, gen uint32) {
 
 // attemptDone ends an attempt as its caller sees it: answered, refused or given up.
 func (c *Cluster) attemptDone(ci int32, k *call, failed bool) {
-	def := &c.program.calls[k.def]
-	if def.deadline >= 0 && k.state != taking {
-		c.disarm(k, def.deadline)
+	def := &c.program.Calls[k.def]
+	if def.Deadline >= 0 && k.state != taking {
+		c.disarm(k, def.Deadline)
 	}
 	k.gen++
 	if k.from < 0 {
@@ -182,11 +183,11 @@ func (c *Cluster) attemptDone(ci int32, k *call, failed bool) {
 		}
 	} else {
 		c.leave(k, def)
-		c.edges[def.edge].calls++
+		c.edges[def.Edge].calls++
 		if failed {
-			c.edges[def.edge].errors++
+			c.edges[def.Edge].errors++
 		} else {
-			c.edgesTook.Add(def.edge, k.took)
+			c.edgesTook.Add(def.Edge, k.took)
 		}
 		if k.trace >= 0 {
 			c.clientSpan(k, failed)
@@ -194,21 +195,21 @@ func (c *Cluster) attemptDone(ci int32, k *call, failed bool) {
 	}
 	k.state = idle
 	switch {
-	case failed && k.attempt < def.retries:
+	case failed && k.attempt < def.Retries:
 		c.later(ci, k, def)
-	case !failed && def.cached && k.chance(ofHit) >= def.hit:
-		c.proceed(c.newFrame(k.from, ci, k.derive(ofMiss), def.miss))
+	case !failed && def.Cached && k.chance(ofHit) >= def.Hit:
+		c.proceed(c.newFrame(k.from, ci, k.derive(ofMiss), def.Miss))
 	default:
 		c.callDone(ci, k, failed)
 	}
 }
 
 // leave gives an attempt's connection to the call that has waited longest, or leaves the queue for one.
-func (c *Cluster) leave(k *call, def *callDef) {
-	if def.limit == 0 {
+func (c *Cluster) leave(k *call, def *program.Call) {
+	if def.Limit == 0 {
 		return
 	}
-	p := &c.replicas.at(c.visits.at(k.from).replica).pools[def.pool]
+	p := &c.replicas.at(c.visits.at(k.from).replica).pools[def.Pool]
 	if k.state == pooled {
 		c.unwait(k, p)
 		return
@@ -225,8 +226,8 @@ func (c *Cluster) leave(k *call, def *callDef) {
 }
 
 // later tries again after a wait that doubles with each attempt, times a number drawn between a half and one and a half.
-func (c *Cluster) later(ci int32, k *call, def *callDef) {
-	wait := def.backoff * float64(uint64(1)<<min(k.attempt, 30)) * (0.5 + k.chance(ofBackoff))
+func (c *Cluster) later(ci int32, k *call, def *program.Call) {
+	wait := def.Backoff * float64(uint64(1)<<min(k.attempt, 30)) * (0.5 + k.chance(ofBackoff))
 	k.attempt++
 	c.queue.At(c.queue.Now()+int64(wait), des.Event{Kind: onRetry, A: ci})
 }

@@ -10,6 +10,7 @@ import (
 	"foresail.dev/cluster/sim/cfs"
 	"foresail.dev/cluster/sim/chance"
 	"foresail.dev/cluster/sim/des"
+	"foresail.dev/cluster/sim/program"
 	"foresail.dev/cluster/sim/tally"
 	"foresail.dev/load"
 	"foresail.dev/sketch"
@@ -22,7 +23,7 @@ type Cluster struct {
 	app       *foresail.App
 	blueprint *foresail.Blueprint
 	updated   bool // the application is not the first any more
-	program   *program
+	program   *program.Program
 	queue     des.Queue
 
 	services  []service
@@ -91,19 +92,19 @@ func New(cfg Config) (*Cluster, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	p, err := compile(cfg.Blueprint)
+	p, err := program.Compile(cfg.Blueprint)
 	if err != nil {
 		return nil, err
 	}
 	if err := cfg.checkUpdates(); err != nil {
 		return nil, err
 	}
-	c := &Cluster{cfg: cfg, app: cfg.Blueprint.App, blueprint: cfg.Blueprint, program: p, odd: map[int32]*odd{}, edges: make([]edge, len(p.edges))}
+	c := &Cluster{cfg: cfg, app: cfg.Blueprint.App, blueprint: cfg.Blueprint, program: p, odd: map[int32]*odd{}, edges: make([]edge, len(p.Edges))}
 	c.seed()
-	for _, d := range p.deadlines {
+	for _, d := range p.Deadlines {
 		c.deadlines = append(c.deadlines, deadlines{timeout: d, first: -1, last: -1})
 	}
-	c.edgesTook.Grow(len(p.edges))
+	c.edgesTook.Grow(len(p.Edges))
 	c.endpointsTook.Grow(len(c.app.Endpoints))
 	c.endpoints = make([]endpointStats, len(c.app.Endpoints))
 	for i := range c.app.Endpoints {
@@ -141,7 +142,7 @@ func (c *Cluster) deploy(s int32) {
 	sv := &c.services[s]
 	a := c.app.Services[s].Initial
 	a.Settings = maps.Clone(a.Settings)
-	*sv = service{def: &c.program.services[s], name: c.app.Services[s].Name, target: a, now: a}
+	*sv = service{def: &c.program.Services[s], name: c.app.Services[s].Name, target: a, now: a}
 	for range a.Replicas {
 		host, ok := c.place(s)
 		if !ok {

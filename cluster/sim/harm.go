@@ -8,13 +8,14 @@ import (
 	"foresail.dev/cluster/sim/chance"
 	"foresail.dev/cluster/sim/des"
 	"foresail.dev/cluster/sim/node"
+	"foresail.dev/cluster/sim/program"
 	"foresail.dev/fault"
 )
 
 // odd is what a replica has that most have not: another version than its service, and what faults do to it at present.
 type odd struct {
-	def    *serviceDef // its version
-	faults []int32     // that hit it
+	def    *program.Service // its version
+	faults []int32          // that hit it
 	// What they come to together.
 	cpu    float64 // how many times as much CPU its work takes
 	disk   float64 // how many times as long its disk takes
@@ -71,7 +72,7 @@ func (c *Cluster) even(id int32) {
 }
 
 // defOf is a replica's version.
-func (c *Cluster) defOf(id int32, r *replica) *serviceDef {
+func (c *Cluster) defOf(id int32, r *replica) *program.Service {
 	if r.odd {
 		return c.odd[id].def
 	}
@@ -196,7 +197,7 @@ func (c *Cluster) reckon(id int32, r *replica) {
 	}
 	if cache, memory := p.Of(node.Cache), p.Of(node.MemoryBandwidth); cache > 0 || memory > 0 {
 		crowded := node.Contention{Evicted: cache, Wait: memory / (2 * (1 - memory))}
-		r.cpu.Slow = 1 - 1/crowded.Slowdown(h.def.interference)
+		r.cpu.Slow = 1 - 1/crowded.Slowdown(h.def.Interference)
 	}
 	c.watch(id, r)
 }
@@ -207,14 +208,14 @@ func (c *Cluster) hindered(h *odd, fi int32, v *visit) bool {
 		own := v.rnd ^ chance.Golden
 		c.frames.at(fi).failed = own.Float() < h.errors
 	}
-	def := &c.program.calls[v.def]
+	def := &c.program.Calls[v.def]
 	for _, i := range h.cycles {
-		if t := &c.troubles.list[i]; t.edge == def.edge {
+		if t := &c.troubles.list[i]; t.edge == def.Edge {
 			c.callsBack(t, fi, v)
 			return true
 		}
 	}
-	index := c.program.ops[def.op].index
+	index := c.program.Ops[def.Op].Index
 	needs := func(i int32) bool { return c.troubles.list[i].op < 0 || c.troubles.list[i].op == index }
 	for k := range h.stuck {
 		if s := &h.stuck[k]; needs(s.fault) && float64(len(s.frames)) < c.troubles.list[s.fault].Amount {

@@ -16,7 +16,7 @@ func (c *Cluster) asks(k *call, callee *replica, size int64) {
 // answers counts the message with which a replica answers a call that still waits for it. A caller whose replica was
 // taken away has closed its connections.
 func (c *Cluster) answers(k *call, callee *replica) {
-	size := c.program.calls[k.def].response
+	size := c.program.Calls[k.def].Response
 	if k.from >= 0 {
 		caller := c.visits.at(k.from)
 		if caller.dead {
@@ -72,7 +72,7 @@ func (c *Cluster) carryRequest(k *call, id int32, size int64) int64 {
 func (c *Cluster) carryAnswer(k *call, v *visit, r *replica) int64 {
 	size := int64(0)
 	if !v.failed {
-		size = c.program.calls[k.def].response
+		size = c.program.Calls[k.def].Response
 	}
 	if k.from < 0 {
 		return c.carry(r.host, -1, size, r)
@@ -102,7 +102,7 @@ func (c *Cluster) deliver(mi int32) {
 		case r.phase == gone:
 			c.services[r.service].homeless++
 			c.refused(m.call, k)
-		case !c.accept(m.call, k, &c.program.calls[k.def], m.replica):
+		case !c.accept(m.call, k, &c.program.Calls[k.def], m.replica):
 			c.refused(m.call, k)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"foresail.dev/cluster/sim/des"
 	"foresail.dev/cluster/sim/host"
 	"foresail.dev/cluster/sim/node"
+	"foresail.dev/cluster/sim/program"
 )
 
 // machines are the nodes of a simulation that has some.
@@ -39,7 +40,7 @@ func (c *Cluster) build() error {
 	c.used = make([]foresail.Usage, len(c.hosts))
 	c.losing = chance.Purpose(c.cfg.Seed, chance.ForLosses)
 	c.lost = c.losing.Float
-	c.sized = !slices.ContainsFunc(c.program.services, func(s serviceDef) bool { return !s.network })
+	c.sized = !slices.ContainsFunc(c.program.Services, func(s program.Service) bool { return !s.Network })
 	for i := range c.app.Services {
 		s := &c.app.Services[i]
 		if node.Place(c.cfg.Placement, c.rooms, c.requests(s.Initial.CPU, c.needs(int32(i), s.Initial.Memory))) < 0 {
@@ -66,7 +67,7 @@ func (c *Cluster) measure(e des.Event) {
 // needs is the memory that a replica of a service asks for: what it is given, or holds when idle where that is not managed.
 func (c *Cluster) needs(s int32, memory int64) int64 {
 	if memory == 0 {
-		return c.program.services[s].memory
+		return c.program.Services[s].Memory
 	}
 	return memory
 }
@@ -99,7 +100,7 @@ func (c *Cluster) house(id int32, r *replica) {
 	r.request = c.claim(r.service)
 	c.rooms[r.host].Take(r.request)
 	sv := &c.services[r.service]
-	r.member = host.Member{ID: id, CPU: &r.cpu, Weight: sv.now.CPU, Of: sv.def.interference}
+	r.member = host.Member{ID: id, CPU: &r.cpu, Weight: sv.now.CPU, Of: sv.def.Interference}
 	c.hosts[r.host].Join(&r.member)
 }
 
@@ -161,7 +162,7 @@ func (c *Cluster) imageThere(s, host int32) int64 {
 	if host < 0 {
 		return c.queue.Now()
 	}
-	return c.hosts[host].Image(s, c.services[s].def.pull)
+	return c.hosts[host].Image(s, c.services[s].def.Pull)
 }
 
 // forgetImages makes hosts fetch a service's image anew, as they must for another version of it.

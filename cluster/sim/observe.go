@@ -67,7 +67,7 @@ func (c *Cluster) observeService(sv *service, out *foresail.ServiceStats, beat i
 	now := c.queue.Now()
 	out.Has = serviceSignals
 	var network foresail.Signals
-	if sv.def.network {
+	if sv.def.Network {
 		network = foresail.SignalNetwork
 	}
 	out.Has |= network
@@ -173,7 +173,7 @@ func (c *Cluster) observeEdges() []foresail.EdgeStats {
 		e := &c.edges[i]
 		if e.calls > 0 {
 			out = append(out, foresail.EdgeStats{
-				From: c.program.edges[i].From, To: c.program.edges[i].To,
+				From: c.program.Edges[i].From, To: c.program.Edges[i].To,
 				Calls: e.calls, Errors: e.errors, Latency: c.edgesTook.Take(int32(i), &c.copies, nil),
 			})
 			e.calls, e.errors = 0, 0

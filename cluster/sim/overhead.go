@@ -1,38 +1,16 @@
 package sim
 
 import (
-	"time"
-
-	"foresail.dev"
-	"foresail.dev/cluster/sim/chance"
 	"foresail.dev/cluster/sim/des"
 )
-
-// overhead is foresail.Overhead in nanoseconds, CPU halved between before and after.
-type overhead struct {
-	caller, callee, users, network, report, every int64
-	stretch                                       float64
-}
-
-func (c *compiler) overhead(o *foresail.Overhead) {
-	for _, d := range []time.Duration{o.Caller, o.Callee, o.Network, o.Users, o.Report, o.ReportEvery} {
-		c.fault(d < 0 || d > time.Hour, "overhead", "%v is negative or longer than an hour", d)
-	}
-	c.fault(o.Stretch != 0 && !(o.Stretch >= 1 && o.Stretch <= 100), "overhead", "stretch %v is outside 1..100", o.Stretch)
-	c.fault((o.Report > 0) != (o.ReportEvery > 0), "overhead", "report and its interval come together, or not at all")
-	c.p.overhead = overhead{
-		caller: int64(o.Caller) / 2, callee: int64(o.Callee) / 2, users: int64(o.Users) / 2, network: int64(o.Network),
-		report: int64(o.Report), every: int64(o.ReportEvery), stretch: max(o.Stretch, 1),
-	}
-}
 
 // background is the thread of no request: nothing goes on when it is done.
 const background = int32(-1)
 
 // send brings a call that has its connection to its service: the caller's CPU first, then the network.
 func (c *Cluster) send(ci int32, k *call) {
-	o := &c.program.overhead
-	if k.from >= 0 && o.caller > 0 && !c.visits.at(k.from).dead {
+	o := &c.program.Overhead
+	if k.from >= 0 && o.Caller > 0 && !c.visits.at(k.from).dead {
 		c.burst(ci, k, toSend, false)
 		return
 	}
@@ -47,9 +25,9 @@ func (c *Cluster) travel(ci int32, k *call) {
 // transit is how long a message between a call's caller and its callee is on its way.
 func (c *Cluster) transit(k *call) int64 {
 	if k.from < 0 {
-		return c.program.overhead.network + c.program.overhead.users
+		return c.program.Overhead.Network + c.program.Overhead.Users
 	}
-	return c.program.overhead.network
+	return c.program.Overhead.Network
 }
 
 func (c *Cluster) after(d int64, e des.Event) {
@@ -66,7 +44,7 @@ func (c *Cluster) burst(ci int32, k *call, of stage, failed bool) {
 	v.refs++
 	fi := c.frames.take()
 	*c.frames.at(fi) = frame{visit: k.from, call: ci, stage: of, gen: k.gen, failed: failed}
-	c.compute(v.replica, c.replicas.at(v.replica), c.program.overhead.caller, fi)
+	c.compute(v.replica, c.replicas.at(v.replica), c.program.Overhead.Caller, fi)
 }
 
 // burstDone goes on with a call when its caller's CPU is done with the message, unless it was given up before it left.
@@ -86,8 +64,8 @@ func (c *Cluster) burstDone(fi int32, f *frame, v *visit) {
 
 // returned is called when an answer, or a refusal, has come back to its caller.
 func (c *Cluster) returned(ci int32, k *call, failed bool) {
-	if k.from >= 0 && c.program.overhead.caller > 0 && !c.visits.at(k.from).dead {
-		if d := c.program.calls[k.def].deadline; d >= 0 {
+	if k.from >= 0 && c.program.Overhead.Caller > 0 && !c.visits.at(k.from).dead {
+		if d := c.program.Calls[k.def].Deadline; d >= 0 {
 			c.disarm(k, d)
 		}
 		k.state = taking
@@ -115,9 +93,9 @@ func (c *Cluster) refusal(ci int32, gen uint32) {
 
 // tell has a replica report on what it did, some time after the first request since its last report.
 func (c *Cluster) tell(id int32, r *replica) {
-	if c.program.overhead.report > 0 && !r.reports {
+	if c.program.Overhead.Report > 0 && !r.reports {
 		r.reports = true
-		c.queue.At(c.queue.Now()+c.program.overhead.every, des.Event{Kind: onReport, A: id})
+		c.queue.At(c.queue.Now()+c.program.Overhead.Every, des.Event{Kind: onReport, A: id})
 	}
 }
 
@@ -128,11 +106,5 @@ func (c *Cluster) report(id int32) {
 		return
 	}
 	r.reports, r.asleep = false, false
-	c.compute(id, r, c.program.overhead.report, background)
-}
-
-// stretched is a demand with what the runtime takes while it computes.
-func (c *compiler) stretched(d foresail.Dist) chance.Demand {
-	d.Mean *= c.p.overhead.stretch
-	return chance.NewDemand(d)
+	c.compute(id, r, c.program.Overhead.Report, background)
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"foresail.dev/cluster/sim/chance"
+	"foresail.dev/cluster/sim/program"
 	"foresail.dev/fault"
 )
 
@@ -60,7 +61,7 @@ func (c *Cluster) roll(s int32) bool {
 }
 
 // rollOut makes a definition the service's version.
-func (c *Cluster) rollOut(s int32, def *serviceDef) {
+func (c *Cluster) rollOut(s int32, def *program.Service) {
 	sv := &c.services[s]
 	for _, id := range sv.replicas {
 		if c.replicas.at(id).phase != gone {
@@ -81,7 +82,7 @@ func (c *Cluster) rollOut(s int32, def *serviceDef) {
 func (c *Cluster) releaseBad(i int32, t *trouble) {
 	sv := &c.services[t.service]
 	bad := *sv.def
-	bad.bad, bad.good = i+1, sv.def
+	bad.Bad, bad.Good = i+1, sv.def
 	c.rollOut(t.service, &bad)
 }
 
@@ -89,52 +90,52 @@ func (c *Cluster) releaseBad(i int32, t *trouble) {
 // stay bad until they go.
 func (c *Cluster) rollBack(i int32, t *trouble) {
 	t.hits = nil
-	if sv := &c.services[t.service]; sv.def.bad == i+1 {
-		c.rollOut(t.service, sv.def.good)
+	if sv := &c.services[t.service]; sv.def.Bad == i+1 {
+		c.rollOut(t.service, sv.def.Good)
 	}
 }
 
 // opsOf is the operations of a service's present version.
-func (c *Cluster) opsOf(s int32) []opDef {
-	ops := c.services[s].def.ops
-	return c.program.ops[ops.from:ops.to]
+func (c *Cluster) opsOf(s int32) []program.Operation {
+	ops := c.services[s].def.Ops
+	return c.program.Ops[ops.From:ops.To]
 }
 
 // stepsOf is what a replica does for a call: what its own version says. ok is false where that has no such operation.
-func (c *Cluster) stepsOf(id int32, def *callDef) (steps extent, ok bool) {
-	index := c.program.ops[def.op].index
-	ops := c.defOf(id, c.replicas.at(id)).ops
+func (c *Cluster) stepsOf(id int32, def *program.Call) (steps program.Extent, ok bool) {
+	index := c.program.Ops[def.Op].Index
+	ops := c.defOf(id, c.replicas.at(id)).Ops
 	switch {
 	case index < 0: // a call back, which is of no version
-		return def.steps, true
-	case ops.from+index >= ops.to:
-		return extent{}, false
+		return def.Steps, true
+	case ops.From+index >= ops.To:
+		return program.Extent{}, false
 	}
-	return c.program.ops[ops.from+index].steps, true
+	return c.program.Ops[ops.From+index].Steps, true
 }
 
 // callBack makes the call with which a blocking cycle's callee calls its caller back: with the patience of the first call
 // that goes the other way.
 func (c *Cluster) callBack(t *trouble, to int32) int32 {
 	p := c.program
-	from, cpu := int32(len(p.steps)), t.Length
+	from, cpu := int32(len(p.Steps)), t.Length
 	if cpu == 0 {
 		cpu = fault.DefaultCallback
 	}
-	p.steps = append(p.steps, stepDef{cpu: chance.Fixed(int64(cpu)), disk: -1})
-	steps := extent{from, from + 1}
-	p.ops = append(p.ops, opDef{name: "callback", service: to, index: -1, steps: steps})
-	def := callDef{service: to, pool: -1, endpoint: -1, deadline: -1, repeat: 1, probability: 1,
-		op: int32(len(p.ops) - 1), steps: steps, edge: p.edge(t.service, to)}
-	for i := range p.calls {
-		if p.calls[i].edge == t.edge {
-			def.deadline = p.calls[i].deadline
+	p.Steps = append(p.Steps, program.Step{Cpu: chance.Fixed(int64(cpu)), Disk: -1})
+	steps := program.Extent{From: from, To: from + 1}
+	p.Ops = append(p.Ops, program.Operation{Name: "callback", Service: to, Index: -1, Steps: steps})
+	def := program.Call{Service: to, Pool: -1, Endpoint: -1, Deadline: -1, Repeat: 1, Probability: 1,
+		Op: int32(len(p.Ops) - 1), Steps: steps, Edge: p.Edge(t.service, to)}
+	for i := range p.Calls {
+		if p.Calls[i].Edge == t.edge {
+			def.Deadline = p.Calls[i].Deadline
 			break
 		}
 	}
-	p.calls = append(p.calls, def)
+	p.Calls = append(p.Calls, def)
 	c.growEdges()
-	return int32(len(p.calls) - 1)
+	return int32(len(p.Calls) - 1)
 }
 
 // callsBack has a request call its caller back before it goes on.
@@ -170,7 +171,7 @@ func (c *Cluster) endCycle(t *trouble) {
 // TCP sends it again after 200 ms, and waits twice as long each time (Linux: TCP_RTO_MIN; tcp_retries2 is 15). What is
 // drawn depends on the call alone.
 func (c *Cluster) astray(k *call, callee int32, size int64, of uint64) (delay int64) {
-	def := &c.program.calls[k.def]
+	def := &c.program.Calls[k.def]
 	kept, link := 1.0, 0.0
 	end := func(id int32) {
 		if h, odd := c.odd[id]; odd {
@@ -183,8 +184,8 @@ func (c *Cluster) astray(k *call, callee int32, size int64, of uint64) (delay in
 	end(callee)
 	if k.from >= 0 {
 		end(c.visits.at(k.from).replica)
-		if e := c.troubles.edges; int(def.edge) < len(e) {
-			kept *= 1 - e[def.edge]
+		if e := c.troubles.edges; int(def.Edge) < len(e) {
+			kept *= 1 - e[def.Edge]
 		}
 	}
 	if kept < 1 {

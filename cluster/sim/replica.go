@@ -9,6 +9,7 @@ import (
 	"foresail.dev/cluster/sim/des"
 	"foresail.dev/cluster/sim/host"
 	"foresail.dev/cluster/sim/node"
+	"foresail.dev/cluster/sim/program"
 )
 
 // phase is a replica's place in its life.
@@ -109,7 +110,7 @@ type pool struct {
 
 // service is one service as it runs.
 type service struct {
-	def      *serviceDef
+	def      *program.Service
 	ready    []int32 // replicas that take requests
 	inFlight gauge   // of the service as a whole
 	queue    gauge
@@ -138,10 +139,10 @@ func (c *Cluster) newReplica(s int32, in phase, at int32) int32 {
 	r := c.replicas.at(id)
 	*r = replica{
 		cpu: r.cpu, service: s, phase: in, event: des.None, change: des.None, first: -1, last: -1,
-		memory: sv.def.memory, asked: now, pools: r.pools[:0],
+		memory: sv.def.Memory, asked: now, pools: r.pools[:0],
 		name: sv.name + "-" + strconv.Itoa(sv.named), asleep: true, host: at,
 	}
-	for range sv.def.callees {
+	for range sv.def.Callees {
 		r.pools = append(r.pools, pool{first: -1, last: -1})
 	}
 	// Quota periods of different replicas are not in step.
@@ -190,7 +191,7 @@ func (c *Cluster) compute(id int32, r *replica, need int64, frame int32) {
 		o := c.odd[id]
 		need, def = o.needs(need), o.def
 	}
-	if r.readySince+def.warmup > now {
+	if r.readySince+def.Warmup > now {
 		need = cold(r, def, need, now)
 	}
 	if r.host >= 0 {
@@ -204,9 +205,9 @@ func (c *Cluster) compute(id int32, r *replica, need int64, frame int32) {
 }
 
 // cold is the need of a replica that is still warming up.
-func cold(r *replica, def *serviceDef, need, now int64) int64 {
-	left := 1 - float64(now-r.readySince)/float64(def.warmup)
-	return int64(float64(need) * (1 + (def.cold-1)*left))
+func cold(r *replica, def *program.Service, need, now int64) int64 {
+	left := 1 - float64(now-r.readySince)/float64(def.Warmup)
+	return int64(float64(need) * (1 + (def.Cold-1)*left))
 }
 
 // watch keeps the replica's one event where it belongs.

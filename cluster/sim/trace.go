@@ -2,6 +2,7 @@ package sim
 
 import (
 	"encoding/binary"
+	"foresail.dev/cluster/sim/program"
 
 	"foresail.dev"
 )
@@ -60,19 +61,19 @@ func (c *Cluster) record(ti int32, kind foresail.SpanKind, service, replica, ope
 }
 
 // operation is how a server span names what a call asks for: users call an endpoint's operation.
-func (c *Cluster) operation(def *callDef) string {
-	if def.endpoint >= 0 {
-		if name := c.app.Endpoints[def.endpoint].Operation; name != "" {
+func (c *Cluster) operation(def *program.Call) string {
+	if def.Endpoint >= 0 {
+		if name := c.app.Endpoints[def.Endpoint].Operation; name != "" {
 			return name
 		}
 	}
-	return c.program.ops[def.op].name
+	return c.program.Ops[def.Op].Name
 }
 
 // clientSpan is an attempt as its caller saw it.
 func (c *Cluster) clientSpan(k *call, failed bool) {
 	r := c.replicas.at(c.visits.at(k.from).replica)
-	def := &c.program.calls[k.def]
+	def := &c.program.Calls[k.def]
 	c.record(k.trace, foresail.KindClient, c.services[r.service].name, r.name, c.operation(def),
 		k.span, c.visits.at(k.from).span, k.asked, failed)
 }
@@ -80,12 +81,12 @@ func (c *Cluster) clientSpan(k *call, failed bool) {
 // visitSpan is a visit as its server saw it.
 func (c *Cluster) visitSpan(v *visit) {
 	r := c.replicas.at(v.replica)
-	c.record(v.trace, foresail.KindServer, c.services[r.service].name, r.name, c.operation(&c.program.calls[v.def]),
+	c.record(v.trace, foresail.KindServer, c.services[r.service].name, r.name, c.operation(&c.program.Calls[v.def]),
 		v.span, v.parent, v.arrived, v.failed)
 }
 
 // refusalSpan is a call that a replica refused.
 func (c *Cluster) refusalSpan(k *call, r *replica) {
-	c.record(k.trace, foresail.KindServer, c.services[r.service].name, r.name, c.operation(&c.program.calls[k.def]),
+	c.record(k.trace, foresail.KindServer, c.services[r.service].name, r.name, c.operation(&c.program.Calls[k.def]),
 		c.nextSpan(), k.span, c.queue.Now(), true)
 }

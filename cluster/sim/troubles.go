@@ -9,6 +9,7 @@ import (
 	"foresail.dev/cluster/sim/chance"
 	"foresail.dev/cluster/sim/des"
 	"foresail.dev/cluster/sim/node"
+	"foresail.dev/cluster/sim/program"
 	"foresail.dev/fault"
 )
 
@@ -145,10 +146,10 @@ func (c *Cluster) aim(t *trouble) {
 	}
 	t.service = byName(t.ServiceName())
 	if t.Operation != "" {
-		t.op = int32(slices.IndexFunc(c.opsOf(t.service), func(op opDef) bool { return op.name == t.Operation }))
+		t.op = int32(slices.IndexFunc(c.opsOf(t.service), func(op program.Operation) bool { return op.Name == t.Operation }))
 	}
 	if t.From != "" {
-		t.edge = c.program.edgeBetween(byName(t.From), byName(t.To))
+		t.edge = c.program.EdgeBetween(byName(t.From), byName(t.To))
 		if t.Kind == fault.BlockingCycle {
 			t.service = byName(t.To)
 			t.def = c.callBack(t, byName(t.From))
@@ -193,7 +194,7 @@ func (c *Cluster) join(id int32, r *replica) {
 		if t.service != r.service || len(t.presses) > 0 || t.Replica != "" {
 			continue
 		}
-		if t.Kind == fault.BadRelease && c.services[r.service].def.bad != i+1 {
+		if t.Kind == fault.BadRelease && c.services[r.service].def.Bad != i+1 {
 			continue
 		}
 		if alive := float64(c.alive(&c.services[t.service])); t.Share > 0 && float64(len(t.hits)) >= ceil(t.Share*alive) {

@@ -10,6 +10,7 @@ import (
 	"foresail.dev"
 	"foresail.dev/cluster/sim/cfs"
 	"foresail.dev/cluster/sim/des"
+	"foresail.dev/cluster/sim/program"
 	"foresail.dev/load"
 )
 
@@ -37,34 +38,13 @@ func (c *Config) checkUpdates() error {
 		case u.Blueprint.App.Generation <= before.App.Generation:
 			return fmt.Errorf("%s: generation %d does not follow %d: see foresail.Align", where, u.Blueprint.App.Generation, before.App.Generation)
 		}
-		if err := follows(before, u.Blueprint); err != nil {
+		if err := u.Blueprint.Follows(before); err != nil {
 			return fmt.Errorf("%s: %w: see foresail.Align", where, err)
 		}
-		if _, err := compile(u.Blueprint); err != nil {
+		if _, err := program.Compile(u.Blueprint); err != nil {
 			return fmt.Errorf("%s: %w", where, err)
 		}
 		before, at = u.Blueprint, u.At
-	}
-	return nil
-}
-
-// follows says what a blueprint numbers otherwise than the one before.
-func follows(old, next *foresail.Blueprint) error {
-	for i := range old.App.Services {
-		name := old.App.Services[i].Name
-		if i >= len(next.App.Services) || next.App.Services[i].Name != name {
-			return fmt.Errorf("service %d is not %s any more", i, name)
-		}
-		for k, op := range old.Services[i].Operations {
-			if ops := next.Services[i].Operations; k >= len(ops) || ops[k].Name != op.Name {
-				return fmt.Errorf("operation %d of %s is not %s any more", k, name, op.Name)
-			}
-		}
-	}
-	for i, e := range old.App.Endpoints {
-		if i >= len(next.App.Endpoints) || next.App.Endpoints[i].Name != e.Name {
-			return fmt.Errorf("endpoint %d is not %s any more", i, e.Name)
-		}
 	}
 	return nil
 }
@@ -87,7 +67,7 @@ func (c *Cluster) update(i int32) {
 			names = append(names, bp.App.Services[s].Name)
 		}
 	}
-	program, err := recompile(c.program, bp, changed)
+	program, err := program.Recompile(c.program, bp, changed)
 	if err != nil { // checkUpdates has seen to it
 		panic(fmt.Sprintf("sim: %v", err))
 	}
@@ -126,7 +106,7 @@ func (c *Cluster) updateService(s int32, changed bool) {
 	default:
 		sv.target, _ = app.Bounds.Clamp(sv.target)
 	}
-	switch def := &c.program.services[s]; {
+	switch def := &c.program.Services[s]; {
 	case fresh:
 		sv.def = def
 	case changed && !app.Gone:
@@ -157,7 +137,7 @@ func (c *Cluster) growEndpoints() {
 
 // growEdges makes room for new edges, and keeps them in the order of (from, to).
 func (c *Cluster) growEdges() {
-	n := len(c.program.edges)
+	n := len(c.program.Edges)
 	if n == len(c.edges) {
 		return
 	}
@@ -171,7 +151,7 @@ func (c *Cluster) growEdges() {
 		c.edgeOrder = append(c.edgeOrder, i)
 	}
 	slices.SortFunc(c.edgeOrder, func(a, b int32) int {
-		x, y := &c.program.edges[a], &c.program.edges[b]
+		x, y := &c.program.Edges[a], &c.program.Edges[b]
 		if x.From != y.From {
 			return int(x.From - y.From)
 		}
@@ -180,7 +160,7 @@ func (c *Cluster) growEdges() {
 }
 
 func (c *Cluster) growDeadlines() {
-	for _, d := range c.program.deadlines[len(c.deadlines):] {
+	for _, d := range c.program.Deadlines[len(c.deadlines):] {
 		c.deadlines = append(c.deadlines, deadlines{timeout: d, first: -1, last: -1})
 	}
 }

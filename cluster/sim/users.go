@@ -117,7 +117,7 @@ func (c *Cluster) issue(e foresail.EndpointID, demands chance.Stream, n uint64, 
 		return
 	}
 	c.endpoints[e].usage.arrivals++
-	ci, k := c.newCall(c.program.entries+int32(e), chance.Stream(chance.Mix(uint64(demands)+n*chance.Golden)))
+	ci, k := c.newCall(c.program.Entries+int32(e), chance.Stream(chance.Mix(uint64(demands)+n*chance.Golden)))
 	k.sent, k.closed = c.queue.Now(), closed
 	if c.cfg.Spans != nil && c.cfg.TraceShare > 0 {
 		chosen := chance.Stream(chance.Mix(uint64(c.tracing) + n*chance.Golden))
@@ -130,7 +130,7 @@ func (c *Cluster) issue(e foresail.EndpointID, demands chance.Stream, n uint64, 
 func (c *Cluster) requestDone(ci int32, k *call, failed bool) {
 	now := c.queue.Now()
 	took, sent, closed := now-k.sent, k.sent, k.closed
-	endpoint := c.program.calls[k.def].endpoint
+	endpoint := c.program.Calls[k.def].Endpoint
 	e := &c.endpoints[endpoint]
 	c.calls.give(ci)
 	e.usage.completions++

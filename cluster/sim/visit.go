@@ -3,6 +3,7 @@ package sim
 import (
 	"foresail.dev/cluster/sim/chance"
 	"foresail.dev/cluster/sim/des"
+	"foresail.dev/cluster/sim/program"
 )
 
 // visit is one request in one replica, from its arrival until nothing refers to it any more.
@@ -57,19 +58,19 @@ const (
 const MaxDepth = 256
 
 // accept takes a call in at a replica, or refuses it. It reports whether it was taken.
-func (c *Cluster) accept(ci int32, k *call, def *callDef, id int32) bool {
+func (c *Cluster) accept(ci int32, k *call, def *program.Call, id int32) bool {
 	now := c.queue.Now()
 	r := c.replicas.at(id)
-	sv := &c.services[def.service]
+	sv := &c.services[def.Service]
 	r.asleep = false
 	r.usage.arrivals++
-	c.asks(k, r, def.request)
+	c.asks(k, r, def.Request)
 	version := sv.def
 	if r.odd {
 		version = c.odd[id].def
 	}
-	full := version.workers > 0 && r.busy >= version.workers
-	if full && r.waiting >= version.queue {
+	full := version.Workers > 0 && r.busy >= version.Workers
+	if full && r.waiting >= version.Queue {
 		r.usage.completions++
 		r.usage.errors++
 		if k.trace >= 0 {
@@ -119,8 +120,8 @@ func (c *Cluster) begin(vi int32, v *visit) {
 		c.answer(vi, v)
 		return
 	}
-	def, known := &c.program.calls[v.def], true
-	steps := def.steps
+	def, known := &c.program.Calls[v.def], true
+	steps := def.Steps
 	if c.updated {
 		steps, known = c.stepsOf(v.replica, def)
 	}
@@ -136,16 +137,16 @@ func (c *Cluster) begin(vi int32, v *visit) {
 
 // enter starts an operation that nothing hinders.
 func (c *Cluster) enter(fi int32, v *visit) {
-	if d := c.program.overhead.callee; d > 0 {
+	if d := c.program.Overhead.Callee; d > 0 {
 		c.compute(v.replica, c.replicas.at(v.replica), d, fi)
 		return
 	}
 	c.proceed(fi)
 }
 
-func (c *Cluster) newFrame(vi, call int32, rnd chance.Stream, steps extent) int32 {
+func (c *Cluster) newFrame(vi, call int32, rnd chance.Stream, steps program.Extent) int32 {
 	fi := c.frames.take()
-	*c.frames.at(fi) = frame{rnd: rnd, visit: vi, call: call, step: steps.from, end: steps.to}
+	*c.frames.at(fi) = frame{rnd: rnd, visit: vi, call: call, step: steps.From, end: steps.To}
 	return fi
 }
 
@@ -162,24 +163,24 @@ func (c *Cluster) proceed(fi int32) {
 			c.endFrame(fi, f, v)
 			return
 		}
-		s := &c.program.steps[f.step]
+		s := &c.program.Steps[f.step]
 		switch f.stage {
 		case toCompute:
 			f.stage = toDisk
-			if s.memory > 0 {
-				v.memory += s.memory
-				c.replicas.at(v.replica).memory += s.memory
+			if s.Memory > 0 {
+				v.memory += s.Memory
+				c.replicas.at(v.replica).memory += s.Memory
 			}
-			if s.cpu.Any() {
-				c.compute(v.replica, c.replicas.at(v.replica), c.draw.Draw(&f.rnd, &s.cpu), fi)
+			if s.Cpu.Any() {
+				c.compute(v.replica, c.replicas.at(v.replica), c.draw.Draw(&f.rnd, &s.Cpu), fi)
 				return
 			}
 		case toDisk:
 			f.stage = toCall
-			if s.disk >= 0 {
-				d := &c.program.disks[s.disk]
+			if s.Disk >= 0 {
+				d := &c.program.Disks[s.Disk]
 				r := c.replicas.at(v.replica)
-				takes := c.draw.Draw(&f.rnd, &d.takes)
+				takes := c.draw.Draw(&f.rnd, &d.Takes)
 				if r.odd {
 					takes = int64(float64(takes) * c.odd[v.replica].disk)
 				}
@@ -188,7 +189,7 @@ func (c *Cluster) proceed(fi int32) {
 			}
 		case toCall:
 			f.stage = toNext
-			for d := s.calls.from; d < s.calls.to; d++ {
+			for d := s.Calls.From; d < s.Calls.To; d++ {
 				c.fork(fi, f, v, d)
 			}
 			if f.waiting > 0 {
@@ -203,14 +204,14 @@ func (c *Cluster) proceed(fi int32) {
 
 // fork makes one call of a step, if chance has it.
 func (c *Cluster) fork(fi int32, f *frame, v *visit, d int32) {
-	def := &c.program.calls[d]
+	def := &c.program.Calls[d]
 	rnd := f.rnd.Split() // drawn always, so that each call has its own for ever
-	if def.probability < 1 && rnd.Float() >= def.probability {
+	if def.Probability < 1 && rnd.Float() >= def.Probability {
 		return
 	}
 	ci, k := c.newCall(d, rnd)
 	k.from, k.frame, k.depth = f.visit, -1, v.depth+1
-	if !def.async {
+	if !def.Async {
 		k.frame = fi
 		f.waiting++
 	}
@@ -225,7 +226,7 @@ func (c *Cluster) fork(fi int32, f *frame, v *visit, d int32) {
 // endFrame ends an operation, or what followed a cache miss.
 func (c *Cluster) endFrame(fi int32, f *frame, v *visit) {
 	vi, ci, failed := f.visit, f.call, f.failed || v.dead
-	if d := c.program.overhead.callee; d > 0 && ci < 0 && !v.dead && f.stage != toAnswer {
+	if d := c.program.Overhead.Callee; d > 0 && ci < 0 && !v.dead && f.stage != toAnswer {
 		f.stage = toAnswer
 		c.compute(v.replica, c.replicas.at(v.replica), d, fi)
 		return
@@ -273,7 +274,7 @@ func (c *Cluster) answer(vi int32, v *visit) {
 			d += c.carryAnswer(k, v, r)
 		}
 		if c.troubles.roads > 0 {
-			d += c.astray(k, v.replica, c.program.calls[k.def].response, ofAnswer)
+			d += c.astray(k, v.replica, c.program.Calls[k.def].Response, ofAnswer)
 		}
 		c.after(d, des.Event{Kind: onAnswer, A: vi})
 		return
