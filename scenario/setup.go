@@ -177,6 +177,7 @@ func (p *parser) manager(_ *block, args []token, at *time.Duration) func(*runner
 	p.world.actions = append(p.world.actions, action{*at, func(s *stage) error {
 		next, err := m.build(s.App(), seed, s)
 		if err == nil {
+			s.now.manager = m
 			s.swap.To(next)
 		}
 		return err

@@ -190,7 +190,10 @@ func (w *world) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	err = loop.Run(ctx, s, m, loop.Options{Mode: loop.Auto, Swap: s.swap, Events: loop.Events{Decided: func(d loop.Decision) {
+	rebuild := func(app *foresail.App) (foresail.Manager, error) { // the manager of now, for what an update made of the application
+		return s.now.manager.build(app, w.setup.seed, s)
+	}
+	err = loop.Run(ctx, s, m, loop.Options{Mode: loop.Auto, Swap: s.swap, Rebuild: rebuild, Events: loop.Events{Decided: func(d loop.Decision) {
 		w.record.decisions = append(w.record.decisions, made{d, d.At.Sub(s.start)})
 	}}})
 	if err == nil && ctx.Err() != nil {
