@@ -27,9 +27,10 @@ func TestChild(t *testing.T) {
 	if os.Getenv(childLoops) != "" {
 		g.exp.DecisionLimit = time.Second
 		o.Build = with(func() foresail.Manager {
-			return &broken{"hpa", func(*foresail.History) (*foresail.Plan, error) {
-				for {
+			return &broken{"hpa", func(h *foresail.History) (*foresail.Plan, error) {
+				for h.Now().After(origin) { // it always is
 				}
+				return nil, nil
 			}}
 		})
 	}

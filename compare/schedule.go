@@ -96,13 +96,13 @@ func (r *runner) expect(jobs []*job) {
 
 // run makes those jobs that are not kept. It returns at the first outcome that can't be kept, and when ctx is done.
 func (r *runner) run(ctx context.Context, jobs []*job) error {
-	todo, err := r.reuse(jobs)
+	wanted, err := r.reuse(jobs)
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	queue, results := make(chan *job), make(chan result)
-	for range min(r.o.Workers, len(todo)) {
+	for range min(r.o.Workers, len(wanted)) {
 		go func() {
 			for j := range queue {
 				o, ok, abandoned := r.exec.execute(ctx, j)
@@ -110,7 +110,7 @@ func (r *runner) run(ctx context.Context, jobs []*job) error {
 			}
 		}()
 	}
-	err = r.feed(ctx, cancel, todo, queue, results)
+	err = r.feed(ctx, cancel, wanted, queue, results)
 	close(queue)
 	cancel()
 	return err
@@ -124,19 +124,19 @@ type result struct {
 }
 
 // feed hands jobs out and takes results in, until all that was handed out has come back.
-func (r *runner) feed(ctx context.Context, cancel context.CancelFunc, todo []*job, queue chan<- *job, results <-chan result) (err error) {
+func (r *runner) feed(ctx context.Context, cancel context.CancelFunc, wanted []*job, queue chan<- *job, results <-chan result) (err error) {
 	timer := time.NewTicker(tick)
 	defer timer.Stop()
-	next, out, left := 0, 0, len(todo)
+	next, out, left := 0, 0, len(wanted)
 	for {
 		var to chan<- *job
 		var j *job
-		for next < len(todo) && r.skip(todo[next]) {
+		for next < len(wanted) && r.skip(wanted[next]) {
 			next, left = next+1, left-1
 		}
 		stop := err != nil || ctx.Err() != nil
-		if next < len(todo) && !stop {
-			to, j = queue, todo[next]
+		if next < len(wanted) && !stop {
+			to, j = queue, wanted[next]
 		} else if out == 0 {
 			if err == nil && left > 0 {
 				err = ErrStopped
@@ -163,7 +163,7 @@ func (r *runner) feed(ctx context.Context, cancel context.CancelFunc, todo []*jo
 }
 
 // reuse takes the jobs that are kept, and returns the others.
-func (r *runner) reuse(jobs []*job) (todo []*job, err error) {
+func (r *runner) reuse(jobs []*job) (wanted []*job, err error) {
 	twice := map[string]bool{} // two trials may come to the same settings
 	for _, j := range jobs {
 		key := j.Inputs.key()
@@ -178,16 +178,16 @@ func (r *runner) reuse(jobs []*job) (todo []*job, err error) {
 		}
 		switch {
 		case o == nil || o.Abandoned || r.o.Reuse == ReuseNone:
-			todo = append(todo, j)
+			wanted = append(wanted, j)
 		case o.Program != r.o.Program && r.o.Reuse != ReuseAny:
 			r.older++
-			todo = append(todo, j)
+			wanted = append(wanted, j)
 		default:
 			r.outcomes[key] = o
 			r.pass(j)
 		}
 	}
-	return todo, nil
+	return wanted, nil
 }
 
 // pass counts a job that need not be made.
