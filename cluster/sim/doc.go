@@ -14,13 +14,13 @@
 // quota of half a core in 50/k ms. A replica with no more threads than its limit has cores is never throttled. The
 // periods of different replicas are not in step. When the limit changes, up or down, the running period's quota begins
 // anew at the new limit, and waiting threads go on at once: Linux does so at each write of a quota (tg_set_cfs_bandwidth).
-// Each replica has its node's cores for itself.
+// Without nodes each replica has its machine's cores for itself.
 //
 // Throttled is the time during which a replica had runnable threads and no quota: time on the clock, at most the beat
 // for each replica, so that a share can be made of it. Linux's throttled_time adds up the waits of a group's run queues,
 // one for each CPU that had its threads, and may be several times as much for the same waiting.
 //
-// A disk serves one request at a time for each replica, in the order of arrival. Memory is the base of each replica and
+// A disk serves one request at a time for each replica, in the order of arrival; on nodes, for all replicas of one. Memory is the base of each replica and
 // what its operations in progress hold; nothing fails for want of it.
 //
 // A call takes a connection of the replica's pool to that service and gives it back with the answer; with none free it
@@ -31,6 +31,27 @@
 // a half and one and a half. When the last attempt of a call has failed, its step still waits for its other calls, and
 // then the operation fails; asynchronous calls fail without consequence. Repeated calls stop at the first failure. A
 // cache miss is work of the caller once the answer has come. A call nested deeper than MaxDepth fails.
+//
+// # Nodes
+//
+// With Config.Nodes replicas are placed on machines and share them; package node has the formulas for that, and where they
+// come from, and package host how they are put into effect. Cores are divided when there are more runnable threads than
+// cores, and the contention of cache and memory is reckoned each 10 ms, for a node as a whole: neither is exact to the
+// event. Limits are quotas as ever; a replica requests its allocation's CPU and memory, and one that fits nowhere is
+// pending, to be tried again when there is room. A limit that is raised later is written at once, whether the node has as
+// much or not.
+//
+// A message goes over the links of both nodes, in the order in which messages leave; to another replica of the same node,
+// over none. It is routed when it leaves, and a replica that has gone when it comes refuses it. A refusal comes back without
+// using links. A message of which packets are lost is lost as a whole and sent again after 200 ms, then 400 ms, and so on.
+//
+// A replica starts once its node has the image, which is pulled once and kept. A replica that holds more than nine tenths
+// of its memory limit loses CPU time to reclaiming it; nothing is killed for want of memory. A node that is lost takes its
+// replicas along at once, and their requests fail; they are replaced elsewhere when Config.Detection is over, and the load
+// balancer knows at once, where a real one finds out as connections break.
+//
+// An agent tells of what it could count on a real node: see observeAgent and host.Observe. It sees what antagonists do to a
+// node, and not that they are none of the application's.
 //
 // # Users
 //

@@ -220,7 +220,7 @@ func TestConservation(t *testing.T) {
 		}
 		for c.Live() > 0 {
 			step()
-			if beats > 60000 {
+			if beats > 600_000 { // a backlog of hours, for a replica with next to no CPU
 				t.Fatalf("%d records are still in use", c.Live())
 			}
 		}
