@@ -100,6 +100,38 @@ func TestWhatSlowsAServiceSlowsItAndEnds(t *testing.T) {
 	}
 }
 
+// Common random numbers: whatever goes wrong with b, the same requests come to a and c, and need the same there.
+func TestAFaultChangesNoRequestElsewhere(t *testing.T) {
+	three := func() *foresail.Blueprint {
+		bp := blueprint(
+			foresail.ServiceBlueprint{Operations: op(work(foresail.Exponential, 2*ms), calls(call(1)), calls(call(2)))},
+			foresail.ServiceBlueprint{Operations: op(work(foresail.LogNormal, 4*ms), disk(1*ms))},
+			foresail.ServiceBlueprint{Operations: op(work(foresail.Exponential, 3*ms))})
+		for i := range bp.App.Services {
+			bp.App.Services[i].Initial = alloc(3, 2)
+		}
+		return bp
+	}
+	total := func(f *fault.Schedule) *foresail.Snapshot {
+		return run(t, newSim(t, sim.Config{Blueprint: three(), Load: during(20*second, 80), Seed: 3, Faults: f, Duration: 60 * second}), 60*second, nil)
+	}
+	calm := total(nil)
+	for _, f := range []fault.Fault{
+		{Kind: fault.CPUContention, Amount: 0.9}, {Kind: fault.CacheContention, Amount: 1}, {Kind: fault.MemoryContention, Amount: 0.9},
+		{Kind: fault.NetworkContention, Amount: 0.9}, {Kind: fault.DiskContention, Amount: 0.9}, {Kind: fault.PacketLoss, Amount: 0.3},
+		{Kind: fault.SlowDisk, Amount: 9}, {Kind: fault.Lock, Length: 20 * time.Millisecond}, {Kind: fault.BadRelease, Amount: 3},
+		{Kind: fault.GCPause, Length: 300 * time.Millisecond, Period: second},
+	} {
+		got := total(onB(f))
+		for i := range got.Services {
+			x, y := &got.Services[i], &calm.Services[i]
+			if x.Arrivals != y.Arrivals || i != 1 && math.Abs(x.CPU-y.CPU) > 1e-3 {
+				t.Errorf("%s: %v requests of service %d need %v s of CPU, without it %v need %v", f.Kind, x.Arrivals, i, x.CPU, y.Arrivals, y.CPU)
+			}
+		}
+	}
+}
+
 // Pauses of 300 ms each 5 s hit few requests, and these hard.
 func TestPausesShiftTheTailAndNotTheMedian(t *testing.T) {
 	calm := phases(t, twoServices(), 100, nil)

@@ -251,7 +251,7 @@ func (c *Cluster) unlocked(id int32, i uint32) {
 	l := &h.locks[slices.IndexFunc(h.locks, func(l lock) bool { return l.fault == int32(i) })]
 	fi := l.holder
 	c.pass(id, l)
-	c.enter(fi, c.visits.at(c.frames.at(fi).visit))
+	c.enter(fi, id, c.replicas.at(id))
 }
 
 // unlock takes a lock away from whoever has it or waits for it, and lists them.

@@ -108,12 +108,12 @@ func (c *Cluster) accept(ci int32, k *call, def *program.Call, id int32) bool {
 	}
 	r.busy++
 	v.working = true
-	c.begin(vi, v)
+	c.begin(vi, v, r)
 	return true
 }
 
 // begin starts a visit's operation; its worker is taken. A request that nobody waits for any more is dropped.
-func (c *Cluster) begin(vi int32, v *visit) {
+func (c *Cluster) begin(vi int32, v *visit, r *replica) {
 	v.begun = true
 	if v.call < 0 {
 		v.failed = true
@@ -129,16 +129,16 @@ func (c *Cluster) begin(vi int32, v *visit) {
 	if !known {
 		c.frames.at(fi).failed = true
 	}
-	if c.replicas.at(v.replica).odd && c.hindered(c.odd[v.replica], fi, v) {
+	if r.odd && c.hindered(c.odd[v.replica], fi, v) {
 		return
 	}
-	c.enter(fi, v)
+	c.enter(fi, v.replica, r)
 }
 
 // enter starts an operation that nothing hinders.
-func (c *Cluster) enter(fi int32, v *visit) {
+func (c *Cluster) enter(fi, id int32, r *replica) {
 	if d := c.program.Overhead.Callee; d > 0 {
-		c.compute(v.replica, c.replicas.at(v.replica), d, fi)
+		c.compute(id, r, d, fi)
 		return
 	}
 	c.proceed(fi)
@@ -316,7 +316,7 @@ func (c *Cluster) dequeued(vi int32) {
 		return
 	}
 	v.refs--
-	c.begin(vi, v)
+	c.begin(vi, v, c.replicas.at(v.replica))
 }
 
 // answered brings a visit's answer to its caller.

@@ -228,3 +228,30 @@ func TestNextIsNeverInThePast(t *testing.T) {
 		t.Errorf("done at %d, then to be looked at %d", at, next)
 	}
 }
+
+// While it is stopped no thread goes on and nothing is throttled; what stopped it uses a core, or the limit where that is
+// less. Then threads go on with a quota that begins anew.
+func TestStopAndGo(t *testing.T) {
+	for _, v := range []struct {
+		limit float64
+		used  int64
+	}{{2, 200 * milli}, {0.5, 100 * milli}} {
+		c := &Group{}
+		c.Reset(0, 0, v.limit, 64*Core)
+		c.Add(30*milli, 1)
+		c.Advance(10 * milli)
+		c.Stop()
+		if c.Next() != Never || !c.Stopped() {
+			t.Errorf("limit %v: looked at again at %d", v.limit, c.Next())
+		}
+		c.Limit(v.limit)
+		c.Advance(210 * milli)
+		if _, done := c.Pop(); done || c.Total != 10*milli+v.used || c.Throttled != 0 {
+			t.Errorf("limit %v: done %v, used %d, throttled %d", v.limit, done, c.Total, c.Throttled)
+		}
+		c.Go()
+		if c.Next() != 230*milli {
+			t.Errorf("limit %v: done at %d, want 230 ms", v.limit, c.Next())
+		}
+	}
+}
