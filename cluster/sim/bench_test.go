@@ -92,16 +92,19 @@ func simulateBeats(b *testing.B, cfg sim.Config, warm int) {
 
 // BenchmarkSimSocialNetwork simulates apps/social-network.yaml at 500 requests/s. One operation is one beat of 100 ms,
 // its snapshot included, which is all that is allocated. "as-filed" has the allocation of the file, which that load
-// swamps; "ample" four times its cores; "nodes" runs both on 8 nodes of which everything is limited.
+// swamps; "ample" four times its cores; "nodes" runs both on 8 nodes of which everything is limited;
+// "contended" gives these two cores each, which all threads compete for.
 //
 // To compare two trees: go test -run '^$' -bench SimSocialNetwork -count 6 ./cluster/sim > old.txt, the same > new.txt,
 // then benchstat old.txt new.txt.
 func BenchmarkSimSocialNetwork(b *testing.B) {
+	few := usual
+	few.Cores = 2
 	for _, v := range []struct {
 		name  string
 		times float64
 		nodes []foresail.Node
-	}{{"ample", 4, nil}, {"as-filed", 1, nil}, {"ample/nodes", 4, fleet(8, usual)}, {"as-filed/nodes", 1, fleet(8, usual)}} {
+	}{{"ample", 4, nil}, {"as-filed", 1, nil}, {"ample/nodes", 4, fleet(8, usual)}, {"as-filed/nodes", 1, fleet(8, usual)}, {"ample/contended", 4, fleet(8, few)}} {
 		b.Run(v.name, func(b *testing.B) {
 			bp, err := appfile.ReadApp("../../apps/social-network.yaml")
 			if err != nil {
@@ -110,7 +113,7 @@ func BenchmarkSimSocialNetwork(b *testing.B) {
 			for i := range bp.App.Services {
 				bp.App.Services[i].Initial.CPU *= v.times
 			}
-			simulateBeats(b, sim.Config{Blueprint: bp, Load: constant(500), Seed: 1, Nodes: v.nodes,
+			simulateBeats(b, sim.Config{Blueprint: bp, Load: constant(500), Seed: 1, Nodes: v.nodes, Overcommit: true,
 				Within: 20 * time.Microsecond, Between: 100 * time.Microsecond}, 200)
 		})
 	}
