@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"math"
 	"os"
 	"slices"
 	"time"
@@ -69,13 +68,16 @@ func snapshotOf(app *foresail.App, l *snapshotLine) (*foresail.Snapshot, error) 
 	return s, nil
 }
 
+// most is more than any counter of an interval holds, in seconds or in requests; more would not be a duration.
+const most = 9e9
+
 // into sets what the line has; a number that no counter can have is an error.
 func (l *usageLine) into(u *foresail.Usage) (err error) {
 	number := func(name string, v *float64, signal foresail.Signals, set func(float64)) {
 		if v == nil {
 			return
 		}
-		if !(*v >= 0) || math.IsInf(*v, 0) {
+		if !(*v >= 0 && *v < most) {
 			err = errors.Join(err, fmt.Errorf("%s is %v", name, *v))
 			return
 		}
