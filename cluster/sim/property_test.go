@@ -218,9 +218,10 @@ func TestConservation(t *testing.T) {
 				}
 			}
 		}
+		relieve(t, c, len(bp.Services))
 		for c.Live() > 0 {
 			step()
-			if beats > 600_000 { // a backlog of hours, for a replica with next to no CPU
+			if beats > 60_000 {
 				t.Fatalf("%d records are still in use", c.Live())
 			}
 		}
