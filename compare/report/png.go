@@ -181,9 +181,9 @@ func (e errorBars) YError(int) (float64, float64) {
 // is kept.
 func overTime(r *compare.Results, rows []*compare.Row) ([]byte, error) {
 	styles := style(r)
-	endpoint, limit := shown(rows)
+	endpoint, percentile, limit := shown(rows)
 	cores := newPlot(fmt.Sprintf("%s, %s, seed %d", rows[0].Application, rows[0].Load, r.Seeds[0]), "", "cores held")
-	latency := newPlot("", "minutes", endpoint+", ms")
+	latency := newPlot("", "minutes", fmt.Sprintf("p%g of %s, ms", percentile, endpoint))
 	legend := newLegend()
 	drawn := 0
 	for _, row := range rows {
@@ -224,14 +224,14 @@ func overTime(r *compare.Results, rows []*compare.Row) ([]byte, error) {
 }
 
 // shown is the endpoint that latency is drawn of: the worst of the row that is worst off, and its objective in ms.
-func shown(rows []*compare.Row) (endpoint string, objective float64) {
+func shown(rows []*compare.Row) (endpoint string, percentile, objective float64) {
 	worst := -1.0
 	for _, row := range rows {
 		if row.Violations != nil && *row.Violations > worst {
-			worst, endpoint, objective = *row.Violations, row.Endpoint, *row.Objective
+			worst, endpoint, percentile, objective = *row.Violations, row.Endpoint, *row.Percentile, *row.Objective
 		}
 	}
-	return endpoint, objective
+	return endpoint, percentile, objective
 }
 
 // find is a row's run with a seed; nil where there is none.
