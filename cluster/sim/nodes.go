@@ -164,10 +164,3 @@ func (c *Cluster) imageThere(s, host int32) int64 {
 	}
 	return c.hosts[host].Image(s, c.services[s].def.Pull)
 }
-
-// forgetImages makes hosts fetch a service's image anew, as they must for another version of it.
-func (c *Cluster) forgetImages(s int32) {
-	for _, h := range c.hosts {
-		h.Forget(s)
-	}
-}
