@@ -27,12 +27,12 @@ func (c *Cluster) agentSees(at int32) foresail.Signals {
 // observeAgent tells what an agent counted of a replica.
 func (c *Cluster) observeAgent(r *replica, o *foresail.ReplicaStats, beat int64) {
 	now, u := c.queue.Now(), &r.usage
-	o.Queue = u.queue.take(now, beat)
-	u.disk.add(now, 0)
-	o.DiskRead, o.DiskWritten, o.IOWait, o.IOPressure = u.read, u.written, time.Duration(u.disk.all), time.Duration(u.disk.some)
+	o.Queue = u.queue.Take(now, beat)
+	some, all := u.disk.Take(now)
+	o.DiskRead, o.DiskWritten, o.IOWait, o.IOPressure = u.read, u.written, time.Duration(all), time.Duration(some)
 	o.CPUPressure = time.Duration(r.cpu.Throttled + r.cpu.Waited)
 	o.MemoryPressure = min(time.Duration(u.reclaim), time.Duration(beat))
-	u.read, u.written, u.disk.all, u.disk.some, u.reclaim = 0, 0, 0, 0, 0
+	u.read, u.written, u.reclaim = 0, 0, 0
 	if r.host < 0 {
 		return
 	}
@@ -62,7 +62,7 @@ func (c *Cluster) serve(r *replica, d *program.Disk, takes int64) int64 {
 	now := c.queue.Now()
 	r.usage.read += d.Read
 	r.usage.written += d.Written
-	r.usage.disk.add(now, 1)
+	r.usage.disk.Add(now, 1)
 	if r.host >= 0 {
 		return c.hosts[r.host].Disk(d.Read+d.Written, takes)
 	}
@@ -72,7 +72,7 @@ func (c *Cluster) serve(r *replica, d *program.Disk, takes int64) int64 {
 
 // served goes on with a frame whose disk is done.
 func (c *Cluster) served(fi int32) {
-	c.replicas.at(c.visits.at(c.frames.at(fi).visit).replica).usage.disk.add(c.queue.Now(), -1)
+	c.replicas.At(c.visits.At(c.frames.At(fi).visit).replica).usage.disk.Add(c.queue.Now(), -1)
 	c.proceed(fi)
 }
 

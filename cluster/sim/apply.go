@@ -81,9 +81,9 @@ func (c *Cluster) reconcile(s int32) {
 		}
 	}
 	for i := len(sv.replicas) - 1; i >= 0 && sv.starting > 0 && len(sv.ready)+sv.starting > sv.target.Replicas; i-- {
-		if id := sv.replicas[i]; c.replicas.at(id).phase == starting {
+		if id := sv.replicas[i]; c.replicas.At(id).phase == starting {
 			sv.starting--
-			c.retire(id, c.replicas.at(id))
+			c.retire(id, c.replicas.At(id))
 		}
 	}
 	if len(sv.ready) < sv.target.Replicas {
@@ -107,7 +107,7 @@ func (c *Cluster) reconcile(s int32) {
 func (c *Cluster) setCPU(sv *service, cores float64) {
 	sv.now.CPU = cores
 	for _, id := range sv.replicas {
-		r := c.replicas.at(id)
+		r := c.replicas.At(id)
 		if r.phase == starting || r.phase == ready {
 			r.cpu.Advance(c.queue.Now())
 			r.cpu.Limit(cores)
@@ -128,13 +128,13 @@ func (c *Cluster) start(s int32) bool {
 	sv := &c.services[s]
 	id := c.newReplica(s, starting, host)
 	sv.starting++
-	c.replicas.at(id).change = c.queue.At(c.imageThere(s, host)+sv.def.Start, des.Event{Kind: onReady, A: id})
+	c.replicas.At(id).change = c.queue.At(c.imageThere(s, host)+sv.def.Start, des.Event{Kind: onReady, A: id})
 	return true
 }
 
 // started makes a replica ready: it takes requests, cold at first.
 func (c *Cluster) started(id int32) {
-	r := c.replicas.at(id)
+	r := c.replicas.At(id)
 	sv := &c.services[r.service]
 	r.change, r.phase, r.readySince = des.None, ready, c.queue.Now()
 	sv.starting--
@@ -144,7 +144,7 @@ func (c *Cluster) started(id int32) {
 
 // drain lets a replica finish what it has, for as long as the limit allows.
 func (c *Cluster) drain(id int32) {
-	r := c.replicas.at(id)
+	r := c.replicas.At(id)
 	r.phase = draining
 	if r.open == 0 {
 		c.retire(id, r)

@@ -66,8 +66,8 @@ func (k *call) chance(of uint64) float64 {
 }
 
 func (c *Cluster) newCall(d int32, rnd chance.Stream) (int32, *call) {
-	ci := c.calls.take()
-	k := c.calls.at(ci)
+	ci := c.calls.Take()
+	k := c.calls.At(ci)
 	*k = call{
 		gen: k.gen + 1, def: d, rnd: rnd, from: -1, frame: -1, visit: -1, trace: -1,
 		left:        c.program.Calls[d].Repeat - 1,
@@ -78,7 +78,7 @@ func (c *Cluster) newCall(d int32, rnd chance.Stream) (int32, *call) {
 
 // ask makes an attempt: when a connection is free, the call goes out. A replica that is gone makes none any more.
 func (c *Cluster) ask(ci int32, k *call) {
-	if k.from >= 0 && c.visits.at(k.from).dead {
+	if k.from >= 0 && c.visits.At(k.from).dead {
 		c.callDone(ci, k, true)
 		return
 	}
@@ -100,7 +100,7 @@ func (c *Cluster) ask(ci int32, k *call) {
 	k.state = sending
 	if k.from >= 0 {
 		if def.Limit > 0 {
-			p := &c.replicas.at(c.visits.at(k.from).replica).pools[def.Pool]
+			p := &c.replicas.At(c.visits.At(k.from).replica).pools[def.Pool]
 			if p.inUse >= def.Limit {
 				c.wait(ci, k, p)
 				return
@@ -118,7 +118,7 @@ func (c *Cluster) wait(ci int32, k *call, p *pool) {
 	if p.last < 0 {
 		p.first = ci
 	} else {
-		c.calls.at(p.last).nextWaiting = ci
+		c.calls.At(p.last).nextWaiting = ci
 	}
 	p.last = ci
 }
@@ -127,22 +127,22 @@ func (c *Cluster) unwait(k *call, p *pool) {
 	if k.prevWaiting < 0 {
 		p.first = k.nextWaiting
 	} else {
-		c.calls.at(k.prevWaiting).nextWaiting = k.nextWaiting
+		c.calls.At(k.prevWaiting).nextWaiting = k.nextWaiting
 	}
 	if k.nextWaiting < 0 {
 		p.last = k.prevWaiting
 	} else {
-		c.calls.at(k.nextWaiting).prevWaiting = k.prevWaiting
+		c.calls.At(k.nextWaiting).prevWaiting = k.prevWaiting
 	}
 }
 
 // arrive brings a call to its service.
 func (c *Cluster) arrive(ci int32, gen uint32) {
-	k := c.calls.at(ci)
+	k := c.calls.At(ci)
 	if k.gen != gen { // given up at this very instant
 		return
 	}
-	if k.depth > MaxDepth || k.from >= 0 && c.visits.at(k.from).dead {
+	if k.depth > MaxDepth || k.from >= 0 && c.visits.At(k.from).dead {
 		c.attemptDone(ci, k, true)
 		return
 	}
@@ -209,7 +209,7 @@ func (c *Cluster) leave(k *call, def *program.Call) {
 	if def.Limit == 0 {
 		return
 	}
-	p := &c.replicas.at(c.visits.at(k.from).replica).pools[def.Pool]
+	p := &c.replicas.At(c.visits.At(k.from).replica).pools[def.Pool]
 	if k.state == pooled {
 		c.unwait(k, p)
 		return
@@ -219,7 +219,7 @@ func (c *Cluster) leave(k *call, def *program.Call) {
 		p.inUse--
 		return
 	}
-	next := c.calls.at(ci)
+	next := c.calls.At(ci)
 	c.unwait(next, p)
 	next.state = sending
 	c.send(ci, next)
@@ -245,18 +245,18 @@ func (c *Cluster) callDone(ci int32, k *call, failed bool) {
 		return
 	}
 	vi, fi, trace := k.from, k.frame, k.trace
-	c.calls.give(ci)
+	c.calls.Give(ci)
 	if trace >= 0 {
 		c.unrefTrace(trace)
 	}
 	if fi >= 0 {
-		f := c.frames.at(fi)
+		f := c.frames.At(fi)
 		f.failed = f.failed || failed
 		if f.waiting--; f.waiting == 0 {
 			c.proceed(fi)
 		}
 	}
-	c.unref(vi, c.visits.at(vi))
+	c.unref(vi, c.visits.At(vi))
 }
 
 // arm puts a call behind all others with the same timeout.
@@ -267,7 +267,7 @@ func (c *Cluster) arm(ci int32, k *call, list int32) {
 	if d.last < 0 {
 		d.first = ci
 	} else {
-		c.calls.at(d.last).nextDeadline = ci
+		c.calls.At(d.last).nextDeadline = ci
 	}
 	d.last = ci
 	if !d.armed {
@@ -281,12 +281,12 @@ func (c *Cluster) disarm(k *call, list int32) {
 	if k.prevDeadline < 0 {
 		d.first = k.nextDeadline
 	} else {
-		c.calls.at(k.prevDeadline).nextDeadline = k.nextDeadline
+		c.calls.At(k.prevDeadline).nextDeadline = k.nextDeadline
 	}
 	if k.nextDeadline < 0 {
 		d.last = k.prevDeadline
 	} else {
-		c.calls.at(k.nextDeadline).prevDeadline = k.prevDeadline
+		c.calls.At(k.nextDeadline).prevDeadline = k.prevDeadline
 	}
 }
 
@@ -295,7 +295,7 @@ func (c *Cluster) due(list int32) {
 	d := &c.deadlines[list]
 	for d.first >= 0 {
 		ci := d.first
-		k := c.calls.at(ci)
+		k := c.calls.At(ci)
 		if k.deadline > c.queue.Now() {
 			c.queue.At(k.deadline, des.Event{Kind: onDeadline, A: list})
 			return
@@ -308,7 +308,7 @@ func (c *Cluster) due(list int32) {
 // giveUp ends an attempt for its caller; the callee goes on working for nobody.
 func (c *Cluster) giveUp(ci int32, k *call) {
 	if k.visit >= 0 {
-		c.visits.at(k.visit).call = -1
+		c.visits.At(k.visit).call = -1
 		k.visit = -1
 	}
 	c.attemptDone(ci, k, true)

@@ -11,6 +11,7 @@ import (
 	"foresail.dev/cluster/sim/chance"
 	"foresail.dev/cluster/sim/des"
 	"foresail.dev/cluster/sim/program"
+	"foresail.dev/cluster/sim/slab"
 	"foresail.dev/cluster/sim/tally"
 	"foresail.dev/load"
 	"foresail.dev/sketch"
@@ -30,12 +31,12 @@ type Cluster struct {
 	endpoints []endpointStats
 	edges     []edge
 	deadlines []deadlines
-	replicas  slab[replica]
+	replicas  slab.Slab[replica]
 	inFlight  []int32 // by replica: all that routing needs of them
-	visits    slab[visit]
-	frames    slab[frame]
-	calls     slab[call]
-	traces    slab[trace]
+	visits    slab.Slab[visit]
+	frames    slab.Slab[frame]
+	calls     slab.Slab[call]
+	traces    slab.Slab[trace]
 	users     users
 	killed    []int32 // scratch
 	machines
@@ -150,7 +151,7 @@ func (c *Cluster) deploy(s int32) {
 			break
 		}
 		id := c.newReplica(s, ready, host)
-		c.replicas.at(id).readySince = -1 << 62 // long warm
+		c.replicas.At(id).readySince = -1 << 62 // long warm
 		if host >= 0 {
 			c.hosts[host].Keep(s)
 		}
@@ -218,13 +219,13 @@ func (c *Cluster) handle(e des.Event) {
 	case onAnswer:
 		c.answered(e.A)
 	case onRetry:
-		c.ask(e.A, c.calls.at(e.A))
+		c.ask(e.A, c.calls.At(e.A))
 	case onDeadline:
 		c.due(e.A)
 	case onReady:
 		c.started(e.A)
 	case onKill:
-		c.replicas.at(e.A).change = des.None
+		c.replicas.At(e.A).change = des.None
 		c.kill(e.A)
 	case onRefused:
 		c.refusal(e.A, e.B)

@@ -54,7 +54,7 @@ const leastMessage = 1500
 
 // oddOf is what is odd about a replica.
 func (c *Cluster) oddOf(id int32) *odd {
-	r := c.replicas.at(id)
+	r := c.replicas.At(id)
 	if !r.odd {
 		r.odd = true
 		c.odd[id] = &odd{def: c.services[r.service].def, cpu: 1, disk: 1, pause: des.None, full: des.None}
@@ -64,7 +64,7 @@ func (c *Cluster) oddOf(id int32) *odd {
 
 // even forgets what is odd about a replica where nothing is any more.
 func (c *Cluster) even(id int32) {
-	r := c.replicas.at(id)
+	r := c.replicas.At(id)
 	if r.odd && len(c.odd[id].faults) == 0 && (r.phase == gone || c.odd[id].def == c.services[r.service].def) {
 		r.odd = false
 		delete(c.odd, id)
@@ -89,7 +89,7 @@ func (h *odd) needs(need int64) int64 {
 
 // hit lets a fault hit a replica.
 func (c *Cluster) hit(i, id int32) {
-	r, t := c.replicas.at(id), &c.troubles.list[i]
+	r, t := c.replicas.At(id), &c.troubles.list[i]
 	h := c.oddOf(id)
 	h.faults = append(h.faults, i)
 	t.hits = append(t.hits, id)
@@ -113,7 +113,7 @@ func (c *Cluster) hit(i, id int32) {
 
 // spare ends what a fault does to a replica.
 func (c *Cluster) spare(i, id int32) {
-	r, t := c.replicas.at(id), &c.troubles.list[i]
+	r, t := c.replicas.At(id), &c.troubles.list[i]
 	h := c.odd[id]
 	mine := func(k int32) bool { return k == i }
 	t.hits = slices.DeleteFunc(t.hits, func(k int32) bool { return k == id })
@@ -127,7 +127,7 @@ func (c *Cluster) spare(i, id int32) {
 	case fault.Deadlock:
 		at := slices.IndexFunc(h.stuck, func(s stuck) bool { return s.fault == i })
 		for _, fi := range h.stuck[at].frames {
-			c.frames.at(fi).failed = true
+			c.frames.At(fi).failed = true
 		}
 		waiting = h.stuck[at].frames
 		h.stuck = slices.Delete(h.stuck, at, at+1)
@@ -157,7 +157,7 @@ func (c *Cluster) forgo(h *des.Handle) {
 
 // heal ends all that is done to a replica that goes. Its visits are dead, so that frames that go on end.
 func (c *Cluster) heal(id int32) {
-	for c.replicas.at(id).odd && len(c.odd[id].faults) > 0 {
+	for c.replicas.At(id).odd && len(c.odd[id].faults) > 0 {
 		c.spare(c.odd[id].faults[0], id)
 	}
 }
@@ -206,7 +206,7 @@ func (c *Cluster) reckon(id int32, r *replica) {
 func (c *Cluster) hindered(h *odd, fi int32, v *visit) bool {
 	if h.errors > 0 {
 		own := v.rnd ^ chance.Golden
-		c.frames.at(fi).failed = own.Float() < h.errors
+		c.frames.At(fi).failed = own.Float() < h.errors
 	}
 	def := &c.program.Calls[v.def]
 	for _, i := range h.cycles {
@@ -251,7 +251,7 @@ func (c *Cluster) unlocked(id int32, i uint32) {
 	l := &h.locks[slices.IndexFunc(h.locks, func(l lock) bool { return l.fault == int32(i) })]
 	fi := l.holder
 	c.pass(id, l)
-	c.enter(fi, id, c.replicas.at(id))
+	c.enter(fi, id, c.replicas.At(id))
 }
 
 // unlock takes a lock away from whoever has it or waits for it, and lists them.
@@ -265,7 +265,7 @@ func (c *Cluster) unlock(l *lock) []int32 {
 
 // paces draws how long a pause, or the time to the next, is, in times of its mean; the first is a part of one.
 func (c *Cluster) paces(t *trouble, id int32) float64 {
-	if r := c.replicas.at(id); c.odd[id].pause == des.None && !r.cpu.Stopped() {
+	if r := c.replicas.At(id); c.odd[id].pause == des.None && !r.cpu.Stopped() {
 		own := chance.Stream(chance.Mix(uint64(t.rnd) ^ uint64(r.asked) ^ uint64(len(t.hits))*chance.Golden))
 		return own.Float()
 	}
@@ -274,7 +274,7 @@ func (c *Cluster) paces(t *trouble, id int32) float64 {
 
 // pauses begins or ends a pause of a replica's threads.
 func (c *Cluster) pauses(id int32, i uint32) {
-	r, t := c.replicas.at(id), &c.troubles.list[i]
+	r, t := c.replicas.At(id), &c.troubles.list[i]
 	wait := t.Length
 	if r.cpu.Stopped() {
 		wait = t.Period - t.Length
@@ -312,7 +312,7 @@ func (c *Cluster) fillUp(id int32, r *replica) {
 
 // filled restarts a replica whose memory is used up: it ends with all it has, and another starts in its place.
 func (c *Cluster) filled(id int32) {
-	r := c.replicas.at(id)
+	r := c.replicas.At(id)
 	c.odd[id].full = des.None
 	sv := &c.services[r.service]
 	if r.memory+c.leaked(id, r) < sv.now.Memory {

@@ -9,7 +9,7 @@ import (
 func (c *Cluster) asks(k *call, callee *replica, size int64) {
 	callee.usage.netIn += size
 	if k.from >= 0 {
-		c.replicas.at(c.visits.at(k.from).replica).usage.netOut += size
+		c.replicas.At(c.visits.At(k.from).replica).usage.netOut += size
 	}
 }
 
@@ -18,11 +18,11 @@ func (c *Cluster) asks(k *call, callee *replica, size int64) {
 func (c *Cluster) answers(k *call, callee *replica) {
 	size := c.program.Calls[k.def].Response
 	if k.from >= 0 {
-		caller := c.visits.at(k.from)
+		caller := c.visits.At(k.from)
 		if caller.dead {
 			return
 		}
-		c.replicas.at(caller.replica).usage.netIn += size
+		c.replicas.At(caller.replica).usage.netIn += size
 	}
 	callee.usage.netOut += size
 }
@@ -62,10 +62,10 @@ func (c *Cluster) carry(from, to int32, bytes int64, sender *replica) int64 {
 // carryRequest is how long a call is on its way to a replica.
 func (c *Cluster) carryRequest(k *call, id int32, size int64) int64 {
 	if k.from < 0 {
-		return c.carry(-1, c.replicas.at(id).host, size, nil)
+		return c.carry(-1, c.replicas.At(id).host, size, nil)
 	}
-	caller := c.replicas.at(c.visits.at(k.from).replica)
-	return c.carry(caller.host, c.replicas.at(id).host, size, caller)
+	caller := c.replicas.At(c.visits.At(k.from).replica)
+	return c.carry(caller.host, c.replicas.At(id).host, size, caller)
 }
 
 // carryAnswer is how long the answer of a visit is on its way back.
@@ -77,27 +77,27 @@ func (c *Cluster) carryAnswer(k *call, v *visit, r *replica) int64 {
 	if k.from < 0 {
 		return c.carry(r.host, -1, size, r)
 	}
-	return c.carry(r.host, c.replicas.at(c.visits.at(k.from).replica).host, size, r)
+	return c.carry(r.host, c.replicas.At(c.visits.At(k.from).replica).host, size, r)
 }
 
 // underway sends a call to a replica, which is kept until it has come.
 func (c *Cluster) underway(ci int32, k *call, id int32, d int64) {
-	r := c.replicas.at(id)
+	r := c.replicas.At(id)
 	r.open++
 	r.asleep = false
-	mi := c.messages.take()
-	*c.messages.at(mi) = message{call: ci, gen: k.gen, replica: id}
+	mi := c.messages.Take()
+	*c.messages.At(mi) = message{call: ci, gen: k.gen, replica: id}
 	c.queue.At(c.queue.Now()+d, des.Event{Kind: onDeliver, A: mi})
 }
 
 // deliver brings a call to its replica, unless it was given up meanwhile. One that has gone takes none.
 func (c *Cluster) deliver(mi int32) {
-	m := *c.messages.at(mi)
-	c.messages.give(mi)
-	r := c.replicas.at(m.replica)
-	if k := c.calls.at(m.call); k.gen == m.gen {
+	m := *c.messages.At(mi)
+	c.messages.Give(mi)
+	r := c.replicas.At(m.replica)
+	if k := c.calls.At(m.call); k.gen == m.gen {
 		switch {
-		case k.from >= 0 && c.visits.at(k.from).dead:
+		case k.from >= 0 && c.visits.At(k.from).dead:
 			c.attemptDone(m.call, k, true)
 		case r.phase == gone:
 			c.services[r.service].homeless++

@@ -10,19 +10,20 @@ import (
 	"foresail.dev/cluster/sim/host"
 	"foresail.dev/cluster/sim/node"
 	"foresail.dev/cluster/sim/program"
+	"foresail.dev/cluster/sim/slab"
 )
 
 // machines are the nodes of a simulation that has some.
 type machines struct {
 	rooms    []node.Room
 	hosts    []*host.Host
-	used     []foresail.Usage // by host: what its replicas did, while a snapshot is made
-	unplaced []int32          // services that have replicas that fit nowhere
-	placing  bool             // an event will try them again
-	sized    bool             // the sizes of all messages are known
-	messages slab[message]    // to replicas, underway
-	losing   chance.Stream    // of which messages are lost
-	lost     func() float64   // draws from it
+	used     []foresail.Usage   // by host: what its replicas did, while a snapshot is made
+	unplaced []int32            // services that have replicas that fit nowhere
+	placing  bool               // an event will try them again
+	sized    bool               // the sizes of all messages are known
+	messages slab.Slab[message] // to replicas, underway
+	losing   chance.Stream      // of which messages are lost
+	lost     func() float64     // draws from it
 }
 
 // build sets the nodes up, and says which service would fit on none of them even if it were empty.
@@ -30,7 +31,7 @@ func (c *Cluster) build() error {
 	if len(c.cfg.Nodes) == 0 {
 		return nil
 	}
-	watch := func(id int32) { c.watch(id, c.replicas.at(id)) }
+	watch := func(id int32) { c.watch(id, c.replicas.At(id)) }
 	shared := false
 	for i, n := range c.cfg.Nodes {
 		c.rooms = append(c.rooms, node.Room{Node: n})
@@ -117,7 +118,7 @@ func (c *Cluster) resize(sv *service) {
 		return
 	}
 	for _, id := range sv.replicas {
-		r := c.replicas.at(id)
+		r := c.replicas.At(id)
 		if r.phase != starting && r.phase != ready {
 			continue
 		}

@@ -38,7 +38,7 @@ func (c *Cluster) loseNode(at int32) {
 
 // lose takes a replica away in whatever phase it is, as if its machine had gone.
 func (c *Cluster) lose(id int32) {
-	r := c.replicas.at(id)
+	r := c.replicas.At(id)
 	sv := &c.services[r.service]
 	switch r.phase {
 	case starting:

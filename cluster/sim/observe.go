@@ -74,11 +74,11 @@ func (c *Cluster) observeService(sv *service, out *foresail.ServiceStats, beat i
 	out.Allocation, out.Pending = sv.effective(), sv.pending()
 	out.Arrivals, out.Completions, out.Errors = sv.homeless, sv.homeless, sv.homeless
 	sv.homeless = 0
-	out.InFlight, out.Queue = sv.inFlight.take(now, beat), sv.queue.take(now, beat)
+	out.InFlight, out.Queue = sv.inFlight.Take(now, beat), sv.queue.Take(now, beat)
 	agents := foresail.SignalsAll
 	kept := sv.replicas[:0]
 	for i, id := range sv.replicas {
-		r := c.replicas.at(id)
+		r := c.replicas.At(id)
 		o := &out.Replicas[i]
 		o.Name, o.Started, o.Gone = r.name, c.instant(r.asked), r.phase == gone
 		o.Has = replicaSignals | network | c.agentSees(r.host)
@@ -128,21 +128,13 @@ func (c *Cluster) observeReplica(r *replica, o *foresail.ReplicaStats, beat int6
 	c.observeAgent(r, o, beat)
 	r.toldCPU, r.cpu.Throttled, r.cpu.Waited = r.cpu.Total, 0, 0
 	u := &r.usage
-	o.InFlight = u.inFlight.take(now, beat)
+	o.InFlight = u.inFlight.Take(now, beat)
 	o.Arrivals, o.Completions, o.Errors = u.arrivals, u.completions, u.errors
 	if o.Has.Has(foresail.SignalNetwork) {
 		o.NetIn, o.NetOut = u.netIn, u.netOut
 	}
 	u.arrivals, u.completions, u.errors, u.netIn, u.netOut = 0, 0, 0, 0, 0
 	r.asleep = r.open == 0 && r.cpu.Threads() == 0 // a report may still be going on
-}
-
-// take tells the gauge since the beat began, and begins the next.
-func (g *gauge) take(now, beat int64) foresail.Gauge {
-	g.add(now, 0)
-	out := foresail.Gauge{Last: float64(g.n), Mean: float64(g.area) / float64(beat), Max: float64(g.max)}
-	g.area, g.max = 0, g.n
-	return out
 }
 
 func (c *Cluster) observeEndpoint(i int32, out *foresail.EndpointStats) {

@@ -10,7 +10,7 @@ const background = int32(-1)
 // send brings a call that has its connection to its service: the caller's CPU first, then the network.
 func (c *Cluster) send(ci int32, k *call) {
 	o := &c.program.Overhead
-	if k.from >= 0 && o.Caller > 0 && !c.visits.at(k.from).dead {
+	if k.from >= 0 && o.Caller > 0 && !c.visits.At(k.from).dead {
 		c.burst(ci, k, toSend, false)
 		return
 	}
@@ -40,18 +40,18 @@ func (c *Cluster) after(d int64, e des.Event) {
 
 // burst has the caller's CPU work on a message of a call; stage says on which.
 func (c *Cluster) burst(ci int32, k *call, of stage, failed bool) {
-	v := c.visits.at(k.from)
+	v := c.visits.At(k.from)
 	v.refs++
-	fi := c.frames.take()
-	*c.frames.at(fi) = frame{visit: k.from, call: ci, stage: of, gen: k.gen, failed: failed}
-	c.compute(v.replica, c.replicas.at(v.replica), c.program.Overhead.Caller, fi)
+	fi := c.frames.Take()
+	*c.frames.At(fi) = frame{visit: k.from, call: ci, stage: of, gen: k.gen, failed: failed}
+	c.compute(v.replica, c.replicas.At(v.replica), c.program.Overhead.Caller, fi)
 }
 
 // burstDone goes on with a call when its caller's CPU is done with the message, unless it was given up before it left.
 func (c *Cluster) burstDone(fi int32, f *frame, v *visit) {
 	vi, ci, failed, of, gen := f.visit, f.call, f.failed, f.stage, f.gen
-	c.frames.give(fi)
-	if k := c.calls.at(ci); k.gen == gen {
+	c.frames.Give(fi)
+	if k := c.calls.At(ci); k.gen == gen {
 		switch {
 		case of == toSend && !v.dead:
 			c.travel(ci, k)
@@ -64,7 +64,7 @@ func (c *Cluster) burstDone(fi int32, f *frame, v *visit) {
 
 // returned is called when an answer, or a refusal, has come back to its caller.
 func (c *Cluster) returned(ci int32, k *call, failed bool) {
-	if k.from >= 0 && c.program.Overhead.Caller > 0 && !c.visits.at(k.from).dead {
+	if k.from >= 0 && c.program.Overhead.Caller > 0 && !c.visits.At(k.from).dead {
 		if d := c.program.Calls[k.def].Deadline; d >= 0 {
 			c.disarm(k, d)
 		}
@@ -86,7 +86,7 @@ func (c *Cluster) refused(ci int32, k *call) {
 
 // refusal is a refusal that has come back.
 func (c *Cluster) refusal(ci int32, gen uint32) {
-	if k := c.calls.at(ci); k.gen == gen {
+	if k := c.calls.At(ci); k.gen == gen {
 		c.returned(ci, k, true)
 	}
 }
@@ -101,7 +101,7 @@ func (c *Cluster) tell(id int32, r *replica) {
 
 // report is the CPU of one.
 func (c *Cluster) report(id int32) {
-	r := c.replicas.at(id)
+	r := c.replicas.At(id)
 	if !r.reports || r.phase == gone {
 		return
 	}

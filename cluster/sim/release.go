@@ -27,15 +27,15 @@ func (c *Cluster) roll(s int32) bool {
 	for {
 		total, fresh, coming, old := 0, 0, 0, int32(-1) // old: the one to go next
 		for _, id := range slices.Backward(sv.replicas) {
-			switch r := c.replicas.at(id); {
+			switch r := c.replicas.At(id); {
 			case r.phase > ready:
 				continue
-			case c.defOf(id, r) != sv.def && (old < 0 || r.phase <= c.replicas.at(old).phase):
+			case c.defOf(id, r) != sv.def && (old < 0 || r.phase <= c.replicas.At(old).phase):
 				old = id
 			case c.defOf(id, r) == sv.def && r.phase == starting:
 				coming++
 			}
-			if c.defOf(id, c.replicas.at(id)) == sv.def {
+			if c.defOf(id, c.replicas.At(id)) == sv.def {
 				fresh++
 			}
 			total++
@@ -48,9 +48,9 @@ func (c *Cluster) roll(s int32) bool {
 				c.postpone(s)
 				return true
 			}
-		case c.replicas.at(old).phase == starting:
+		case c.replicas.At(old).phase == starting:
 			sv.starting--
-			c.retire(old, c.replicas.at(old))
+			c.retire(old, c.replicas.At(old))
 		case total-least-coming > 0 && len(sv.ready) > least:
 			sv.ready = slices.DeleteFunc(sv.ready, func(id int32) bool { return id == old })
 			c.drain(old)
@@ -64,7 +64,7 @@ func (c *Cluster) roll(s int32) bool {
 func (c *Cluster) rollOut(s int32, def *program.Service) {
 	sv := &c.services[s]
 	for _, id := range sv.replicas {
-		if c.replicas.at(id).phase != gone {
+		if c.replicas.At(id).phase != gone {
 			c.oddOf(id) // which holds what has been its version so far
 		}
 	}
@@ -104,7 +104,7 @@ func (c *Cluster) opsOf(s int32) []program.Operation {
 // stepsOf is what a replica does for a call: what its own version says. ok is false where that has no such operation.
 func (c *Cluster) stepsOf(id int32, def *program.Call) (steps program.Extent, ok bool) {
 	index := c.program.Ops[def.Op].Index
-	ops := c.defOf(id, c.replicas.at(id)).Ops
+	ops := c.defOf(id, c.replicas.At(id)).Ops
 	switch {
 	case index < 0: // a call back, which is of no version
 		return def.Steps, true
@@ -140,14 +140,14 @@ func (c *Cluster) callBack(t *trouble, to int32) int32 {
 
 // callsBack has a request call its caller back before it goes on.
 func (c *Cluster) callsBack(t *trouble, fi int32, v *visit) {
-	f := c.frames.at(fi)
+	f := c.frames.At(fi)
 	ci, k := c.newCall(t.def, v.rnd^chance.Golden)
 	k.from, k.frame, k.depth = f.visit, fi, v.depth+1
 	f.waiting++
 	v.refs++
 	if v.trace >= 0 {
 		k.trace = v.trace
-		c.traces.at(v.trace).refs++
+		c.traces.At(v.trace).refs++
 	}
 	c.ask(ci, k)
 }
@@ -155,13 +155,13 @@ func (c *Cluster) callsBack(t *trouble, fi int32, v *visit) {
 // endCycle gives up the calls back that still wait, so that their requests fail and go.
 func (c *Cluster) endCycle(t *trouble) {
 	var waiting []int32
-	c.calls.each(func(ci int32, k *call) {
+	c.calls.Each(func(ci int32, k *call) {
 		if k.def == t.def && k.state != idle {
 			waiting = append(waiting, ci)
 		}
 	})
 	for _, ci := range waiting {
-		if k := c.calls.at(ci); k.def == t.def && k.state != idle {
+		if k := c.calls.At(ci); k.def == t.def && k.state != idle {
 			c.giveUp(ci, k)
 		}
 	}
@@ -176,14 +176,14 @@ func (c *Cluster) astray(k *call, callee int32, size int64, of uint64) (delay in
 	end := func(id int32) {
 		if h, odd := c.odd[id]; odd {
 			kept *= 1 - h.loss
-			if h.link > 0 && c.replicas.at(id).host < 0 {
+			if h.link > 0 && c.replicas.At(id).host < 0 {
 				link = max(link, float64(max(size, leastMessage))/(linkRate*h.link))
 			}
 		}
 	}
 	end(callee)
 	if k.from >= 0 {
-		end(c.visits.at(k.from).replica)
+		end(c.visits.At(k.from).replica)
 		if e := c.troubles.edges; int(def.Edge) < len(e) {
 			kept *= 1 - e[def.Edge]
 		}
@@ -202,9 +202,9 @@ func (c *Cluster) astray(k *call, callee int32, size int64, of uint64) (delay in
 func (c *Cluster) resends(k *call, callee int32, of uint64) {
 	switch {
 	case of == ofAnswer:
-		c.replicas.at(callee).usage.resent++
+		c.replicas.At(callee).usage.resent++
 	case k.from >= 0:
-		c.replicas.at(c.visits.at(k.from).replica).usage.resent++
+		c.replicas.At(c.visits.At(k.from).replica).usage.resent++
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"foresail.dev/cluster/sim/host"
 	"foresail.dev/cluster/sim/node"
 	"foresail.dev/cluster/sim/program"
+	"foresail.dev/cluster/sim/tally"
 )
 
 // phase is a replica's place in its life.
@@ -58,48 +59,18 @@ type replica struct {
 
 // usage counts what a snapshot tells, since the beat began.
 type usage struct {
-	queue         gauge
+	queue         tally.Gauge
 	read, written int64 // bytes
-	disk          busyness
+	disk          tally.Waits
 	resent        int
 	reclaim       int64 // ns of CPU time lost to reclaiming memory
 
-	inFlight    gauge
+	inFlight    tally.Gauge
 	arrivals    float64
 	completions float64
 	errors      float64
 	netIn       int64 // bytes
 	netOut      int64
-}
-
-// gauge is a count that goes up and down.
-type gauge struct {
-	area   int64 // of n over time up to at, since the beat began
-	at     int64
-	n, max int32
-}
-
-func (g *gauge) add(now int64, d int32) {
-	g.area += int64(g.n) * (now - g.at)
-	g.at = now
-	g.n += d
-	g.max = max(g.max, g.n)
-}
-
-// busyness is how long at least one, and how long all together, were waiting for something, since the beat began.
-type busyness struct {
-	n         int64
-	at        int64
-	some, all int64 // ns
-}
-
-func (b *busyness) add(now, d int64) {
-	if b.n > 0 {
-		b.some += now - b.at
-		b.all += b.n * (now - b.at)
-	}
-	b.at = now
-	b.n += d
 }
 
 // pool is the connections from one replica to one callee service.
@@ -111,9 +82,9 @@ type pool struct {
 // service is one service as it runs.
 type service struct {
 	def      *program.Service
-	ready    []int32 // replicas that take requests
-	inFlight gauge   // of the service as a whole
-	queue    gauge
+	ready    []int32     // replicas that take requests
+	inFlight tally.Gauge // of the service as a whole
+	queue    tally.Gauge
 	homeless float64 // requests that found no replica ready, since the beat began
 	replicas []int32 // oldest first; one that is gone stays until the beat ends
 	name     string
@@ -131,12 +102,12 @@ type service struct {
 func (c *Cluster) newReplica(s int32, in phase, at int32) int32 {
 	sv := &c.services[s]
 	now := c.queue.Now()
-	id := c.replicas.take()
+	id := c.replicas.Take()
 	if int(id) >= len(c.inFlight) {
 		c.inFlight = append(c.inFlight, make([]int32, int(id)+1-len(c.inFlight))...)
 		c.took.Grow(len(c.inFlight))
 	}
-	r := c.replicas.at(id)
+	r := c.replicas.At(id)
 	*r = replica{
 		cpu: r.cpu, service: s, phase: in, event: des.None, change: des.None, first: -1, last: -1,
 		memory: sv.def.Memory, asked: now, pools: r.pools[:0],
@@ -148,7 +119,7 @@ func (c *Cluster) newReplica(s int32, in phase, at int32) int32 {
 	// Quota periods of different replicas are not in step.
 	phaseOf := chance.Stream(chance.Mix(uint64(c.phases) ^ uint64(s)<<32 ^ uint64(sv.named)))
 	r.cpu.Reset(now, int64(phaseOf.Uint64()%uint64(cfs.Period)), sv.now.CPU, int64(c.cfg.NodeCores)*cfs.Core)
-	r.usage.inFlight.at, r.usage.queue.at = now, now
+	r.usage.inFlight, r.usage.queue = tally.NewGauge(now), tally.NewGauge(now)
 	sv.named++
 	sv.replicas = append(sv.replicas, id)
 	if at >= 0 {
@@ -229,7 +200,7 @@ func (c *Cluster) watch(id int32, r *replica) {
 
 // look lets go on what the CPU has done.
 func (c *Cluster) look(id int32) {
-	r := c.replicas.at(id)
+	r := c.replicas.At(id)
 	r.event = des.None
 	r.inEvent = true
 	r.cpu.Advance(c.queue.Now())

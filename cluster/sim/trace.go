@@ -16,8 +16,8 @@ type trace struct {
 
 // newTrace begins one for the user who makes an attempt.
 func (c *Cluster) newTrace() int32 {
-	ti := c.traces.take()
-	t := c.traces.at(ti)
+	ti := c.traces.Take()
+	t := c.traces.At(ti)
 	*t = trace{refs: 1}
 	binary.BigEndian.PutUint64(t.id[:8], c.spanIDs.Uint64())
 	binary.BigEndian.PutUint64(t.id[8:], c.spanIDs.Uint64())
@@ -39,13 +39,13 @@ func spanID(id uint64) (out foresail.SpanID) {
 }
 
 func (c *Cluster) unrefTrace(ti int32) {
-	t := c.traces.at(ti)
+	t := c.traces.At(ti)
 	if t.refs--; t.refs > 0 {
 		return
 	}
 	spans := t.spans
 	*t = trace{}
-	c.traces.give(ti)
+	c.traces.Give(ti)
 	if len(spans) > 0 {
 		c.cfg.Spans(spans)
 	}
@@ -53,7 +53,7 @@ func (c *Cluster) unrefTrace(ti int32) {
 
 // record adds a span that ends now.
 func (c *Cluster) record(ti int32, kind foresail.SpanKind, service, replica, operation string, id, parent uint64, start int64, failed bool) {
-	t := c.traces.at(ti)
+	t := c.traces.At(ti)
 	t.spans = append(t.spans, foresail.Span{
 		Trace: t.id, ID: spanID(id), Parent: spanID(parent), Service: service, Replica: replica, Operation: operation,
 		Kind: kind, Start: c.instant(start), End: c.instant(c.queue.Now()), Failed: failed, Weight: 1 / c.cfg.TraceShare,
@@ -72,15 +72,15 @@ func (c *Cluster) operation(def *program.Call) string {
 
 // clientSpan is an attempt as its caller saw it.
 func (c *Cluster) clientSpan(k *call, failed bool) {
-	r := c.replicas.at(c.visits.at(k.from).replica)
+	r := c.replicas.At(c.visits.At(k.from).replica)
 	def := &c.program.Calls[k.def]
 	c.record(k.trace, foresail.KindClient, c.services[r.service].name, r.name, c.operation(def),
-		k.span, c.visits.at(k.from).span, k.asked, failed)
+		k.span, c.visits.At(k.from).span, k.asked, failed)
 }
 
 // visitSpan is a visit as its server saw it.
 func (c *Cluster) visitSpan(v *visit) {
-	r := c.replicas.at(v.replica)
+	r := c.replicas.At(v.replica)
 	c.record(v.trace, foresail.KindServer, c.services[r.service].name, r.name, c.operation(&c.program.Calls[v.def]),
 		v.span, v.parent, v.arrived, v.failed)
 }

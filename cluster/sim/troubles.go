@@ -161,7 +161,7 @@ func (c *Cluster) aim(t *trouble) {
 		t.presses = []int32{c.hostByName(t.Node)}
 	case t.Kind.Contention() && len(c.hosts) > 0: // the nodes of the replicas that there are now
 		for _, id := range c.chosen(t) {
-			if h := c.replicas.at(id).host; !slices.Contains(t.presses, h) {
+			if h := c.replicas.At(id).host; !slices.Contains(t.presses, h) {
 				t.presses = append(t.presses, h)
 			}
 		}
@@ -172,7 +172,7 @@ func (c *Cluster) aim(t *trouble) {
 func (c *Cluster) chosen(t *trouble) []int32 {
 	var out []int32
 	for _, id := range c.services[t.service].replicas {
-		if r := c.replicas.at(id); r.phase <= ready && (t.Replica == "" || t.Replica == r.name) {
+		if r := c.replicas.At(id); r.phase <= ready && (t.Replica == "" || t.Replica == r.name) {
 			out = append(out, id)
 		}
 	}
@@ -207,7 +207,7 @@ func (c *Cluster) join(id int32, r *replica) {
 
 func (c *Cluster) alive(sv *service) (n int) {
 	for _, id := range sv.replicas {
-		if c.replicas.at(id).phase <= ready {
+		if c.replicas.At(id).phase <= ready {
 			n++
 		}
 	}
@@ -240,7 +240,7 @@ func (c *Cluster) tellTruth(i int32, t *trouble, what fault.Moment, replicas ...
 	}
 	if replicas == nil {
 		for _, id := range t.hits {
-			replicas = append(replicas, c.replicas.at(id).name)
+			replicas = append(replicas, c.replicas.At(id).name)
 		}
 		slices.SortFunc(replicas, strings.Compare)
 	}

@@ -132,7 +132,7 @@ func (c *Cluster) requestDone(ci int32, k *call, failed bool) {
 	took, sent, closed := now-k.sent, k.sent, k.closed
 	endpoint := c.program.Calls[k.def].Endpoint
 	e := &c.endpoints[endpoint]
-	c.calls.give(ci)
+	c.calls.Give(ci)
 	e.usage.completions++
 	if failed {
 		e.usage.errors++

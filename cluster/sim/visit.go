@@ -60,7 +60,7 @@ const MaxDepth = 256
 // accept takes a call in at a replica, or refuses it. It reports whether it was taken.
 func (c *Cluster) accept(ci int32, k *call, def *program.Call, id int32) bool {
 	now := c.queue.Now()
-	r := c.replicas.at(id)
+	r := c.replicas.At(id)
 	sv := &c.services[def.Service]
 	r.asleep = false
 	r.usage.arrivals++
@@ -78,32 +78,32 @@ func (c *Cluster) accept(ci int32, k *call, def *program.Call, id int32) bool {
 		}
 		return false
 	}
-	r.usage.inFlight.add(now, 1)
+	r.usage.inFlight.Add(now, 1)
 	c.inFlight[id]++
-	sv.inFlight.add(now, 1)
+	sv.inFlight.Add(now, 1)
 	r.open++
 
-	vi := c.visits.take()
-	v := c.visits.at(vi)
+	vi := c.visits.Take()
+	v := c.visits.At(vi)
 	*v = visit{
 		rnd: k.derive(ofWork), arrived: now, call: ci, replica: id, def: k.def,
 		refs: 1, next: -1, depth: k.depth, trace: -1,
 	}
 	if k.trace >= 0 {
 		v.trace, v.parent, v.span = k.trace, k.span, c.nextSpan()
-		c.traces.at(k.trace).refs++
+		c.traces.At(k.trace).refs++
 	}
 	k.visit = vi
 	if full {
 		if r.last < 0 {
 			r.first = vi
 		} else {
-			c.visits.at(r.last).next = vi
+			c.visits.At(r.last).next = vi
 		}
 		r.last = vi
 		r.waiting++
-		r.usage.queue.add(now, 1)
-		sv.queue.add(now, 1)
+		r.usage.queue.Add(now, 1)
+		sv.queue.Add(now, 1)
 		return true
 	}
 	r.busy++
@@ -127,7 +127,7 @@ func (c *Cluster) begin(vi int32, v *visit, r *replica) {
 	}
 	fi := c.newFrame(vi, -1, v.rnd, steps)
 	if !known {
-		c.frames.at(fi).failed = true
+		c.frames.At(fi).failed = true
 	}
 	if r.odd && c.hindered(c.odd[v.replica], fi, v) {
 		return
@@ -145,15 +145,15 @@ func (c *Cluster) enter(fi, id int32, r *replica) {
 }
 
 func (c *Cluster) newFrame(vi, call int32, rnd chance.Stream, steps program.Extent) int32 {
-	fi := c.frames.take()
-	*c.frames.at(fi) = frame{rnd: rnd, visit: vi, call: call, step: steps.From, end: steps.To}
+	fi := c.frames.Take()
+	*c.frames.At(fi) = frame{rnd: rnd, visit: vi, call: call, step: steps.From, end: steps.To}
 	return fi
 }
 
 // proceed goes on with a frame until it has to wait, or ends.
 func (c *Cluster) proceed(fi int32) {
-	f := c.frames.at(fi)
-	v := c.visits.at(f.visit)
+	f := c.frames.At(fi)
+	v := c.visits.At(f.visit)
 	if f.stage == toSend || f.stage == toTake {
 		c.burstDone(fi, f, v)
 		return
@@ -169,17 +169,17 @@ func (c *Cluster) proceed(fi int32) {
 			f.stage = toDisk
 			if s.Memory > 0 {
 				v.memory += s.Memory
-				c.replicas.at(v.replica).memory += s.Memory
+				c.replicas.At(v.replica).memory += s.Memory
 			}
 			if s.Cpu.Any() {
-				c.compute(v.replica, c.replicas.at(v.replica), c.draw.Draw(&f.rnd, &s.Cpu), fi)
+				c.compute(v.replica, c.replicas.At(v.replica), c.draw.Draw(&f.rnd, &s.Cpu), fi)
 				return
 			}
 		case toDisk:
 			f.stage = toCall
 			if s.Disk >= 0 {
 				d := &c.program.Disks[s.Disk]
-				r := c.replicas.at(v.replica)
+				r := c.replicas.At(v.replica)
 				takes := c.draw.Draw(&f.rnd, &d.Takes)
 				if r.odd {
 					takes = int64(float64(takes) * c.odd[v.replica].disk)
@@ -218,7 +218,7 @@ func (c *Cluster) fork(fi int32, f *frame, v *visit, d int32) {
 	v.refs++
 	if v.trace >= 0 {
 		k.trace = v.trace
-		c.traces.at(v.trace).refs++
+		c.traces.At(v.trace).refs++
 	}
 	c.ask(ci, k)
 }
@@ -228,12 +228,12 @@ func (c *Cluster) endFrame(fi int32, f *frame, v *visit) {
 	vi, ci, failed := f.visit, f.call, f.failed || v.dead
 	if d := c.program.Overhead.Callee; d > 0 && ci < 0 && !v.dead && f.stage != toAnswer {
 		f.stage = toAnswer
-		c.compute(v.replica, c.replicas.at(v.replica), d, fi)
+		c.compute(v.replica, c.replicas.At(v.replica), d, fi)
 		return
 	}
-	c.frames.give(fi)
+	c.frames.Give(fi)
 	if ci >= 0 {
-		c.callDone(ci, c.calls.at(ci), failed)
+		c.callDone(ci, c.calls.At(ci), failed)
 		return
 	}
 	if v.answered { // its replica was taken away meanwhile
@@ -247,11 +247,11 @@ func (c *Cluster) endFrame(fi int32, f *frame, v *visit) {
 // answer ends a visit as its server sees it.
 func (c *Cluster) answer(vi int32, v *visit) {
 	now := c.queue.Now()
-	r := c.replicas.at(v.replica)
+	r := c.replicas.At(v.replica)
 	v.answered = true
-	r.usage.inFlight.add(now, -1)
+	r.usage.inFlight.Add(now, -1)
 	c.inFlight[v.replica]--
-	c.services[r.service].inFlight.add(now, -1)
+	c.services[r.service].inFlight.Add(now, -1)
 	r.usage.completions++
 	if v.failed {
 		r.usage.errors++
@@ -267,7 +267,7 @@ func (c *Cluster) answer(vi int32, v *visit) {
 	}
 	c.tell(v.replica, r)
 	if v.call >= 0 {
-		k := c.calls.at(v.call)
+		k := c.calls.At(v.call)
 		k.took = now - v.arrived
 		d := c.transit(k)
 		if r.host >= 0 {
@@ -294,15 +294,15 @@ func (c *Cluster) freeWorker(r *replica) {
 		return
 	}
 	vi := r.first
-	v := c.visits.at(vi)
+	v := c.visits.At(vi)
 	r.first = v.next
 	if r.first < 0 {
 		r.last = -1
 	}
 	r.waiting--
 	now := c.queue.Now()
-	r.usage.queue.add(now, -1)
-	c.services[r.service].queue.add(now, -1)
+	r.usage.queue.Add(now, -1)
+	c.services[r.service].queue.Add(now, -1)
 	v.working = true
 	v.refs++
 	c.queue.Soon(des.Event{Kind: onBegin, A: vi})
@@ -310,24 +310,24 @@ func (c *Cluster) freeWorker(r *replica) {
 
 // dequeued starts a visit that has waited for a worker.
 func (c *Cluster) dequeued(vi int32) {
-	v := c.visits.at(vi)
+	v := c.visits.At(vi)
 	if v.answered { // its replica was taken away at this very instant
 		c.unref(vi, v)
 		return
 	}
 	v.refs--
-	c.begin(vi, v, c.replicas.at(v.replica))
+	c.begin(vi, v, c.replicas.At(v.replica))
 }
 
 // answered brings a visit's answer to its caller.
 func (c *Cluster) answered(vi int32) {
-	v := c.visits.at(vi)
+	v := c.visits.At(vi)
 	if ci := v.call; ci >= 0 {
 		v.call = -1
-		k := c.calls.at(ci)
+		k := c.calls.At(ci)
 		k.visit = -1
 		if !v.failed {
-			c.answers(k, c.replicas.at(v.replica))
+			c.answers(k, c.replicas.At(v.replica))
 		}
 		c.returned(ci, k, v.failed)
 	}
@@ -339,12 +339,12 @@ func (c *Cluster) unref(vi int32, v *visit) {
 	if v.refs--; v.refs > 0 {
 		return
 	}
-	r := c.replicas.at(v.replica)
+	r := c.replicas.At(v.replica)
 	c.release(r, v)
 	if v.trace >= 0 {
 		c.unrefTrace(v.trace)
 	}
-	c.visits.give(vi)
+	c.visits.Give(vi)
 	if r.open--; r.open == 0 {
 		c.emptied(v.replica, r)
 	}
@@ -352,20 +352,20 @@ func (c *Cluster) unref(vi int32, v *visit) {
 
 // kill takes a replica away with what it has: its requests fail at once.
 func (c *Cluster) kill(id int32) {
-	r := c.replicas.at(id)
+	r := c.replicas.At(id)
 	r.cpu.Advance(c.queue.Now())
-	r.usage.queue.add(c.queue.Now(), -r.waiting)
-	c.services[r.service].queue.add(c.queue.Now(), -r.waiting)
+	r.usage.queue.Add(c.queue.Now(), -r.waiting)
+	c.services[r.service].queue.Add(c.queue.Now(), -r.waiting)
 	r.first, r.last, r.waiting = -1, -1, 0
 	c.killed = c.killed[:0]
-	c.visits.each(func(vi int32, v *visit) {
+	c.visits.Each(func(vi int32, v *visit) {
 		if v.replica == id && v.refs > 0 {
 			v.refs++ // stays until this is over
 			c.killed = append(c.killed, vi)
 		}
 	})
 	for _, vi := range c.killed {
-		v := c.visits.at(vi)
+		v := c.visits.At(vi)
 		v.dead = true
 		if v.answered {
 			continue
@@ -392,7 +392,7 @@ func (c *Cluster) kill(id int32) {
 	c.heal(id)
 	c.retire(id, r)
 	for _, vi := range c.killed {
-		c.unref(vi, c.visits.at(vi))
+		c.unref(vi, c.visits.At(vi))
 	}
 }
 
@@ -433,6 +433,6 @@ func (c *Cluster) emptied(id int32, r *replica) {
 // forget gives the number of a replica free once nothing refers to it.
 func (c *Cluster) forget(id int32, r *replica) {
 	if r.phase == gone && r.open == 0 && r.told {
-		c.replicas.give(id)
+		c.replicas.Give(id)
 	}
 }

@@ -1,4 +1,5 @@
-// Package tally counts how long things took, for many owners at the cost of few.
+// Package tally keeps the simulator's counts over a beat: how long things took, for many owners at the cost of few, and
+// how many there were of what comes and goes.
 package tally
 
 import "foresail.dev/sketch"
