@@ -13,7 +13,7 @@ import (
 	"foresail.dev/cluster/sim/program"
 	"foresail.dev/cluster/sim/slab"
 	"foresail.dev/cluster/sim/tally"
-	"foresail.dev/load"
+	"foresail.dev/cluster/sim/users"
 	"foresail.dev/sketch"
 )
 
@@ -37,7 +37,7 @@ type Cluster struct {
 	frames    slab.Slab[frame]
 	calls     slab.Slab[call]
 	traces    slab.Slab[trace]
-	users     users
+	users     *users.Users
 	killed    []int32 // scratch
 	machines
 	troubles  troubles
@@ -50,18 +50,14 @@ type Cluster struct {
 	merged        sketch.Sketch   // scratch
 	copies        tally.Copies    // of the sketches of a snapshot
 
-	draw                     *chance.Drawer // of demands
-	thinking, picking        *chance.Drawer // of closed users; of endpoints
-	demands, tracing, phases chance.Stream  // never drawn from, but derived
-	routing, spanIDs         chance.Stream
+	draw             *chance.Drawer // of demands
+	tracing, phases  chance.Stream  // never drawn from, but derived
+	routing, spanIDs chance.Stream
 }
 
 // The kinds of events. What A and B hold is told beside each.
 const (
-	onRequest  uint8 = iota // a user of an open load sends; B: the load's epoch
-	onUser                  // a user of a closed load has thought
-	onCrowd                 // the number of users is brought to the curve; B: the load's epoch
-	onArrive                // A: a call comes to its service; B: its attempt
+	onArrive   uint8 = iota // A: a call comes to its service; B: its attempt
 	onBegin                 // A: a visit that waited for a worker begins
 	onCPU                   // A: a replica whose CPU must be looked at
 	onDisk                  // A: a frame whose I/O is done
@@ -82,8 +78,8 @@ const (
 	onUnlock                // A: a replica of which a lock is given back; B: the fault
 	onPause                 // A: a replica whose threads stop or go on; B: the fault
 	onFull                  // A: a replica whose memory may be used up
-	onSpike                 // a request that a spike adds; B: its epoch
 	onUpdate                // A: an update
+	ofUsers                 // the first of those of package users
 )
 
 // New simulates an application from offset 0 on, with its initial allocation ready and warm. It reports everything
@@ -121,7 +117,8 @@ func New(cfg Config) (*Cluster, error) {
 	for i := range c.services {
 		c.deploy(int32(i))
 	}
-	c.users.shares = make([]float64, len(c.endpoints))
+	c.users = users.New(cfg.Seed, &c.queue, ofUsers, c.request)
+	c.users.SetEndpoints(c.app.Endpoints)
 	c.SetLoad(cfg.Load)
 	c.nextUpdate(0)
 	return c, c.foretell()
@@ -129,13 +126,9 @@ func New(cfg Config) (*Cluster, error) {
 
 func (c *Cluster) seed() {
 	seed := c.cfg.Seed
-	c.draw, c.thinking, c.picking = chance.NewDrawer(), chance.NewDrawer(), chance.NewDrawer()
-	c.thinking.Current, c.picking.Current = chance.Purpose(seed, chance.ForUsers), chance.Purpose(seed, chance.ForEndpoints)
-	c.demands, c.tracing, c.phases = chance.Purpose(seed, chance.ForDemands), chance.Purpose(seed, chance.ForTraces), chance.Purpose(seed, chance.ForPhases)
+	c.draw = chance.NewDrawer()
+	c.tracing, c.phases = chance.Purpose(seed, chance.ForTraces), chance.Purpose(seed, chance.ForPhases)
 	c.routing, c.spanIDs = chance.Purpose(seed, chance.ForRouting), chance.Purpose(seed, chance.ForSpanIDs)
-	arrivals := chance.NewDrawer()
-	arrivals.Current = chance.Purpose(seed, chance.ForArrivals)
-	c.users.arrivals = load.NewArrivals(c.cfg.Load, arrivals.Rand)
 }
 
 // deploy sets up a service with its initial allocation.
@@ -183,11 +176,7 @@ func (c *Cluster) Next(ctx context.Context) (*foresail.Snapshot, error) {
 		return nil, io.EOF
 	}
 	end := start + int64(c.cfg.Beat)
-	c.users.limit = end
-	c.nextArrival()
-	if c.troubles.spike.factor > 0 {
-		c.nextOfSpike()
-	}
+	c.users.Until(end)
 	for {
 		e, ok := c.queue.Next(end)
 		if !ok {
@@ -199,15 +188,6 @@ func (c *Cluster) Next(ctx context.Context) (*foresail.Snapshot, error) {
 
 func (c *Cluster) handle(e des.Event) {
 	switch e.Kind {
-	case onRequest:
-		if e.B == c.users.epoch {
-			c.request(false)
-			c.nextArrival()
-		}
-	case onUser:
-		c.wake()
-	case onCrowd:
-		c.crowd(e.B)
 	case onArrive:
 		c.arrive(e.A, e.B)
 	case onBegin:
@@ -251,10 +231,10 @@ func (c *Cluster) handle(e des.Event) {
 		c.pauses(e.A, e.B)
 	case onFull:
 		c.filled(e.A)
-	case onSpike:
-		c.spikes(e.B)
 	case onUpdate:
 		c.update(e.A)
+	default:
+		c.users.Handle(e)
 	}
 }
 

@@ -21,7 +21,6 @@ type troubles struct {
 	ongoing []int32   // of those, the ones that have not ended
 	roads   int       // ongoing faults on messages
 	edges   []float64 // by edge: share of messages lost; nil: none is
-	spike   spike
 }
 
 // trouble is one fault.
@@ -76,7 +75,7 @@ func (c *Cluster) strike(i int32) {
 	c.aim(t)
 	switch {
 	case t.Kind == fault.LoadSpike:
-		c.spikeBegins(i, t)
+		c.users.Spike(t.Amount, &t.rnd)
 	case t.Kind == fault.NodeLost:
 		c.loseNode(c.hostByName(t.Node))
 	case len(t.presses) > 0:
@@ -115,7 +114,7 @@ func (c *Cluster) relieve(i int32) {
 	c.tellTruth(i, t, fault.Ends)
 	switch {
 	case t.Kind == fault.LoadSpike:
-		c.spikeEnds()
+		c.users.EndSpike()
 	case t.Kind == fault.NodeLost:
 		c.returnNode(c.hostByName(t.Node))
 	case len(t.presses) > 0:

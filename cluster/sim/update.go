@@ -80,8 +80,8 @@ func (c *Cluster) update(i int32) {
 		c.updateService(int32(s), changed[s])
 	}
 	if u.Load != nil {
-		c.SetLoad(u.Load)
-		c.nextArrival()
+		c.users.SetLoad(u.Load)
+		c.users.Next()
 	}
 	c.nextUpdate(i + 1)
 }
@@ -123,15 +123,13 @@ func (c *Cluster) growEndpoints() {
 	for len(c.endpoints) < n {
 		c.endpoints = append(c.endpoints, endpointStats{firstLate: cfs.Never})
 	}
-	c.users.shares = make([]float64, n)
-	c.users.gone = false
+	c.users.SetEndpoints(c.app.Endpoints)
 	for i := range c.app.Endpoints {
 		e := &c.app.Endpoints[i]
 		c.endpoints[i].objective = 0
 		if e.Objective != nil {
 			c.endpoints[i].objective = int64(e.Objective.Latency)
 		}
-		c.users.gone = c.users.gone || e.Gone
 	}
 }
 
