@@ -112,7 +112,7 @@ func (c *Cluster) setCPU(sv *service, cores float64) {
 			r.cpu.Advance(c.queue.Now())
 			r.cpu.Limit(cores)
 			if r.odd {
-				c.reckon(id, r)
+				c.troubles.Reckon(id)
 			}
 			c.watch(id, r)
 		}

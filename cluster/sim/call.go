@@ -157,7 +157,7 @@ func (c *Cluster) arrive(ci int32, gen uint32) {
 	if len(c.hosts) > 0 {
 		d = c.carryRequest(k, id, def.Request)
 	}
-	if c.troubles.roads > 0 {
+	if c.troubles.OnMessages() {
 		d += c.astray(k, id, def.Request, ofRequest)
 	}
 	if d > 0 {

@@ -10,6 +10,7 @@ import (
 	"foresail.dev/cluster/sim/cfs"
 	"foresail.dev/cluster/sim/chance"
 	"foresail.dev/cluster/sim/des"
+	"foresail.dev/cluster/sim/disturb"
 	"foresail.dev/cluster/sim/program"
 	"foresail.dev/cluster/sim/slab"
 	"foresail.dev/cluster/sim/tally"
@@ -40,7 +41,7 @@ type Cluster struct {
 	users     *users.Users
 	killed    []int32 // scratch
 	machines
-	troubles  troubles
+	troubles  disturb.Troubles
 	odd       map[int32]*odd // by replica, where replica.odd
 	edgeOrder []int32        // by (from, to), where edges were appended
 
@@ -57,29 +58,25 @@ type Cluster struct {
 
 // The kinds of events. What A and B hold is told beside each.
 const (
-	onArrive   uint8 = iota // A: a call comes to its service; B: its attempt
-	onBegin                 // A: a visit that waited for a worker begins
-	onCPU                   // A: a replica whose CPU must be looked at
-	onDisk                  // A: a frame whose I/O is done
-	onAnswer                // A: a visit whose answer comes to its caller
-	onRetry                 // A: a call tries again
-	onDeadline              // A: the list of deadlines of which one may be due
-	onReady                 // A: a replica has started
-	onKill                  // A: a replica has drained for too long
-	onRefused               // A: a call whose refusal comes back; B: its attempt
-	onReport                // A: a replica that tells of what it did
-	onDeliver               // A: a message that comes to its replica
-	onDivide                // A: a host whose cores are to be divided anew
-	onMeasure               // the contention of caches and memory is to be measured
-	onPlace                 // there is room again for replicas that fit nowhere
-	onDetect                // A: a service of which a replica was lost with its node
-	onFault                 // A: a fault begins
-	onRelief                // A: a fault ends
-	onUnlock                // A: a replica of which a lock is given back; B: the fault
-	onPause                 // A: a replica whose threads stop or go on; B: the fault
-	onFull                  // A: a replica whose memory may be used up
-	onUpdate                // A: an update
-	ofUsers                 // the first of those of package users
+	onArrive   uint8                   = iota // A: a call comes to its service; B: its attempt
+	onBegin                                   // A: a visit that waited for a worker begins
+	onCPU                                     // A: a replica whose CPU must be looked at
+	onDisk                                    // A: a frame whose I/O is done
+	onAnswer                                  // A: a visit whose answer comes to its caller
+	onRetry                                   // A: a call tries again
+	onDeadline                                // A: the list of deadlines of which one may be due
+	onReady                                   // A: a replica has started
+	onKill                                    // A: a replica has drained for too long
+	onRefused                                 // A: a call whose refusal comes back; B: its attempt
+	onReport                                  // A: a replica that tells of what it did
+	onDeliver                                 // A: a message that comes to its replica
+	onDivide                                  // A: a host whose cores are to be divided anew
+	onMeasure                                 // the contention of caches and memory is to be measured
+	onPlace                                   // there is room again for replicas that fit nowhere
+	onDetect                                  // A: a service of which a replica was lost with its node
+	onUpdate                                  // A: an update
+	ofUsers                                   // the first of those of package users
+	ofTroubles = ofUsers + users.Kinds        // and of package disturb
 )
 
 // New simulates an application from offset 0 on, with its initial allocation ready and warm. It reports everything
@@ -221,20 +218,15 @@ func (c *Cluster) handle(e des.Event) {
 		c.placeAgain()
 	case onDetect:
 		c.detect(e.A)
-	case onFault:
-		c.strike(e.A)
-	case onRelief:
-		c.relieve(e.A)
-	case onUnlock:
-		c.unlocked(e.A, e.B)
-	case onPause:
-		c.pauses(e.A, e.B)
-	case onFull:
-		c.filled(e.A)
 	case onUpdate:
 		c.update(e.A)
 	default:
-		c.users.Handle(e)
+		if e.Kind < ofTroubles {
+			c.users.Handle(e)
+			return
+		}
+		c.troubles.Handle(e)
+		c.growEdges() // those of calls back
 	}
 }
 

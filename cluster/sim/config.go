@@ -116,3 +116,15 @@ func (c *Config) validate() error {
 	}
 	return errors.Join(errs...)
 }
+
+// World is what faults are aimed at in a simulation of this configuration: see fault.Schedule.CheckIn.
+func (c *Config) World() *fault.World {
+	w := &fault.World{Duration: c.Duration, Versions: []fault.Version{{Blueprint: c.Blueprint}}}
+	for _, u := range c.Updates {
+		w.Versions = append(w.Versions, fault.Version{At: u.At, Blueprint: u.Blueprint})
+	}
+	for i := range c.Nodes {
+		w.Nodes = append(w.Nodes, c.Nodes[i].Name)
+	}
+	return w
+}

@@ -4,22 +4,7 @@ import (
 	"slices"
 
 	"foresail.dev/cluster/sim/des"
-	"foresail.dev/cluster/sim/node"
 )
-
-// What happens to nodes from outside, for those who inject it. Call these between two events: from the handler of an
-// event, or between two calls of Next.
-
-// hostByName is the number of a node; -1: there is none of that name.
-func (c *Cluster) hostByName(name string) int32 {
-	return int32(slices.IndexFunc(c.rooms, func(r node.Room) bool { return r.Node.Name == name }))
-}
-
-// press lets an antagonist beside the application take a share of a node's resource, from now on, or give it back where
-// amount is negative: see host.Host.Press.
-func (c *Cluster) press(at int32, what node.Resource, amount float64) {
-	c.hosts[at].Press(what, amount)
-}
 
 // loseNode takes a node away with the replicas on it: what they had fails at once, and what they counted in this beat is
 // told as of replicas that have gone. They are replaced on other nodes once that is detected. It does nothing where the

@@ -125,8 +125,8 @@ func (c *Cluster) newReplica(s int32, in phase, at int32) int32 {
 	if at >= 0 {
 		c.house(id, r)
 	}
-	if len(c.troubles.ongoing) > 0 {
-		c.join(id, r)
+	if c.troubles.Any() {
+		c.troubles.Join(id)
 	}
 	return id
 }
@@ -160,7 +160,7 @@ func (c *Cluster) compute(id int32, r *replica, need int64, frame int32) {
 	def := c.services[r.service].def
 	if r.odd {
 		o := c.odd[id]
-		need, def = o.needs(need), o.def
+		need, def = o.harm.Needs(need), o.def
 	}
 	if r.readySince+def.Warmup > now {
 		need = cold(r, def, need, now)

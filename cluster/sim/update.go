@@ -11,6 +11,7 @@ import (
 	"foresail.dev/cluster/sim/cfs"
 	"foresail.dev/cluster/sim/des"
 	"foresail.dev/cluster/sim/program"
+	"foresail.dev/fault"
 	"foresail.dev/load"
 )
 
@@ -75,7 +76,10 @@ func (c *Cluster) update(i int32) {
 	c.growDeadlines()
 	c.growEdges()
 	c.growEndpoints()
-	c.tellUpdate(u.At, names)
+	c.troubles.SetApplication(c.app, c.program)
+	if c.cfg.Truth != nil {
+		c.cfg.Truth(fault.Truth{At: c.instant(int64(u.At)), Moment: fault.Updates, Services: names, Generation: c.app.Generation})
+	}
 	for s := range bp.Services {
 		c.updateService(int32(s), changed[s])
 	}
@@ -141,9 +145,6 @@ func (c *Cluster) growEdges() {
 	}
 	c.edgesTook.Grow(n)
 	c.edges = append(c.edges, make([]edge, n-len(c.edges))...)
-	if c.troubles.edges != nil {
-		c.troubles.edges = append(c.troubles.edges, make([]float64, n-len(c.troubles.edges))...)
-	}
 	c.edgeOrder = c.edgeOrder[:0]
 	for i := range int32(n) {
 		c.edgeOrder = append(c.edgeOrder, i)

@@ -129,7 +129,7 @@ func (c *Cluster) begin(vi int32, v *visit, r *replica) {
 	if !known {
 		c.frames.At(fi).failed = true
 	}
-	if r.odd && c.hindered(c.odd[v.replica], fi, v) {
+	if r.odd && c.hindered(fi, v) {
 		return
 	}
 	c.enter(fi, v.replica, r)
@@ -182,7 +182,7 @@ func (c *Cluster) proceed(fi int32) {
 				r := c.replicas.At(v.replica)
 				takes := c.draw.Draw(&f.rnd, &d.Takes)
 				if r.odd {
-					takes = int64(float64(takes) * c.odd[v.replica].disk)
+					takes = int64(float64(takes) * c.odd[v.replica].harm.Disk)
 				}
 				c.queue.At(c.serve(r, d, takes), des.Event{Kind: onDisk, A: fi})
 				return
@@ -273,7 +273,7 @@ func (c *Cluster) answer(vi int32, v *visit) {
 		if r.host >= 0 {
 			d += c.carryAnswer(k, v, r)
 		}
-		if c.troubles.roads > 0 {
+		if c.troubles.OnMessages() {
 			d += c.astray(k, v.replica, c.program.Calls[k.def].Response, ofAnswer)
 		}
 		c.after(d, des.Event{Kind: onAnswer, A: vi})
@@ -389,7 +389,9 @@ func (c *Cluster) kill(id int32) {
 		}
 	}
 	c.watch(id, r)
-	c.heal(id)
+	if r.odd {
+		c.troubles.Heal(id)
+	}
 	c.retire(id, r)
 	for _, vi := range c.killed {
 		c.unref(vi, c.visits.At(vi))
@@ -412,7 +414,9 @@ func (c *Cluster) retire(id int32, r *replica) {
 		}
 		c.watch(id, r)
 	}
-	c.heal(id)
+	if r.odd {
+		c.troubles.Heal(id)
+	}
 	r.phase = gone
 	c.even(id)
 	if r.host >= 0 {
