@@ -86,12 +86,12 @@ func (c *Cluster) ask(ci int32, k *call) {
 	k.asked = c.queue.Now()
 	k.gen++
 	if k.sampled {
-		k.trace = c.newTrace()
+		k.trace = c.traces.Begin()
 	}
 	if k.trace >= 0 {
 		k.span = 0
 		if k.from >= 0 {
-			k.span = c.nextSpan()
+			k.span = c.traces.NextSpan()
 		}
 	}
 	if def.Deadline >= 0 {
@@ -178,7 +178,7 @@ func (c *Cluster) attemptDone(ci int32, k *call, failed bool) {
 	k.gen++
 	if k.from < 0 {
 		if k.sampled {
-			c.unrefTrace(k.trace)
+			c.traces.Unref(k.trace)
 			k.trace = -1
 		}
 	} else {
@@ -247,7 +247,7 @@ func (c *Cluster) callDone(ci int32, k *call, failed bool) {
 	vi, fi, trace := k.from, k.frame, k.trace
 	c.calls.Give(ci)
 	if trace >= 0 {
-		c.unrefTrace(trace)
+		c.traces.Unref(trace)
 	}
 	if fi >= 0 {
 		f := c.frames.At(fi)

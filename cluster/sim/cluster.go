@@ -14,6 +14,7 @@ import (
 	"foresail.dev/cluster/sim/program"
 	"foresail.dev/cluster/sim/slab"
 	"foresail.dev/cluster/sim/tally"
+	"foresail.dev/cluster/sim/trace"
 	"foresail.dev/cluster/sim/users"
 	"foresail.dev/sketch"
 )
@@ -37,7 +38,7 @@ type Cluster struct {
 	visits    slab.Slab[visit]
 	frames    slab.Slab[frame]
 	calls     slab.Slab[call]
-	traces    slab.Slab[trace]
+	traces    trace.Traces
 	users     *users.Users
 	killed    []int32 // scratch
 	machines
@@ -51,32 +52,34 @@ type Cluster struct {
 	merged        sketch.Sketch   // scratch
 	copies        tally.Copies    // of the sketches of a snapshot
 
-	draw             *chance.Drawer // of demands
-	tracing, phases  chance.Stream  // never drawn from, but derived
-	routing, spanIDs chance.Stream
+	draw            *chance.Drawer // of demands
+	tracing, phases chance.Stream  // never drawn from, but derived
+	routing         chance.Stream
 }
 
 // The kinds of events. What A and B hold is told beside each.
 const (
-	onArrive   uint8                   = iota // A: a call comes to its service; B: its attempt
-	onBegin                                   // A: a visit that waited for a worker begins
-	onCPU                                     // A: a replica whose CPU must be looked at
-	onDisk                                    // A: a frame whose I/O is done
-	onAnswer                                  // A: a visit whose answer comes to its caller
-	onRetry                                   // A: a call tries again
-	onDeadline                                // A: the list of deadlines of which one may be due
-	onReady                                   // A: a replica has started
-	onKill                                    // A: a replica has drained for too long
-	onRefused                                 // A: a call whose refusal comes back; B: its attempt
-	onReport                                  // A: a replica that tells of what it did
-	onDeliver                                 // A: a message that comes to its replica
-	onDivide                                  // A: a host whose cores are to be divided anew
-	onMeasure                                 // the contention of caches and memory is to be measured
-	onPlace                                   // there is room again for replicas that fit nowhere
-	onDetect                                  // A: a service of which a replica was lost with its node
-	onUpdate                                  // A: an update
-	ofUsers                                   // the first of those of package users
-	ofTroubles = ofUsers + users.Kinds        // and of package disturb
+	onArrive   uint8 = iota // A: a call comes to its service; B: its attempt
+	onBegin                 // A: a visit that waited for a worker begins
+	onCPU                   // A: a replica whose CPU must be looked at
+	onDisk                  // A: a frame whose I/O is done
+	onAnswer                // A: a visit whose answer comes to its caller
+	onRetry                 // A: a call tries again
+	onDeadline              // A: the list of deadlines of which one may be due
+	onReady                 // A: a replica has started
+	onKill                  // A: a replica has drained for too long
+	onRefused               // A: a call whose refusal comes back; B: its attempt
+	onReport                // A: a replica that tells of what it did
+	onDeliver               // A: a message that comes to its replica
+	onDivide                // A: a host whose cores are to be divided anew
+	onMeasure               // the contention of caches and memory is to be measured
+	onPlace                 // there is room again for replicas that fit nowhere
+	onDetect                // A: a service of which a replica was lost with its node
+	onUpdate                // A: an update
+
+	// Those of packages users and disturb follow.
+	ofUsers
+	ofTroubles = ofUsers + users.Kinds
 )
 
 // New simulates an application from offset 0 on, with its initial allocation ready and warm. It reports everything
@@ -125,7 +128,8 @@ func (c *Cluster) seed() {
 	seed := c.cfg.Seed
 	c.draw = chance.NewDrawer()
 	c.tracing, c.phases = chance.Purpose(seed, chance.ForTraces), chance.Purpose(seed, chance.ForPhases)
-	c.routing, c.spanIDs = chance.Purpose(seed, chance.ForRouting), chance.Purpose(seed, chance.ForSpanIDs)
+	c.routing = chance.Purpose(seed, chance.ForRouting)
+	c.traces = trace.New(seed, c.cfg.TraceShare, c.cfg.Spans)
 }
 
 // deploy sets up a service with its initial allocation.

@@ -8,7 +8,7 @@ import (
 
 // Live is how many records of visits, frames, calls and traces are in use; none when nothing is in progress.
 func (c *Cluster) Live() int {
-	return c.visits.Taken() + c.frames.Taken() + c.calls.Taken() + c.traces.Taken() + c.messages.Taken()
+	return c.visits.Taken() + c.frames.Taken() + c.calls.Taken() + c.traces.Open() + c.messages.Taken()
 }
 
 // Replicas is how many replicas have a number.

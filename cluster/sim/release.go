@@ -101,7 +101,7 @@ func (c *Cluster) callBack(fi, def int32) {
 	v.refs++
 	if v.trace >= 0 {
 		k.trace = v.trace
-		c.traces.At(v.trace).refs++
+		c.traces.Ref(v.trace)
 	}
 	c.ask(ci, k)
 }

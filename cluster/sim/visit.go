@@ -90,8 +90,8 @@ func (c *Cluster) accept(ci int32, k *call, def *program.Call, id int32) bool {
 		refs: 1, next: -1, depth: k.depth, trace: -1,
 	}
 	if k.trace >= 0 {
-		v.trace, v.parent, v.span = k.trace, k.span, c.nextSpan()
-		c.traces.At(k.trace).refs++
+		v.trace, v.parent, v.span = k.trace, k.span, c.traces.NextSpan()
+		c.traces.Ref(k.trace)
 	}
 	k.visit = vi
 	if full {
@@ -218,7 +218,7 @@ func (c *Cluster) fork(fi int32, f *frame, v *visit, d int32) {
 	v.refs++
 	if v.trace >= 0 {
 		k.trace = v.trace
-		c.traces.At(v.trace).refs++
+		c.traces.Ref(v.trace)
 	}
 	c.ask(ci, k)
 }
@@ -342,7 +342,7 @@ func (c *Cluster) unref(vi int32, v *visit) {
 	r := c.replicas.At(v.replica)
 	c.release(r, v)
 	if v.trace >= 0 {
-		c.unrefTrace(v.trace)
+		c.traces.Unref(v.trace)
 	}
 	c.visits.Give(vi)
 	if r.open--; r.open == 0 {

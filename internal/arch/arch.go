@@ -28,8 +28,6 @@ type Rule struct {
 	Others []string // prefixes of modules from outside; "..." for all
 	Pure   bool     // no clock, global random source, goroutine-free timers, logger or environment
 	Why    string
-	// Lines is what a package may hold where it is more than MaxPackageLines; the rule's line says why.
-	Lines int
 }
 
 // file is one parsed source file.
@@ -69,8 +67,8 @@ func Check(tree fs.FS, rules []Rule) ([]string, error) {
 				faults = append(faults, checkPure(fset, f)...)
 			}
 		}
-		if most := max(rule.Lines, MaxPackageLines); lines > most {
-			faults = append(faults, fmt.Sprintf("%s: %d lines, more than %d: make it two rooms", dir, lines, most))
+		if lines > MaxPackageLines {
+			faults = append(faults, fmt.Sprintf("%s: %d lines, more than %d: make it two rooms", dir, lines, MaxPackageLines))
 		}
 	}
 	return faults, nil
