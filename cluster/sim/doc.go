@@ -55,10 +55,8 @@
 //
 // # Users
 //
-// An open load is a Poisson process whose rate follows the load's curve. A closed one has users who send, wait for the
-// answer, think for an exponential time and go on; their number is brought to the curve each 100 ms: new ones think
-// first, and those too many leave when they would next send. A user whose request took no time at all pauses for a
-// millisecond at least, so that time goes on. Users have the patience that the blueprint gives the endpoint.
+// Package users sends requests, open or closed, and knows nothing of what becomes of them. Users have the patience that the
+// blueprint gives the endpoint.
 //
 // # Scaling
 //
@@ -72,16 +70,7 @@
 //
 // # Faults
 //
-// Config.Faults says what goes wrong; package fault has the kinds. What a replica has for itself is slowed as on a node of
-// its own: CPU contention leaves it so much of its limit, cache contention evicts so much of its footprint, and so on with
-// the formulas of package node; with Config.Nodes contention presses on the nodes, and on those that a service's replicas
-// run on when it begins. A lost message is sent again after 200 ms, twice as much with each further loss. A lock is held
-// before an operation begins; requests queue for it with their workers. A deadlock keeps the first requests that come from
-// beginning for ever; when it ends they fail. What a blocking cycle adds is one call from the callee back to its caller
-// for each call of its edge, with 1 ms of CPU; calls back that still wait when it ends fail. A bad release is rolled out
-// and back like any update. A replica whose leak has used up its memory ends with all that it has, and another starts in
-// its place. What stops the threads of a replica to collect garbage uses a core, or its limit, while threads wait. A load
-// spike adds requests of its own, so that those that come without it stay as they are.
+// Config.Faults says what goes wrong; package fault has the kinds, and package disturb how each is put into effect.
 //
 // What was injected reaches Config.Truth, and nothing else: all that a snapshot shows of it is its effects.
 //
@@ -123,12 +112,25 @@
 //
 // # How it is made
 //
-// Package des keeps the events; at one instant the earlier scheduled comes first. A request in a replica is a visit, an
-// RPC with all its attempts is a call, and a sequence of steps in progress is a frame; all live in slabs and name each
-// other by number, so that nothing is allocated once the slabs have grown. A replica has one event at most: when its
-// next thread is done, or its next quota period begins. All calls with the same timeout share one event.
-// Latencies are written down as they come and sorted by replica, edge and endpoint when the beat ends (package tally).
-// Snapshots are made anew each beat, of a few large pieces of memory, and belong to the caller.
+// This package is the life of requests, replicas and services. What it is made of lies in rooms around it, which know
+// nothing of it, and of each other no more than what they are made of:
+//
+//   - des keeps the events; at one instant the earlier scheduled comes first. users and disturb have kinds of their own
+//     among them and handle those.
+//   - chance draws. program lays a blueprint out flat. slab keeps records by number.
+//   - cfs is the CPU of a replica, node the formulas of sharing a machine, host a machine that replicas share.
+//   - users sends requests. disturb makes faults happen: by the interface disturb.Simulation, of which nothing is asked while
+//     no fault goes on; while one does, replicas that it hits are odd, and pay for it alone.
+//   - tally counts over a beat, and trace keeps the spans of sampled requests.
+//
+// Two more look at the whole from outside: theory compares it with queueing theory, and twin fits an application to what was
+// observed of a real one.
+//
+// A request in a replica is a visit, an RPC with all its attempts is a call, and a sequence of steps in progress is a frame;
+// all live in slabs and name each other by number, so that nothing is allocated once the slabs have grown. A replica has one
+// event at most: when its next thread is done, or its next quota period begins. All calls with the same timeout share one
+// event. Latencies are written down as they come and sorted by replica, edge and endpoint when the beat ends. Snapshots are
+// made anew each beat, of a few large pieces of memory, and belong to the caller.
 //
 // With many replicas an event costs what it has to fetch from memory, so what a visit needs of a replica lies in four
 // cache lines. docs/results/simulator.md tells what that gains, and how the simulator compares with queueing theory

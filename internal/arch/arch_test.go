@@ -70,7 +70,7 @@ func TestWhoDecidesCannotKnowWhatWasInjected(t *testing.T) {
 		if !ok {
 			t.Errorf("no rule for %s", dir)
 		}
-		for _, secret := range []string{"fault", "cluster/sim", "cluster/sim/node"} {
+		for _, secret := range []string{"fault", "cluster/sim", "cluster/sim/disturb", "cluster/sim/node"} {
 			if allowedOwn(secret, dir, rule.Own) {
 				t.Errorf("%s may import %s", dir, secret)
 			}
