@@ -17,6 +17,9 @@ const (
 	leastCut      = 0.9 // a smaller cut than to this share is not worth it
 	deepestCut    = 0.5
 	leastCores    = 0.01
+	// rounding is how far above the threshold a ratio must be to count as above: 3 periods of 10 are not above 3 × 0.1,
+	// which is what sums and products of such numbers make of each other in one order or another.
+	rounding = 1e-9
 )
 
 // captain keeps one service's throttle ratio near its target. Cores are totals over replicas.
@@ -50,6 +53,9 @@ func (c *captain) ratio() float64 {
 	return sum / perDecision
 }
 
+// above reports whether a throttle ratio asks for more.
+func (c *captain) above(ratio float64) bool { return ratio > alpha*c.Target+rounding }
+
 // observe takes one period: the share of replicas that were throttled in it, and the cores that were used.
 func (c *captain) observe(throttled, cores float64) {
 	c.Throttled = append(c.Throttled, throttled)
@@ -58,7 +64,7 @@ func (c *captain) observe(throttled, cores float64) {
 	}
 	copy(c.Usage, c.Usage[1:])
 	c.Usage[len(c.Usage)-1] = cores
-	if r := c.ratio(); r > alpha*c.Target && c.Lowered {
+	if r := c.ratio(); c.above(r) && c.Lowered {
 		c.Limit = 2*c.Before - c.Limit // what was taken is given back, and as much again
 		c.Margin += r - c.Target
 		c.Throttled, c.Lowered = c.Throttled[:0], false
@@ -75,7 +81,7 @@ func (c *captain) decide() {
 	c.Periods, c.Throttled = 0, c.Throttled[:0]
 	c.Before, c.Lowered = c.Limit, false
 	c.Margin = max(c.Margin+r-c.Target, 0)
-	if r > alpha*c.Target {
+	if c.above(r) {
 		c.Limit *= 1 + r - alpha*c.Target
 		c.Ratio, c.Why = r, "raised by what the ratio is above three times the target"
 	} else if most, dev := spread(c.Usage); most+dev*c.Margin <= leastCut*c.Limit {

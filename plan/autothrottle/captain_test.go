@@ -109,7 +109,7 @@ func (s *stupid) period(throttled, usage float64) {
 		}
 		return
 	}
-	if mean() > 3*s.target && s.down {
+	if mean() > 3*s.target+1e-9 && s.down {
 		s.limit = 2*s.last - s.limit
 		s.margin += mean() - s.target
 		s.throttled, s.down = make([]float64, 10), false
@@ -120,7 +120,7 @@ func (s *stupid) period(throttled, usage float64) {
 	}
 	s.last, s.down = s.limit, false
 	s.margin = math.Max(0, s.margin+mean()-s.target)
-	if mean() > 3*s.target {
+	if mean() > 3*s.target+1e-9 {
 		s.limit *= 1 + (mean() - 3*s.target)
 	} else {
 		most, m, v := 0.0, 0.0, 0.0
