@@ -46,6 +46,7 @@ type replica struct {
 	gate     *gate
 	pools    []chan struct{} // by callee; nil: no limit
 	disk     *disk
+	costs    costs
 	ballast  []byte
 	burner   *burner
 	dice     *dice
@@ -96,6 +97,9 @@ func (r *replica) start(b *wire.Boot, ended chan<- error) (err error) {
 		}
 	}
 	if r.disk, err = newDisk(filepath.Join(b.Dir, b.Name+".data"), largest(r.service.Operations)); err != nil {
+		return err
+	}
+	if r.costs, err = measure(r.disk); err != nil {
 		return err
 	}
 	if r.spans, err = tracing.New(context.Background(), b.OTLP, b.Blueprint.App.Services[b.Service].Name, b.Name); err != nil {

@@ -169,6 +169,28 @@ func TestDisk(t *testing.T) {
 	}
 }
 
+// What memory and disk take of the CPU is measured: a page costs something, and far less than writing it to a medium would.
+func TestCostsAreMeasured(t *testing.T) {
+	d, err := newDisk(filepath.Join(t.TempDir(), "data"), 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := measure(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, got := range map[string]time.Duration{
+		"memory": c.of(&foresail.Demand{Memory: 1 << 20}), "reading": c.of(&foresail.Demand{Read: 1 << 20}), "writing": c.of(&foresail.Demand{Write: 1 << 20}),
+	} {
+		if got < time.Microsecond || got > 20*time.Millisecond {
+			t.Errorf("%s of a MiB costs %v of CPU", what, got)
+		}
+	}
+	if none, err := measure(&disk{}); err != nil || none.read != 0 || none.write != 0 {
+		t.Errorf("without a disk: %+v, %v", none, err)
+	}
+}
+
 // ioBytes is how many bytes this process has read and written with system calls.
 func ioBytes(t *testing.T) (sum int64) {
 	t.Helper()

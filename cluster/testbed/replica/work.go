@@ -27,13 +27,13 @@ func (r *replica) steps(ctx context.Context, steps []foresail.Step, mem *held) e
 	return nil
 }
 
-// work does a step's own work: memory, then CPU, then disk.
+// work does a step's own work: memory, then CPU, then disk. What memory and disk cost of the CPU is part of the demand.
 func (r *replica) work(w *foresail.Demand, mem *held) error {
 	if err := mem.add(w.Memory); err != nil {
 		return err
 	}
 	if d := r.dice.draw(w.CPU); d > 0 {
-		r.burner.burn(time.Duration(float64(d) * r.coldness()))
+		r.burner.burn(time.Duration(float64(d)*r.coldness()) - r.costs.of(w))
 	}
 	if d := r.dice.draw(w.IO); d > 0 || w.Read > 0 || w.Write > 0 {
 		return r.disk.use(d, w)
