@@ -2,7 +2,6 @@ package testbed
 
 import (
 	"fmt"
-	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -223,13 +222,15 @@ func (c *Cluster) enclose(s *service, r *replica) (cgroup.Group, error) {
 	return group, c.limitOne(r, s.cpu, s.memory)
 }
 
+// procs is how many threads of a replica compute at once: more than this machine has cores, and than requests compute in one
+// replica unless it is overloaded, so that the kernel shares the cores among them, and one is left for the network.
+const procs = 16
+
 // boot is what a replica is told to be.
 func (c *Cluster) boot(s *service, r *replica, cold bool) *wire.Boot {
-	bounds := c.App().Services[s.id].Bounds
-	procs := max(2, int(max(bounds.MaxCPU, s.cpu)+0.999))
 	return &wire.Boot{
 		Blueprint: c.cfg.Blueprint, Service: s.id, Name: r.name, Seed: c.cfg.Seed, OTLP: c.cfg.OTLP, Dir: c.dir,
-		Epoch: c.cfg.Epoch, Cold: cold, Admitted: r.asked.Add(c.cfg.Blueprint.Services[s.id].Start).Sub(c.clock.At(0)), Procs: min(procs, runtime.NumCPU()), Traffic: firstInherited,
+		Epoch: c.cfg.Epoch, Cold: cold, Admitted: r.asked.Add(c.cfg.Blueprint.Services[s.id].Start).Sub(c.clock.At(0)), Procs: procs, Traffic: firstInherited,
 	}
 }
 

@@ -8,8 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// slice is how much CPU is burnt between two looks at the clock. Other requests may run in between, so that requests
-// share the CPU in turns of this length.
+// slice is how much CPU is burnt between two looks at the clock.
 const slice = 200 * time.Microsecond
 
 // near is how near to the demand burning ends: about what looking at the clock costs.
@@ -39,23 +38,20 @@ func newBurner() *burner {
 	return b
 }
 
-// burn uses d of CPU time, counted on the clock of the thread it runs on: being preempted or throttled counts nothing.
+// burn uses d of CPU time, counted on the clock of the thread it runs on: being preempted or throttled counts nothing. It
+// keeps its thread and its place among those that run Go code (Procs), so that the kernel shares the CPU among requests as
+// it does among the threads of a server, and the network is looked at meanwhile: goroutines that yield to each other instead
+// keep the runtime from polling it for up to 10 ms.
 func (b *burner) burn(d time.Duration) {
-	for used := time.Duration(0); used < d-near; {
-		used += b.spinFor(min(d-used, slice))
-		if used < d-near {
-			runtime.Gosched()
-		}
+	if d < near {
+		return
 	}
-}
-
-// spinFor spins for about d and returns the CPU time that it took.
-func (b *burner) spinFor(d time.Duration) time.Duration {
-	runtime.LockOSThread() // both looks must be at the same thread's clock
+	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	start := threadCPU()
-	b.result.Add(spin(int(float64(d)*b.turns) + 1))
-	return threadCPU() - start
+	for left := d; left >= near; left = d - (threadCPU() - start) {
+		b.result.Add(spin(int(float64(min(left, slice))*b.turns) + 1))
+	}
 }
 
 // threadCPU is the CPU time that the calling thread has used.

@@ -38,7 +38,7 @@ type Boot struct {
 	Epoch     Epoch
 	Cold      bool          // of a replica: it warms up; the first ones don't
 	Admitted  time.Duration // of a cold replica, since the epoch: when its start-up delay is over; no caller knows of it before
-	Procs     int           // CPUs that the process may use at once
+	Procs     int           // threads of the process that compute at once
 	Traffic   int           // of a replica: the descriptor of the memory in which it counts the bytes of its messages
 	Load      *load.Load    // of users
 	Limit     int           // of users: requests outstanding at most

@@ -1,8 +1,10 @@
 package fidelity
 
 import (
+	"math"
 	"slices"
 	"testing"
+	"time"
 
 	"foresail.dev"
 	"foresail.dev/appfile"
@@ -34,7 +36,7 @@ func TestCompanionUsesTheMachine(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := &cases[0]
-	p := platform{PerSend: 300_000, PerSpan: 20_000, Companion: "companion"}
+	p := platform{PerSend: 300_000, PerSpan: 20_000}
 	bp, l := p.accompanied(c, 50*c.rate)
 	last := len(bp.Services) - 1
 	if got := bp.Services[last].Operations[0].Steps[0].Work.CPU.Mean; got < 1.299e-3 || got > 1.301e-3 {
@@ -48,6 +50,32 @@ func TestCompanionUsesTheMachine(t *testing.T) {
 	if len(c.blueprint.Services) != last || len(c.blueprint.App.Endpoints) != len(shares)-1 {
 		t.Error("the case's own application was changed")
 	}
+}
+
+// What the platform takes lies between what two loads show, and beyond them is as at the nearest.
+func TestWhatThePlatformTakesDependsOnWhatIsInUse(t *testing.T) {
+	at := func(rate float64, us int) platform {
+		d := time.Duration(us) * time.Microsecond
+		return platform{Busy: rate / 1000, Rate: rate, Spans: 9 * rate, PerSend: 2 * d, PerSpan: d, Overhead: foresail.Overhead{
+			Caller: d, Callee: d, Network: d, Users: d, Report: d, ReportEvery: 100 * time.Millisecond, Stretch: 1 + float64(us)/1000}}
+	}
+	c := calibrationRound{Points: []platform{at(10, 200), at(50, 160), at(90, 100)}}
+	for _, want := range []platform{at(10, 200), at(30, 180), at(50, 160), at(80, 115), at(90, 100)} {
+		if got := c.at(want.Busy, want.Rate, want.Spans); math.Abs(got.Overhead.Stretch-want.Overhead.Stretch) > 1e-9 || !near(got, want) {
+			t.Errorf("at %v requests/s: %+v, want %+v", want.Rate, got, want)
+		}
+	}
+	if low, high := c.at(0, 0, 0), c.at(3, 1e3, 1e5); !near(low, c.Points[0]) || !near(high, c.Points[2]) {
+		t.Errorf("beyond what was tried: %+v and %+v", low, high)
+	}
+}
+
+func near(a, b platform) bool {
+	of := func(p platform) []time.Duration {
+		o := &p.Overhead
+		return []time.Duration{o.Caller, o.Callee, o.Network, o.Users, o.Report, p.PerSend, p.PerSpan}
+	}
+	return slices.EqualFunc(of(a), of(b), func(x, y time.Duration) bool { return (x - y).Abs() <= 2 })
 }
 
 // The fitted applications are whole: each has the services and endpoints of the one that it was fitted to.

@@ -54,22 +54,39 @@ type Run struct {
 	Start       func(ctx context.Context, bp *foresail.Blueprint, l *load.Load, seed uint64, d time.Duration, spans func([]foresail.Span)) (Bed, error)
 	Progress    func(done float64, what string)
 
-	Rows     []Row
-	platform platform
-	began    time.Time
+	Rows         []Row
+	calibrations []calibrationRound
+	began        time.Time
 }
 
-// Do calibrates, then measures and simulates each case. What there is stays when it is stopped.
+// alike reports whether a case has the same application and limit as the one before it: what the machine takes drifts, so
+// it is calibrated anew for each such group.
+func (r *Run) alike(i int) bool {
+	return i > 0 && r.Cases[i].blueprint.App.Name == r.Cases[i-1].blueprint.App.Name && r.Cases[i].limit == r.Cases[i-1].limit
+}
+
+// Do calibrates, then measures and simulates the cases, group by group. What there is stays when it is stopped.
 func (r *Run) Do(ctx context.Context) (err error) {
 	r.began = time.Now()
-	parts := float64(len(r.File.Calibration.Loads) + len(r.Cases)*r.File.Repeat)
-	r.Progress(0, "calibrating")
-	if r.platform, err = r.calibrate(ctx); err != nil {
-		return err
+	parts := float64(len(r.Cases) * r.File.Repeat)
+	for i := range r.Cases {
+		if !r.alike(i) {
+			parts += float64(len(r.File.Calibration.Loads))
+		}
 	}
-	done := float64(len(r.File.Calibration.Loads))
+	done := 0.0
 	for i := range r.Cases {
 		c := &r.Cases[i]
+		if !r.alike(i) {
+			r.Progress(done/parts, "calibrating")
+			known, err := r.calibrate(ctx, fmt.Sprintf("%s, %g cores", c.blueprint.App.Name, c.limit))
+			if err != nil {
+				return err
+			}
+			r.calibrations = append(r.calibrations, known)
+			done += float64(len(r.File.Calibration.Loads))
+		}
+		known := &r.calibrations[len(r.calibrations)-1]
 		var real []measured
 		spans := 0.0
 		for n := range r.File.Repeat {
@@ -82,7 +99,7 @@ func (r *Run) Do(ctx context.Context) (err error) {
 			real = append(real, m)
 			done++
 		}
-		simulated, err := r.platform.simulated(ctx, c, r.File.Seed, r.File.Warmup, r.File.Simulated, spans)
+		simulated, err := known.simulated(ctx, c, r.File.Seed, r.File.Warmup, r.File.Simulated, spans)
 		if err != nil {
 			return err
 		}
@@ -154,27 +171,40 @@ func medianOf(v []float64) float64 {
 
 // Detail is what a result holds beside its rows.
 type Detail struct {
-	P50Within  int               `json:"p50_within"`
-	P50        int               `json:"p50_compared"`
-	P99Within  int               `json:"p99_within"`
-	P99        int               `json:"p99_compared"`
-	Tolerance  float64           `json:"tolerance"`
-	Warmup     float64           `json:"warmup_s"`
-	Duration   float64           `json:"duration_s"`
-	Repeat     int               `json:"repeat"`
-	Simulated  float64           `json:"simulated_s"`
-	Began      time.Time         `json:"began"`
+	P50Within int        `json:"p50_within"`
+	P50       int        `json:"p50_compared"`
+	P99Within int        `json:"p99_within"`
+	P99       int        `json:"p99_compared"`
+	Tolerance float64    `json:"tolerance"`
+	Warmup    float64    `json:"warmup_s"`
+	Duration  float64    `json:"duration_s"`
+	Repeat    int        `json:"repeat"`
+	Simulated float64    `json:"simulated_s"`
+	Began     time.Time  `json:"began"`
+	Platform  []Platform `json:"platform"`
+}
+
+// Platform is what a calibration at one load found.
+type Platform struct {
+	Before     string            `json:"before"` // the cases that it was made for
+	Rate       float64           `json:"load_rps"`
+	Busy       float64           `json:"replica_cores"` // used by a replica, on average
 	Overhead   foresail.Overhead `json:"overhead_ns"`
 	PerRequest float64           `json:"load_generator_us_per_request"`
 	PerSpan    float64           `json:"collector_us_per_span"`
-	Others     float64           `json:"others_cores_while_calibrating"`
+	Others     float64           `json:"others_cores"`
 }
 
 // Detail is what there is beside the rows.
 func (r *Run) Detail() Detail {
 	d := Detail{Tolerance: float64(r.File.Tolerance), Warmup: r.File.Warmup.Seconds(), Duration: r.File.Duration.Seconds(),
-		Repeat: r.File.Repeat, Simulated: r.File.Simulated.Seconds(), Began: r.began.UTC().Truncate(time.Second), Overhead: r.platform.Overhead,
-		PerRequest: round(r.platform.PerSend.Seconds() * 1e6), PerSpan: round(r.platform.PerSpan.Seconds() * 1e6), Others: round(r.platform.Others)}
+		Repeat: r.File.Repeat, Simulated: r.File.Simulated.Seconds(), Began: r.began.UTC().Truncate(time.Second)}
+	for _, c := range r.calibrations {
+		for _, p := range c.Points {
+			d.Platform = append(d.Platform, Platform{Before: c.Before, Rate: p.Rate, Busy: round(p.Busy), Overhead: p.Overhead,
+				PerRequest: round(p.PerSend.Seconds() * 1e6), PerSpan: round(p.PerSpan.Seconds() * 1e6), Others: round(c.Others)})
+		}
+	}
 	for i := range r.Rows {
 		d.P50++
 		if r.Rows[i].P50Within {
@@ -219,10 +249,23 @@ func (r *Run) Cells() (out [][]string) {
 
 // Summary says in two lines what the rows say.
 func (r *Run) Summary() string {
-	d, o := r.Detail(), r.platform.Overhead
-	return fmt.Sprintf("within %.0f %%: %d of %d medians, %d of %d 99th percentiles\n"+
-		"each call takes %v of its caller's CPU, each request %v of its callee's, each message %v, users %v; CPU is %.3f times the demand; a report takes %v, %v after the first request\n",
-		100*d.Tolerance, d.P50Within, d.P50, d.P99Within, d.P99, o.Caller, o.Callee, o.Network, o.Users, o.Stretch, o.Report, o.ReportEvery)
+	d := r.Detail()
+	return fmt.Sprintf("within %.0f %%: %d of %d medians, %d of %d 99th percentiles\n", 100*d.Tolerance, d.P50Within, d.P50, d.P99Within, d.P99)
+}
+
+// PlatformHead names the cells of a calibration.
+var PlatformHead = []string{"calibrated before", "requests/s", "cores of a replica", "caller, us", "callee, us", "network, us", "users, us", "CPU per demand", "report, us",
+	"load generator, us/request", "collector, us/span", "others' cores"}
+
+// PlatformCells are what was found as text.
+func (r *Run) PlatformCells() (out [][]string) {
+	us := func(d time.Duration) string { return fmt.Sprintf("%.0f", d.Seconds()*1e6) }
+	for _, p := range r.Detail().Platform {
+		o := &p.Overhead
+		out = append(out, []string{p.Before, fmt.Sprintf("%g", p.Rate), fmt.Sprintf("%.3f", p.Busy), us(o.Caller), us(o.Callee), us(o.Network), us(o.Users),
+			fmt.Sprintf("%.3f", o.Stretch), us(o.Report), fmt.Sprintf("%.0f", p.PerRequest), fmt.Sprintf("%.0f", p.PerSpan), fmt.Sprintf("%.2f", p.Others)})
+	}
+	return out
 }
 
 // Markdown is the page with the table; what explains it is for people to write below.
@@ -237,14 +280,20 @@ func (r *Run) Markdown(file, commit, machine string) string {
 	for _, line := range strings.Split(strings.TrimSpace(r.Summary()), "\n") {
 		fmt.Fprintf(&b, "- %s\n", line)
 	}
-	fmt.Fprintf(&b, "- the load generator took %.0f us of CPU for a request, the collector %.0f us for a span; others used %.2f cores while it was calibrated\n\n", d.PerRequest, d.PerSpan, d.Others)
-	row := func(cells []string) { fmt.Fprintf(&b, "| %s |\n", strings.Join(cells, " | ")) }
-	row(Head)
-	row(slices.Repeat([]string{"---"}, len(Head)))
-	for _, c := range r.Cells() {
+	b.WriteByte('\n')
+	markdownTable(&b, Head, r.Cells())
+	b.WriteString("\nWhat the platform took beside the demands, as calibrated on another application:\n\n")
+	markdownTable(&b, PlatformHead, r.PlatformCells())
+	return b.String()
+}
+
+func markdownTable(b *strings.Builder, head []string, rows [][]string) {
+	row := func(cells []string) { fmt.Fprintf(b, "| %s |\n", strings.Join(cells, " | ")) }
+	row(head)
+	row(slices.Repeat([]string{"---"}, len(head)))
+	for _, c := range rows {
 		row(c)
 	}
-	return b.String()
 }
 
 // round keeps three decimals: no figure here is more exact.

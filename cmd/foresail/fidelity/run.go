@@ -7,20 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"os"
-	"runtime"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
 
 	"foresail.dev"
-	"foresail.dev/cluster/sim"
-	"foresail.dev/cluster/sim/twin"
 	"foresail.dev/cluster/testbed"
-	"foresail.dev/cluster/testbed/users"
 	"foresail.dev/load"
 	"foresail.dev/sketch"
 )
@@ -39,6 +33,7 @@ type measured struct {
 	requests  []float64
 	errors    []float64
 	cores     float64 // used by the application
+	replicas  float64 // that it had, on average
 	throttled float64 // share of the replicas' time
 	users     float64 // cores of the load generator
 	collector float64 // cores of this process, which takes the spans
@@ -96,6 +91,7 @@ func (t *tally) endpoints(s *foresail.Snapshot) {
 
 func (t *tally) done() measured {
 	t.m.cores /= t.seconds
+	t.m.replicas = t.replicaSeconds / t.seconds
 	t.m.throttled /= t.replicaSeconds
 	return t.m
 }
@@ -177,97 +173,4 @@ func (r *Run) forReal(ctx context.Context, bp *foresail.Blueprint, l *load.Load,
 	m.spans = count / (warmup + d).Seconds()
 	mu.Unlock()
 	return m, all, nil
-}
-
-// platform is what was found of this machine by calibration.
-type platform struct {
-	Overhead  foresail.Overhead
-	PerSend   time.Duration // CPU of the load generator for each request
-	PerSpan   time.Duration // CPU of the collector for each span
-	Requests  float64       // of the calibration
-	Others    float64       // cores that others used meanwhile
-	Companion string        // the service that stands for generator and collector in the simulation
-}
-
-// calibrate runs the calibration application at each load, one after the other, and finds what the platform takes.
-func (r *Run) calibrate(ctx context.Context) (platform, error) {
-	in := twin.Given(r.Calibration, users.Service)
-	p := platform{Companion: "load-generator-and-collector"}
-	var sends, spans, seconds float64
-	var mu sync.Mutex
-	for i, rate := range r.File.Calibration.Loads {
-		m, all, err := r.forReal(ctx, r.Calibration, steady(rate, nil), r.File.Seed+uint64(i), func(s []foresail.Span) {
-			mu.Lock()
-			defer mu.Unlock()
-			in.Spans = append(in.Spans, s...)
-		})
-		if err != nil {
-			return p, fmt.Errorf("calibration at %g requests/s: %w", rate, err)
-		}
-		in.Snapshots = append(in.Snapshots, all...)
-		d := r.File.Duration.Seconds()
-		for _, n := range m.requests {
-			p.Requests += n
-		}
-		sends += m.users * d
-		spans += m.spans * d
-		seconds += d
-		p.PerSpan += time.Duration(m.collector * d * 1e9)
-		p.Others += m.others / float64(len(r.File.Calibration.Loads))
-	}
-	p.PerSend = time.Duration(sends / math.Max(p.Requests, 1) * 1e9)
-	p.PerSpan = time.Duration(float64(p.PerSpan) / math.Max(spans, 1))
-	var err error
-	p.Overhead, err = twin.Calibrate(in, r.Calibration)
-	return p, err
-}
-
-// simulated runs a case in the simulator, on one machine with this one's cores, which it shares with the load generator
-// and the collector of spans.
-func (p platform) simulated(ctx context.Context, c *Case, seed uint64, warmup, d time.Duration, spansPerSecond float64) (m measured, err error) {
-	d += warmup
-	bp, l := p.accompanied(c, spansPerSecond)
-	cluster, err := sim.New(sim.Config{Blueprint: bp, Load: l, Seed: seed, Duration: d.Truncate(foresail.Beat), Overcommit: true,
-		Nodes: []foresail.Node{{Name: "machine", Cores: runtime.NumCPU()}}})
-	if err != nil {
-		return m, err
-	}
-	var t *tally
-	services := len(c.blueprint.Services)
-	for {
-		s, err := cluster.Next(ctx)
-		if errors.Is(err, io.EOF) {
-			return t.done(), nil
-		}
-		if err != nil {
-			return m, err
-		}
-		if t == nil {
-			t = newTally(c.blueprint.App, s.Start.Add(warmup))
-		}
-		s.Services = s.Services[:services] // without the companion
-		t.add(s)
-	}
-}
-
-// accompanied is a case's application and load with one more service, which uses the machine's CPU as the load generator
-// and the collector do: for each request, at an instant of its own.
-func (p platform) accompanied(c *Case, spansPerSecond float64) (*foresail.Blueprint, *load.Load) {
-	bp, app := *c.blueprint, *c.blueprint.App
-	app.Services, app.Endpoints = slices.Clone(app.Services), slices.Clone(app.Endpoints)
-	bp.Services, bp.Entries, bp.Timeouts = slices.Clone(bp.Services), slices.Clone(bp.Entries), slices.Clone(bp.Timeouts)
-	id := foresail.ServiceID(len(app.Services))
-	cores := float64(runtime.NumCPU())
-	app.Services = append(app.Services, foresail.Service{Name: p.Companion,
-		Initial: foresail.Allocation{Replicas: 1, CPU: cores}, Bounds: foresail.Bounds{MinReplicas: 1, MaxReplicas: 1, MinCPU: cores, MaxCPU: cores}})
-	each := p.PerSend.Seconds() + p.PerSpan.Seconds()*spansPerSecond/c.rate
-	bp.Services = append(bp.Services, foresail.ServiceBlueprint{Operations: []foresail.Operation{{Name: "request",
-		Steps: []foresail.Step{{Work: foresail.Demand{CPU: foresail.Dist{Shape: foresail.Exponential, Mean: math.Max(each-p.Overhead.Callee.Seconds(), 0)}}}}}}})
-	app.Endpoints = append(app.Endpoints, foresail.Endpoint{Name: p.Companion, Entry: id, Operation: "request"})
-	bp.Entries, bp.Timeouts = append(bp.Entries, foresail.Target{Service: id}), append(bp.Timeouts, foresail.Patience{})
-	bp.App, bp.Overhead = &app, p.Overhead
-
-	shares := make([]float64, len(c.blueprint.App.Endpoints))
-	c.load.Shares(0, shares) // they add up to one, and so does the companion's
-	return &bp, steady(2*c.rate, append(shares, 1))
 }
