@@ -28,6 +28,10 @@ type Overhead struct {
 	Users   time.Duration // that the users' side adds to each of its requests, half before and half after; beside Network
 	// Stretch is CPU used per CPU demanded: what the runtime does while an operation computes. At least 1; 0 means 1.
 	Stretch float64
+	// Late is the share of messages whose receiver waits although a core could be had, and LateBy how long on average; these
+	// waits are exponential. Kernels wake threads on cores that are taken, and balance them only now and then. Both or none.
+	Late   float64
+	LateBy time.Duration
 	// Report is CPU that a replica uses to tell of what it did, ReportEvery after the first request since the last
 	// report. Both or none.
 	Report, ReportEvery time.Duration

@@ -56,10 +56,11 @@ func (c *Cluster) hindered(fi int32, v *visit) bool {
 	return c.troubles.Hinders(v.replica, h, fi, &c.program.Calls[v.def])
 }
 
-// The messages of a call that may be lost.
+// The messages of a call that may be lost, and what is added for those that may be late.
 const (
 	ofRequest uint64 = iota + 11
 	ofAnswer
+	ofLate uint64 = 10
 )
 
 // astray is how much later a message of a call comes for what faults do to it. The replica that sends it counts how often it

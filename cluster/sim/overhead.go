@@ -1,6 +1,9 @@
 package sim
 
 import (
+	"math"
+
+	"foresail.dev/cluster/sim/chance"
 	"foresail.dev/cluster/sim/des"
 )
 
@@ -19,15 +22,24 @@ func (c *Cluster) send(ci int32, k *call) {
 
 // travel sends a call over the network.
 func (c *Cluster) travel(ci int32, k *call) {
-	c.after(c.transit(k), des.Event{Kind: onArrive, A: ci, B: k.gen})
+	c.after(c.transit(k, ofRequest), des.Event{Kind: onArrive, A: ci, B: k.gen})
 }
 
-// transit is how long a message between a call's caller and its callee is on its way.
-func (c *Cluster) transit(k *call) int64 {
+// transit is how long a message between a call's caller and its callee is on its way, until the one that it comes to has
+// noticed.
+func (c *Cluster) transit(k *call, of uint64) int64 {
+	o := &c.program.Overhead
+	d := o.Network
 	if k.from < 0 {
-		return c.program.Overhead.Network + c.program.Overhead.Users
+		d += o.Users
 	}
-	return c.program.Overhead.Network
+	if o.Late > 0 {
+		own := chance.Stream(chance.Mix(uint64(k.derive(ofWork)) ^ (of+ofLate)*chance.Golden))
+		if u := own.Float(); u < o.Late { // and u/Late is uniform again
+			d -= int64(o.LateBy * math.Log(max(u/o.Late, 1e-9)))
+		}
+	}
+	return d
 }
 
 func (c *Cluster) after(d int64, e des.Event) {
@@ -77,7 +89,7 @@ func (c *Cluster) returned(ci int32, k *call, failed bool) {
 
 // refused sends a call back that no replica takes.
 func (c *Cluster) refused(ci int32, k *call) {
-	if d := c.transit(k); d > 0 {
+	if d := c.transit(k, ofAnswer); d > 0 {
 		c.queue.At(c.queue.Now()+d, des.Event{Kind: onRefused, A: ci, B: k.gen})
 		return
 	}

@@ -1,6 +1,7 @@
 package sim_test
 
 import (
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -48,6 +49,27 @@ func TestOverheadsTakeTimeAndCPUWhereTheyBelong(t *testing.T) {
 	}
 }
 
+// A share of the messages is late by an exponential time: of a request's four, users' messages among them.
+func TestSomeMessagesAreLate(t *testing.T) {
+	bp := overheads(foresail.Overhead{Late: 0.05, LateBy: 40 * time.Millisecond})
+	s := run(t, newSim(t, sim.Config{Blueprint: bp, Load: constant(2), Seed: 1}), 5000*time.Second, nil)
+	l := s.Endpoints[0].Latency
+	within(t, "mean latency in ms", l.Mean()/ms, 9+4*0.05*40, 0.05)
+	within(t, "median in ms", l.Quantile(0.5)/ms, 9, 0.03)
+	within(t, "the edge's mean: its visit alone, ms", s.Services[1].Latency.Mean()/ms, 3, 0.01)
+	late := 1 - 0.95*0.95*0.95*0.95
+	over := 0.0 // by 40 ms: of one late message in e
+	for _, q := range []float64{0.9, 0.92, 0.94, 0.96} {
+		if l.Quantile(q) > 49*ms {
+			over = 1 - q
+			break
+		}
+	}
+	if over < 0.8*late/math.E-0.02 || over > 1.3*late/math.E+0.02 {
+		t.Errorf("%v of the requests are late by 40 ms or more, want about %v", over, late/math.E)
+	}
+}
+
 // Many replies are one report: its cost falls on the interval, not on the request.
 func TestReportsAreForAnInterval(t *testing.T) {
 	bp := overheads(foresail.Overhead{Report: 5 * time.Millisecond, ReportEvery: 100 * time.Millisecond})
@@ -76,6 +98,8 @@ func TestOverheadThatIsNone(t *testing.T) {
 		{foresail.Overhead{Caller: -1}, "negative"},
 		{foresail.Overhead{Network: 2 * time.Hour}, "longer than an hour"},
 		{foresail.Overhead{Stretch: 0.5}, "stretch 0.5 is outside 1..100"},
+		{foresail.Overhead{Late: 0.1}, "0.1 of messages late by 0s"},
+		{foresail.Overhead{Late: 1.5, LateBy: time.Second}, "1.5 of messages late by 1s"},
 		{foresail.Overhead{Report: time.Millisecond}, "report and its interval come together"},
 	} {
 		_, err := sim.New(sim.Config{Blueprint: overheads(test.overhead), Load: constant(1)})

@@ -269,7 +269,7 @@ func (c *Cluster) answer(vi int32, v *visit) {
 	if v.call >= 0 {
 		k := c.calls.At(v.call)
 		k.took = now - v.arrived
-		d := c.transit(k)
+		d := c.transit(k, ofAnswer)
 		if r.host >= 0 {
 			d += c.carryAnswer(k, v, r)
 		}

@@ -18,7 +18,7 @@ func TestCalibrationFindsOverheads(t *testing.T) {
 		one(work(foresail.Constant, 1*ms, 0), calls(call(1))),
 	)
 	want := foresail.Overhead{Caller: 90 * time.Microsecond, Callee: 80 * time.Microsecond, Network: 150 * time.Microsecond,
-		Stretch: 1.1, Report: 700 * time.Microsecond, ReportEvery: 100 * time.Millisecond}
+		Stretch: 1.1, Late: 0.03, LateBy: 2 * time.Millisecond, Report: 700 * time.Microsecond, ReportEvery: 100 * time.Millisecond}
 	bp.Overhead = want
 	slow, fast := observe(t, bp, 5, time.Minute, 1), observe(t, bp, 60, time.Minute, 2)
 	shift := slow.Snapshots[len(slow.Snapshots)-1].End.Sub(fast.Snapshots[0].Start)
@@ -38,5 +38,7 @@ func TestCalibrationFindsOverheads(t *testing.T) {
 	near(t, "callee", got.Callee.Seconds(), want.Callee.Seconds(), 0.1)
 	near(t, "stretch", got.Stretch, want.Stretch, 0.01)
 	near(t, "report", got.Report.Seconds(), want.Report.Seconds(), 0.1)
+	near(t, "late messages", got.Late, want.Late, 0.15)
+	near(t, "by how much", got.LateBy.Seconds(), want.LateBy.Seconds(), 0.15)
 	near(t, "network", got.Network.Seconds(), want.Network.Seconds()-want.Callee.Seconds()/2, 0.1)
 }

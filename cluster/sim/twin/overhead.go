@@ -1,6 +1,7 @@
 package twin
 
 import (
+	"math"
 	"slices"
 	"time"
 
@@ -51,6 +52,7 @@ func (f *forest) ways(out *foresail.Overhead) {
 	if len(f.users) > 0 {
 		out.Users = max(time.Duration(median(f.users))-2*out.Network-out.Callee, 0)
 	}
+	f.late(out)
 	const least = time.Microsecond
 	if out.Network < least {
 		out.Network = 0
@@ -58,6 +60,45 @@ func (f *forest) ways(out *foresail.Overhead) {
 	if out.Users < least {
 		out.Users = 0
 	}
+}
+
+// lateFrom is by how much a call must last longer than most to show that one of its two messages was late.
+const lateFrom = 500 * time.Microsecond
+
+// late sets how many messages are late and by how much. What a call lasts longer than the visit below it, beyond what most
+// do, is taken for exponential where it is long, so that its mean beyond lateFrom is its mean, and those that are shorter can be
+// reckoned from those that are longer. Of very few late calls nothing is said.
+func (f *forest) late(out *foresail.Overhead) {
+	calls, late, sum := 0, 0, 0.0
+	for _, o := range f.ops {
+		longer := map[int][]int64{} // by callee
+		for _, v := range o.visits {
+			if v.broken {
+				continue
+			}
+			for i := range v.calls {
+				c := &v.calls[i]
+				longer[c.op] = append(longer[c.op], c.end-c.start-c.served)
+			}
+		}
+		for _, all := range longer {
+			most := median(all) + int64(lateFrom)
+			calls += len(all)
+			for _, l := range all {
+				if l > most {
+					late++
+					sum += float64(l - most)
+				}
+			}
+		}
+	}
+	const few = 20
+	if late < few {
+		return
+	}
+	by := sum / float64(late)
+	share := float64(late) / float64(calls) / 2 * math.Exp(float64(lateFrom)/by)
+	out.Late, out.LateBy = min(share, 0.5), time.Duration(by)
 }
 
 func nanoseconds(s float64) time.Duration { return time.Duration(s*1e9 + 0.5) }

@@ -20,6 +20,7 @@ import (
 type platform struct {
 	Busy     float64           // cores that a replica uses, on average over replicas
 	Overhead foresail.Overhead // of the application
+	Machine  float64           // cores in use: by application, load generator and collector
 	Rate     float64           // requests/s
 	PerSend  time.Duration     // CPU of the load generator for each request
 	Spans    float64           // of a second
@@ -49,7 +50,7 @@ func (r *Run) calibrate(ctx context.Context, before string) (calibrationRound, e
 			return out, fmt.Errorf("calibration at %g requests/s: %w", rate, err)
 		}
 		in.Snapshots = all
-		p := platform{Busy: m.cores / m.replicas, Rate: rate, Spans: m.spans}
+		p := platform{Busy: m.cores / m.replicas, Machine: m.cores + m.users + m.collector, Rate: rate, Spans: m.spans}
 		if p.Overhead, err = twin.Calibrate(in, r.Calibration); err != nil {
 			return out, fmt.Errorf("calibration at %g requests/s: %w", rate, err)
 		}
@@ -69,8 +70,9 @@ func (r *Run) calibrate(ctx context.Context, before string) (calibrationRound, e
 
 func seconds(v float64) time.Duration { return time.Duration(v * 1e9) }
 
-// at is what the platform takes while replicas use so many cores each, and there are so many requests and spans a second.
-func (c *calibrationRound) at(busy, rate, spans float64) platform {
+// at is what the platform takes while replicas use so many cores each, and there are so many requests and spans a second. What
+// waits for a core goes with how many of the machine's are in use.
+func (c *calibrationRound) at(busy, replicas, rate, spans float64) platform {
 	between := func(x float64, key func(*platform) float64, get func(*platform) float64) float64 {
 		return interpolate(c.Points, x, key, get)
 	}
@@ -78,9 +80,11 @@ func (c *calibrationRound) at(busy, rate, spans float64) platform {
 	duration := func(get func(*foresail.Overhead) time.Duration) time.Duration {
 		return time.Duration(between(busy, cores, func(p *platform) float64 { return float64(get(&p.Overhead)) }))
 	}
-	return platform{Busy: busy, Rate: rate, Spans: spans,
-		PerSend: time.Duration(between(rate, func(p *platform) float64 { return p.Rate }, func(p *platform) float64 { return float64(p.PerSend) })),
-		PerSpan: time.Duration(between(spans, func(p *platform) float64 { return p.Spans }, func(p *platform) float64 { return float64(p.PerSpan) })),
+	send := between(rate, func(p *platform) float64 { return p.Rate }, func(p *platform) float64 { return float64(p.PerSend) })
+	span := between(spans, func(p *platform) float64 { return p.Spans }, func(p *platform) float64 { return float64(p.PerSpan) })
+	machine := func(p *platform) float64 { return p.Machine }
+	used := busy*replicas + (rate*send+spans*span)*1e-9
+	return platform{Busy: busy, Machine: used, Rate: rate, Spans: spans, PerSend: time.Duration(send), PerSpan: time.Duration(span),
 		Overhead: foresail.Overhead{
 			Caller:      duration(func(o *foresail.Overhead) time.Duration { return o.Caller }),
 			Callee:      duration(func(o *foresail.Overhead) time.Duration { return o.Callee }),
@@ -88,6 +92,8 @@ func (c *calibrationRound) at(busy, rate, spans float64) platform {
 			Users:       duration(func(o *foresail.Overhead) time.Duration { return o.Users }),
 			Report:      duration(func(o *foresail.Overhead) time.Duration { return o.Report }),
 			ReportEvery: twin.ReportEvery,
+			Late:        between(used, machine, func(p *platform) float64 { return p.Overhead.Late }),
+			LateBy:      time.Duration(between(used, machine, func(p *platform) float64 { return float64(p.Overhead.LateBy) })),
 			Stretch:     between(busy, cores, func(p *platform) float64 { return p.Overhead.Stretch }),
 		}}
 }
@@ -113,15 +119,15 @@ func interpolate(points []platform, x float64, key, get func(*platform) float64)
 // simulated runs a case in the simulator, with what the platform takes while replicas use as much as the simulation itself
 // comes to, which short runs find.
 func (c *calibrationRound) simulated(ctx context.Context, of *Case, seed uint64, warmup, d time.Duration, spans float64) (measured, error) {
-	busy := (c.Points[0].Busy + c.Points[len(c.Points)-1].Busy) / 2
+	busy, replicas := (c.Points[0].Busy+c.Points[len(c.Points)-1].Busy)/2, float64(len(of.blueprint.Services))
 	for range 2 {
-		p := c.at(busy, of.rate, spans)
+		p := c.at(busy, replicas, of.rate, spans)
 		m, err := p.simulated(ctx, of, seed, warmup, min(d, time.Minute), spans)
 		if err != nil {
 			return m, err
 		}
-		busy = m.cores / m.replicas
+		busy, replicas = m.cores/m.replicas, m.replicas
 	}
-	p := c.at(busy, of.rate, spans)
+	p := c.at(busy, replicas, of.rate, spans)
 	return p.simulated(ctx, of, seed, warmup, d, spans)
 }

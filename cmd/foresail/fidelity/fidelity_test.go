@@ -56,16 +56,16 @@ func TestCompanionUsesTheMachine(t *testing.T) {
 func TestWhatThePlatformTakesDependsOnWhatIsInUse(t *testing.T) {
 	at := func(rate float64, us int) platform {
 		d := time.Duration(us) * time.Microsecond
-		return platform{Busy: rate / 1000, Rate: rate, Spans: 9 * rate, PerSend: 2 * d, PerSpan: d, Overhead: foresail.Overhead{
-			Caller: d, Callee: d, Network: d, Users: d, Report: d, ReportEvery: 100 * time.Millisecond, Stretch: 1 + float64(us)/1000}}
+		return platform{Busy: rate / 1000, Machine: 5*rate/1000 + rate*11*d.Seconds(), Rate: rate, Spans: 9 * rate, PerSend: 2 * d, PerSpan: d, Overhead: foresail.Overhead{
+			Caller: d, Callee: d, Network: d, Users: d, Report: d, LateBy: d, Late: float64(us) / 1000, ReportEvery: 100 * time.Millisecond, Stretch: 1 + float64(us)/1000}}
 	}
 	c := calibrationRound{Points: []platform{at(10, 200), at(50, 160), at(90, 100)}}
 	for _, want := range []platform{at(10, 200), at(30, 180), at(50, 160), at(80, 115), at(90, 100)} {
-		if got := c.at(want.Busy, want.Rate, want.Spans); math.Abs(got.Overhead.Stretch-want.Overhead.Stretch) > 1e-9 || !near(got, want) {
+		if got := c.at(want.Busy, 5, want.Rate, want.Spans); math.Abs(got.Overhead.Stretch-want.Overhead.Stretch) > 1e-9 || !near(got, want) {
 			t.Errorf("at %v requests/s: %+v, want %+v", want.Rate, got, want)
 		}
 	}
-	if low, high := c.at(0, 0, 0), c.at(3, 1e3, 1e5); !near(low, c.Points[0]) || !near(high, c.Points[2]) {
+	if low, high := c.at(0, 5, 0, 0), c.at(3, 5, 1e3, 1e5); !near(low, c.Points[0]) || !near(high, c.Points[2]) {
 		t.Errorf("beyond what was tried: %+v and %+v", low, high)
 	}
 }

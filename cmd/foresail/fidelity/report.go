@@ -254,7 +254,7 @@ func (r *Run) Summary() string {
 }
 
 // PlatformHead names the cells of a calibration.
-var PlatformHead = []string{"calibrated before", "requests/s", "cores of a replica", "caller, us", "callee, us", "network, us", "users, us", "CPU per demand", "report, us",
+var PlatformHead = []string{"calibrated before", "requests/s", "cores of a replica", "caller, us", "callee, us", "network, us", "users, us", "CPU per demand", "late messages", "late by, us", "report, us",
 	"load generator, us/request", "collector, us/span", "others' cores"}
 
 // PlatformCells are what was found as text.
@@ -263,7 +263,7 @@ func (r *Run) PlatformCells() (out [][]string) {
 	for _, p := range r.Detail().Platform {
 		o := &p.Overhead
 		out = append(out, []string{p.Before, fmt.Sprintf("%g", p.Rate), fmt.Sprintf("%.3f", p.Busy), us(o.Caller), us(o.Callee), us(o.Network), us(o.Users),
-			fmt.Sprintf("%.3f", o.Stretch), us(o.Report), fmt.Sprintf("%.0f", p.PerRequest), fmt.Sprintf("%.0f", p.PerSpan), fmt.Sprintf("%.2f", p.Others)})
+			fmt.Sprintf("%.3f", o.Stretch), fmt.Sprintf("%.2f %%", 100*o.Late), us(o.LateBy), us(o.Report), fmt.Sprintf("%.0f", p.PerRequest), fmt.Sprintf("%.0f", p.PerSpan), fmt.Sprintf("%.2f", p.Others)})
 	}
 	return out
 }
