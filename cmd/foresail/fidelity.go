@@ -24,8 +24,8 @@ func newFidelity() *cobra.Command {
 		Long: `Runs each case of a file on the testbed, as often as it says, and in the simulator: the same application, CPU limit, load and
 seed. Prints the median and the 99th percentile of each endpoint from both, and which are within the tolerance.
 
-What the platform takes beside the demands (remote calls, tracing, the runtime, the network) is found before each group of
-cases on a calibration application that is none of those compared. Needs permission to make cgroups. Everything else on the machine
+What the platform takes beside the demands (remote calls, tracing, the runtime, the network) is found before the cases
+of each application on a calibration application that is none of those compared. Needs permission to make cgroups. Everything else on the machine
 disturbs what is measured: the table says how much CPU others used.`,
 		Example: "  foresail fidelity -f examples/fidelity.yaml --json > result.json --markdown docs/results/fidelity.md",
 		Args:    needs("file"),

@@ -59,13 +59,13 @@ type Run struct {
 	began        time.Time
 }
 
-// alike reports whether a case has the same application and limit as the one before it: what the machine takes drifts, so
-// it is calibrated anew for each such group.
+// alike reports whether a case has the same application as the one before it: what the machine takes drifts, so it is
+// calibrated anew for each application.
 func (r *Run) alike(i int) bool {
-	return i > 0 && r.Cases[i].blueprint.App.Name == r.Cases[i-1].blueprint.App.Name && r.Cases[i].limit == r.Cases[i-1].limit
+	return i > 0 && r.Cases[i].blueprint.App.Name == r.Cases[i-1].blueprint.App.Name
 }
 
-// Do calibrates, then measures and simulates the cases, group by group. What there is stays when it is stopped.
+// Do calibrates, then measures and simulates the cases, application by application. What there is stays when it is stopped.
 func (r *Run) Do(ctx context.Context) (err error) {
 	r.began = time.Now()
 	parts := float64(len(r.Cases) * r.File.Repeat)
@@ -79,7 +79,7 @@ func (r *Run) Do(ctx context.Context) (err error) {
 		c := &r.Cases[i]
 		if !r.alike(i) {
 			r.Progress(done/parts, "calibrating")
-			known, err := r.calibrate(ctx, fmt.Sprintf("%s, %g cores", c.blueprint.App.Name, c.limit))
+			known, err := r.calibrate(ctx, c.blueprint.App.Name)
 			if err != nil {
 				return err
 			}
