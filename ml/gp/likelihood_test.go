@@ -32,6 +32,7 @@ func BenchmarkLikelihood(b *testing.B) {
 	}
 	theta[21] = -3
 	b.ReportAllocs()
+	defer cpu(b)()
 	for b.Loop() {
 		if _, err := l.value(theta); err != nil {
 			b.Fatal(err)
@@ -39,6 +40,49 @@ func BenchmarkLikelihood(b *testing.B) {
 		if err := l.gradient(theta, grad); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// BenchmarkFit fits 300 rows of 7 features.
+func BenchmarkFit(b *testing.B) {
+	x, y := draw(300, 7, 1)
+	defer cpu(b)()
+	for b.Loop() {
+		if _, err := Fit(Default(), x, 7, y); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkPredict142 predicts with 142 models of 300 rows, 1,034 features in all: each the mean alone, and with variance.
+func BenchmarkPredict142(b *testing.B) {
+	x, y := draw(300, 8, 1)
+	var predict []*Predictor
+	row := make([]float64, 8)
+	for i := range 142 {
+		features := 7
+		if i < 1034-7*142 {
+			features = 8
+		}
+		m, err := New(Default(), x[:300*features], features, y, Params{Lengths: []float64{1, 2, 3, 4, 5, 6, 7, 8}[:features], Variance: 1, Noise: 0.01})
+		if err != nil {
+			b.Fatal(err)
+		}
+		predict = append(predict, NewPredictor(m))
+	}
+	for name, f := range map[string]func(p *Predictor, row []float64){
+		"mean":     func(p *Predictor, row []float64) { p.Mean(row) },
+		"variance": func(p *Predictor, row []float64) { p.Predict(row) },
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			defer cpu(b)()
+			for b.Loop() {
+				for _, p := range predict {
+					f(p, row[:p.m.Features()])
+				}
+			}
+		})
 	}
 }
 
