@@ -4,6 +4,7 @@ import (
 	"math"
 	"strings"
 	"testing"
+	"time"
 
 	"foresail.dev"
 )
@@ -44,5 +45,19 @@ func TestPlacementNames(t *testing.T) {
 	}
 	if err := new(foresail.Placement).UnmarshalText([]byte("pack")); err == nil {
 		t.Error("accepted a placement that there is not")
+	}
+}
+
+func TestTotalsCountWhatWasObserved(t *testing.T) {
+	s := &foresail.Snapshot{Start: time.Unix(0, 0), End: time.Unix(2, 0), Services: []foresail.ServiceStats{
+		{Usage: foresail.Usage{Has: foresail.SignalCPU | foresail.SignalAllocation, CPU: 3}, Allocation: foresail.Allocation{Replicas: 2, CPU: 1.5}},
+		{Usage: foresail.Usage{Has: foresail.SignalCPU, CPU: 1}, Allocation: foresail.Allocation{Replicas: 9, CPU: 9}},
+		{},
+	}}
+	if got := s.Totals(); got != (foresail.Totals{Held: true, Cores: 3, Replicas: 2, Known: true, Used: 2}) {
+		t.Errorf("%+v", got)
+	}
+	if got := (&foresail.Snapshot{Services: s.Services[2:]}).Totals(); got != (foresail.Totals{}) {
+		t.Errorf("%+v of nothing observed", got)
 	}
 }

@@ -138,6 +138,32 @@ func (s *ServiceStats) Held() (cores float64, ok bool) {
 	return float64(n) * s.Allocation.CPU, true
 }
 
+// Totals are sums over the services of an application.
+type Totals struct {
+	Held     bool    // allocations were observed: Cores and Replicas are
+	Cores    float64 // held, see ServiceStats.Held
+	Replicas float64 // allocated
+	Known    bool    // CPU was observed: Used is
+	Used     float64 // cores, mean over the interval
+}
+
+// Totals are the sums over those services that were observed.
+func (s *Snapshot) Totals() (t Totals) {
+	for i := range s.Services {
+		svc := &s.Services[i]
+		if held, ok := svc.Held(); ok {
+			t.Held = true
+			t.Cores += held
+			t.Replicas += float64(svc.Allocation.Replicas)
+		}
+		if used, ok := svc.Cores(s.Duration()); ok {
+			t.Known = true
+			t.Used += used
+		}
+	}
+	return t
+}
+
 // Utilisation is CPU used over CPU allocated; ok is false where either was not observed.
 func (s *ServiceStats) Utilisation(d time.Duration) (share float64, ok bool) {
 	used, ok := s.Cores(d)

@@ -1,7 +1,6 @@
 package compare
 
 import (
-	"errors"
 	"math"
 	"slices"
 	"time"
@@ -87,32 +86,14 @@ func (m *measure) observe(app *foresail.App, s *foresail.Snapshot) {
 		j.latency.Merge(e.Latency)
 	}
 	w := s.Duration().Seconds()
-	cores, used, replicas, held, known := holdings(s)
-	if held {
-		m.cores.add(cores, w)
-		m.replicas.add(replicas, w)
+	t := s.Totals()
+	if t.Held {
+		m.cores.add(t.Cores, w)
+		m.replicas.add(t.Replicas, w)
 	}
-	if known {
-		m.used.add(used, w)
+	if t.Known {
+		m.used.add(t.Used, w)
 	}
-}
-
-// holdings are the application's totals: cores held, replicas ready or asked for, cores used; held and known say
-// whether allocations and usage were observed.
-func holdings(s *foresail.Snapshot) (cores, used, replicas float64, held, known bool) {
-	for i := range s.Services {
-		svc := &s.Services[i]
-		if c, ok := svc.Held(); ok {
-			held = true
-			cores += c
-			replicas += float64(svc.Allocation.Replicas)
-		}
-		if u, ok := svc.Cores(s.Duration()); ok {
-			known = true
-			used += u
-		}
-	}
-	return cores, used, replicas, held, known
 }
 
 func (m *measure) decided(d loop.Decision) {
@@ -137,20 +118,12 @@ func (m *measure) decided(d loop.Decision) {
 			o.Fallback = why
 		}
 	}
-	if !d.Applied || d.At.Before(m.warm) {
+	if d.At.Before(m.warm) {
 		return
 	}
-	var refused *foresail.ApplyError
-	errors.As(d.Err, &refused)
-	for _, c := range d.Plan.Changes {
-		if refused != nil && refused.Failed[c.Service] != nil {
-			continue
-		}
-		known := int(c.Service) < len(d.Before)
-		if !known || !c.To.Equal(d.Before[c.Service]) {
-			o.PlanChanges++
-		}
-		if known && c.To.Replicas != d.Before[c.Service].Replicas {
+	for _, c := range d.Changed() {
+		o.PlanChanges++
+		if int(c.Service) < len(d.Before) && c.To.Replicas != d.Before[c.Service].Replicas {
 			o.ScalingActions++
 		}
 	}

@@ -75,11 +75,11 @@ func (r *recorder) observe(app *foresail.App, s *foresail.Snapshot) {
 		return
 	}
 	d := s.Duration().Seconds()
-	cores, used, replicas, _, _ := holdings(s)
+	t := s.Totals()
 	r.covered[at] += d
-	r.cores[at] += cores * d
-	r.used[at] += used * d
-	r.replicas[at] += replicas * d
+	r.cores[at] += t.Cores * d
+	r.used[at] += t.Used * d
+	r.replicas[at] += t.Replicas * d
 	for i := range s.Services {
 		if c, ok := s.Services[i].Held(); ok {
 			r.services[i][at] += c * d

@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -41,6 +42,26 @@ type Decision struct {
 	Applied bool                  // Apply was called
 	Err     error                 // of Decide or Apply
 	Took    time.Duration         // wall-clock time that Decide took
+}
+
+// Changed are the changes of the plan that were applied, were not refused, and ask for something else than what was in
+// effect. Of a service whose allocation was not observed every change counts.
+func (d *Decision) Changed() []foresail.Change {
+	if d.Plan == nil || !d.Applied {
+		return nil
+	}
+	var refused *foresail.ApplyError
+	errors.As(d.Err, &refused)
+	var out []foresail.Change
+	for _, c := range d.Plan.Changes {
+		if refused != nil && refused.Failed[c.Service] != nil {
+			continue
+		}
+		if int(c.Service) >= len(d.Before) || !c.To.Equal(d.Before[c.Service]) {
+			out = append(out, c)
+		}
+	}
+	return out
 }
 
 // Events are told what the loop does, in order, from the loop's goroutine; each may be nil. They must return soon.

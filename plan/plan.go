@@ -23,6 +23,14 @@ func Wanted(svc *foresail.Service, st *foresail.ServiceStats) (a foresail.Alloca
 	}
 }
 
+// Admit adds to a reason that the allocation in effect was not observed, where it was not: see Wanted.
+func Admit(r foresail.Reason, known bool) foresail.Reason {
+	if !known {
+		r.Considered = append(r.Considered, "the allocation in effect: not observed, so the initial one was used")
+	}
+	return r
+}
+
 // Stats is what a snapshot says of a service; nil where it says nothing.
 func Stats(s *foresail.Snapshot, id foresail.ServiceID) *foresail.ServiceStats {
 	if s == nil || int(id) >= len(s.Services) {

@@ -2,6 +2,8 @@ package web_test
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -243,6 +245,30 @@ func TestNothingOverflows(t *testing.T) {
 		}
 		if n := eval[int](b, overlaps); n != 0 {
 			t.Errorf("at %d px %d pairs of cards overlap or leave the graph", v.w, n)
+		}
+	}
+	b.clean()
+}
+
+// What a desktop's width has room for is readable in full: families of names differ at their ends.
+func TestNothingIsClipped(t *testing.T) {
+	b := browser(t)
+	f := newFeeder()
+	s, url := serve(t, web.Config{App: f.app, Mode: "auto", Manager: "guard(hpa)"})
+	f.events = append(f.events, s.Events())
+	f.seconds(60)
+	const clipped = `[...document.querySelectorAll(".calls span, .cell .sub, .cell .big")].filter((e) => e.scrollWidth > e.clientWidth || e.scrollHeight > e.clientHeight + 1).map((e) => e.textContent).join()`
+	for _, v := range []view{{w: 390, h: 844, phone: true}, {w: 1024, h: 768}, {w: 1440, h: 900}} {
+		b.size(v.w, v.h, v.phone)
+		b.open(url)
+		b.wait(`document.querySelectorAll("#services tbody button").length === 36`)
+		for _, name := range []string{"post-storage", "compose-post", "user-memcached"} {
+			i := slices.IndexFunc(f.app.Services, func(s foresail.Service) bool { return s.Name == name })
+			eval[any](b, fmt.Sprintf(`document.querySelector("#services tbody button[data-i='%d']").click(), document.querySelector("#inspect").scrollIntoView()`, i))
+			b.wait(fmt.Sprintf(`document.querySelector("#inspect h3")?.textContent === %q`, name))
+			if c := eval[string](b, clipped); c != "" {
+				t.Errorf("at %d px, %s: clipped: %s", v.w, name, c)
+			}
 		}
 	}
 	b.clean()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -61,6 +62,9 @@ func New(ctx context.Context, cfg Config) (*Cluster, error) {
 		return nil, err
 	}
 	h, err := cgroup.Detect()
+	if err == nil && slices.ContainsFunc(cfg.Blueprint.App.Services, func(s foresail.Service) bool { return s.Initial.Memory > 0 || s.Bounds.MaxMemory > 0 }) {
+		err = h.Memory()
+	}
 	if err != nil {
 		return nil, fmt.Errorf("testbed: %w", err)
 	}

@@ -68,7 +68,9 @@ func (c *Cluster) heard(p *process, m wire.ToParent) {
 	p.acked = max(p.acked, m.Ack)
 	if m.Fault != "" {
 		p.fault = m.Fault
-		c.logf("%s: %s", p.name, m.Fault)
+		if c.started { // before, New's error says it
+			c.logf("%s: %s", p.name, m.Fault)
+		}
 	}
 	if m.Dropped > 0 {
 		c.dropped += m.Dropped - c.lost[p.name]

@@ -306,11 +306,11 @@ func (c *Cluster) bury(s *service, r *replica, why error) {
 	if r.state == draining || c.closing {
 		return
 	}
-	c.logf("%s ended: %v", r.name, why)
 	if !c.started && c.broken == nil {
 		c.broken = fmt.Errorf("%s: %w", r.name, why)
 		return
 	}
+	c.logf("%s ended: %v", r.name, why)
 	if !r.since.IsZero() && c.clock.Now().Sub(r.since) >= healthy {
 		s.failures = 0
 	}

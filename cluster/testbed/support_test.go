@@ -107,6 +107,7 @@ func newCluster(t testing.TB, cfg testbed.Config) *testbed.Cluster {
 		cfg.CgroupRoot = "foresail-test-" + time.Now().Format("150405.000000000")
 	}
 	cfg.Log = logged{t}
+	cfg.Favour = true // quotas limit what is tested, not what else this machine does
 	c, err := testbed.New(t.Context(), cfg)
 	if errors.Is(err, testbed.ErrNoCgroup) && os.Getuid() != 0 {
 		t.Skipf("CPU quotas need root: %v", err)

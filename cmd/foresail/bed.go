@@ -138,6 +138,9 @@ func (b *bed) shortfalls(observed float64) (out []string) {
 		out = append(out, fmt.Sprintf("%.0f of %.0f requests that ended are not in these figures: their spans came after the end, or too late, "+
 			"or were lost, since this machine is overloaded", lost, ended))
 	}
+	if s := b.Summary(); !s.Final {
+		out = append(out, fmt.Sprintf("the load generator did not answer at the end: what it counted is as of %s", s.At.Format(time.TimeOnly)))
+	}
 	if d.Behind > 1 {
 		out = append(out, fmt.Sprintf("the load generator was %.1f s behind its load at the end: this machine can't send so many requests", d.Behind))
 	}

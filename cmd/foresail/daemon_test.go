@@ -5,13 +5,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -396,55 +394,4 @@ func (d *daemon) process(name string) int {
 		}
 	}
 	return 0
-}
-
-func TestWithoutPermissionForCgroupsOneLineSaysSo(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("needs root, to become a user without permission")
-	}
-	exe, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir, err := os.MkdirTemp("", "foresail-test") // t.TempDir is closed to other users
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer os.RemoveAll(dir)
-	copied := filepath.Join(dir, "foresail")
-	copyFile(t, exe, copied)
-	load := filepath.Join(dir, "load.yaml")
-	if err := os.WriteFile(load, []byte("load: steady\ncurve:\n  - constant: 5\n"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Chmod(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	c := exec.Command(copied, "testbed", "-f", "hotel-reservation", "--load", load, "--listen", "127.0.0.1:0")
-	c.Args[0], c.Dir = "foresail", dir
-	c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
-	out, err := c.CombinedOutput()
-	if exitOf(err) != "2" {
-		t.Errorf("%v, want exit status 2", err)
-	}
-	if !regexp.MustCompile(`(?s)^foresail: [^\n]*/sys/fs/cgroup[^\n]*\n$`).Match(out) {
-		t.Errorf("want one line that names the path, got:\n%s", out)
-	}
-}
-
-func copyFile(t *testing.T, from, to string) {
-	t.Helper()
-	in, err := os.Open(from)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer in.Close()
-	out, err := os.OpenFile(to, os.O_CREATE|os.O_WRONLY, 0o755)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer out.Close()
-	if _, err := io.Copy(out, in); err != nil {
-		t.Fatal(err)
-	}
 }

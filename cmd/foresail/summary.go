@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -138,28 +137,15 @@ func (e *endpointSum) count(snap *foresail.Snapshot, i int) {
 }
 
 func (s *summary) resources(snap *foresail.Snapshot) {
-	var cores, used, replicas float64
-	var hasCores, hasUsed bool
-	for i := range snap.Services {
-		svc := &snap.Services[i]
-		if held, ok := svc.Held(); ok {
-			hasCores = true
-			cores += held
-			replicas += float64(svc.Allocation.Replicas)
-		}
-		if u, ok := svc.Cores(snap.Duration()); ok {
-			hasUsed = true
-			used += u
-		}
-	}
 	w := snap.Duration().Seconds()
+	t := snap.Totals()
 	s.seconds += w
-	if hasCores {
-		s.cores.add(cores, w)
-		s.replicas.add(replicas, w)
+	if t.Held {
+		s.cores.add(t.Cores, w)
+		s.replicas.add(t.Replicas, w)
 	}
-	if hasUsed {
-		s.used.add(used, w)
+	if t.Known {
+		s.used.add(t.Used, w)
 	}
 }
 
@@ -178,19 +164,7 @@ func (s *summary) decided(d loop.Decision) {
 		}
 		s.fallbacks[why]++
 	}
-	if !d.Applied {
-		return
-	}
-	var refused *foresail.ApplyError
-	errors.As(d.Err, &refused)
-	for _, c := range d.Plan.Changes {
-		if refused != nil && refused.Failed[c.Service] != nil {
-			continue
-		}
-		if int(c.Service) >= len(d.Before) || !c.To.Equal(d.Before[c.Service]) {
-			s.changes++
-		}
-	}
+	s.changes += len(d.Changed())
 }
 
 // end judges what is still held back, when nothing more is to come.

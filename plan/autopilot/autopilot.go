@@ -216,7 +216,7 @@ func (m *Manager) vertical(d *plan.Draft, id foresail.ServiceID, svc *foresail.S
 			name, u.over(), s, margin*100, hold, held),
 		Considered: []string{fmt.Sprintf("%.3f cores, which would do by the newest recommendation alone", now)},
 	}
-	d.Set(id, svc, from, to, note(r, known))
+	d.Set(id, svc, from, to, plan.Admit(r, known))
 }
 
 // taper is what the margin is multiplied by: all of it up to a core, two thirds from ten cores on.
@@ -259,14 +259,7 @@ func (m *Manager) horizontal(d *plan.Draft, id foresail.ServiceID, svc *foresail
 	u.went(d.At(), from.Replicas-n)
 	to := from
 	to.Replicas = n
-	d.Set(id, svc, from, to, note(r, known))
-}
-
-func note(r foresail.Reason, known bool) foresail.Reason {
-	if !known {
-		r.Considered = append(r.Considered, "the allocation in effect: not observed, so the initial one was used")
-	}
-	return r
+	d.Set(id, svc, from, to, plan.Admit(r, known))
 }
 
 // Save keeps the usage seen and the recommendations that still count.

@@ -1,12 +1,12 @@
 package autopilot
 
 import (
-	"encoding/json"
-	"fmt"
+	"errors"
 	"math"
 	"time"
 
 	"foresail.dev"
+	"foresail.dev/plan"
 	"foresail.dev/plan/histogram"
 )
 
@@ -63,9 +63,7 @@ func newUsage(halfLife time.Duration) *usage {
 
 // grow makes room for n services.
 func (s *state) grow(n int, halfLife time.Duration) {
-	for len(s.Services) < n {
-		s.Services = append(s.Services, newUsage(halfLife))
-	}
+	s.Services = plan.Grow(s.Services, n, func() *usage { return newUsage(halfLife) })
 }
 
 // restart forgets what lies ahead after time has jumped back. The usage seen stays.
@@ -77,25 +75,15 @@ func (s *state) restart() {
 }
 
 func restore(b []byte, halfLife time.Duration) (state, error) {
-	var raw struct {
-		Last     time.Time
-		Services []json.RawMessage
-	}
-	if err := json.Unmarshal(b, &raw); err != nil {
-		return state{}, err
-	}
-	s := state{Last: raw.Last}
-	for i, r := range raw.Services {
-		u := newUsage(halfLife)
-		if err := json.Unmarshal(r, u); err != nil {
-			return state{}, fmt.Errorf("service %d: %w", i, err)
-		}
+	var s state
+	var err error
+	s.Last, s.Services, err = plan.Restore(b, func() *usage { return newUsage(halfLife) }, func(u *usage) error {
 		if u.CPU == nil || u.Memory == nil || u.Samples < 0 || u.Mean.Weight < 0 {
-			return state{}, fmt.Errorf("service %d: no usage", i)
+			return errors.New("no usage")
 		}
-		s.Services = append(s.Services, u)
-	}
-	return s, nil
+		return nil
+	})
+	return s, err
 }
 
 // sample takes one interval: of the total, or of each replica. Replicas that are not told apart are taken to be alike.

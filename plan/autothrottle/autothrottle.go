@@ -216,10 +216,7 @@ func (m *Manager) apply(d *plan.Draft, svc *foresail.Service, id foresail.Servic
 		Considered: []string{fmt.Sprintf("%.3f cores as before: up to a ratio of %.0f %% a limit stays that is less than a ninth above usage and margin",
 			from.Cores(), alpha*c.Target*100)},
 	}
-	if !known {
-		r.Considered = append(r.Considered, "the allocation in effect: not observed, so the initial one was used")
-	}
-	d.Set(id, svc, from, to, r)
+	d.Set(id, svc, from, to, plan.Admit(r, known))
 }
 
 // Save keeps the captains and what the tower has learnt.

@@ -183,9 +183,7 @@ func (m *Manager) reason(from foresail.Allocation, known bool, v view, o outcome
 	if v.total {
 		r.Considered = append(r.Considered, "replicas one by one: they were not told apart, so the total was used")
 	}
-	if !known {
-		r.Considered = append(r.Considered, "the allocation in effect: not observed, so the initial one was used")
-	}
+	r = plan.Admit(r, known)
 	if len(r.Considered) == 0 {
 		r.Considered = []string{fmt.Sprintf("%d replicas as before: outside the tolerance of %.0f %%", from.Replicas, m.c.Tolerance*100)}
 	}

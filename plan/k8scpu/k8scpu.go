@@ -122,10 +122,7 @@ func (m *Manager) set(d *plan.Draft, svc *foresail.Service, id foresail.ServiceI
 		Bound:      bound,
 		Considered: []string{fmt.Sprintf("%.3f cores, which would do by the newest observation alone", used/m.c.Target)},
 	}
-	if !known {
-		r.Considered = append(r.Considered, "the allocation in effect: not observed, so the initial one was used")
-	}
-	d.Set(id, svc, from, to, r)
+	d.Set(id, svc, from, to, plan.Admit(r, known))
 }
 
 // Save keeps the window's recommendations.

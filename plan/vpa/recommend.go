@@ -1,12 +1,13 @@
 package vpa
 
 import (
-	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"time"
 
 	"foresail.dev"
+	"foresail.dev/plan"
 	"foresail.dev/plan/histogram"
 )
 
@@ -46,34 +47,22 @@ func newHistory(halfLife time.Duration) *history {
 
 // grow makes room for n services.
 func (s *state) grow(n int, halfLife time.Duration) {
-	for len(s.Services) < n {
-		s.Services = append(s.Services, newHistory(halfLife))
-	}
+	s.Services = plan.Grow(s.Services, n, func() *history { return newHistory(halfLife) })
 }
 
 func restore(b []byte, halfLife time.Duration) (state, error) {
-	var raw struct {
-		Last     time.Time
-		Services []json.RawMessage
-	}
-	if err := json.Unmarshal(b, &raw); err != nil {
-		return state{}, err
-	}
-	s := state{Last: raw.Last}
-	for i, r := range raw.Services {
-		past := newHistory(halfLife)
-		if err := json.Unmarshal(r, past); err != nil {
-			return state{}, fmt.Errorf("service %d: %w", i, err)
-		}
+	var s state
+	var err error
+	s.Last, s.Services, err = plan.Restore(b, func() *history { return newHistory(halfLife) }, func(past *history) error {
 		if past.CPU == nil || past.Memory == nil || past.Samples < 0 {
-			return state{}, fmt.Errorf("service %d: no histogram", i)
+			return errors.New("no histogram")
 		}
 		if past.Peaks == nil {
 			past.Peaks = map[string]peak{}
 		}
-		s.Services = append(s.Services, past)
-	}
-	return s, nil
+		return nil
+	})
+	return s, err
 }
 
 // sample takes one minute of a service.

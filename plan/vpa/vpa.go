@@ -223,10 +223,7 @@ func (m *Manager) reason(past *history, r recommendation, why string, known bool
 		out.Considered = append(out.Considered, fmt.Sprintf("memory from %.0f to %.0f MiB, target %.0f MiB",
 			r.memory.lower/(1<<20), r.memory.upper/(1<<20), r.memory.target/(1<<20)))
 	}
-	if !known {
-		out.Considered = append(out.Considered, "the allocation in effect: not observed, so the initial one was used")
-	}
-	return out
+	return plan.Admit(out, known)
 }
 
 // Save keeps the histograms.

@@ -28,6 +28,8 @@ const MinCores = 0.01
 type Hierarchy interface {
 	// Version is 1 or 2.
 	Version() int
+	// Memory is nil where memory can be limited. Otherwise it wraps ErrUnavailable and says what is missing.
+	Memory() error
 	// Prepare makes the parent that groups are made below. It fails with ErrUnavailable where that is not allowed, and
 	// with fs.ErrExist where the parent is there already.
 	Prepare(parent string) error

@@ -40,16 +40,17 @@ func TestDetect(t *testing.T) {
 		version int
 		dirs    string // of group "g", without the root
 		fault   string
+		nomem   bool
 	}{
-		{"version 2", mounts(root, [3]string{"cgroup2", "full", "rw"}), 2, "full/g", ""},
-		{"version 2 without memory", mounts(root, [3]string{"cgroup2", "nomem", "rw"}), 2, "nomem/g", ""},
-		{"version 1, one hierarchy for both", mounts(root, cpu, memory), 1, "cpu,cpuacct/g memory/g", ""},
-		{"version 1, separate hierarchies", mounts(root, [3]string{"cgroup", "cpu", "rw,cpu"}, [3]string{"cgroup", "acct", "rw,cpuacct"}), 1, "cpu/g acct/g", ""},
-		{"a version 2 tree without controllers is not taken", mounts(root, cpu, memory, [3]string{"cgroup2", "empty", "rw"}), 1, "cpu,cpuacct/g memory/g", ""},
-		{"a version 2 tree without controllers alone", mounts(root, [3]string{"cgroup2", "empty", "rw"}), 0, "", "holds no cpu controller"},
-		{"version 1 without accounting", mounts(root, [3]string{"cgroup", "cpu", "rw,cpu"}), 0, "", "the cpuacct controller of cgroup v1 is not mounted"},
-		{"nothing", mounts(root), 0, "", "no cgroup file system is mounted"},
-		{"no mountinfo at all", "", 0, "", "no cgroup file system is mounted"},
+		{"version 2", mounts(root, [3]string{"cgroup2", "full", "rw"}), 2, "full/g", "", false},
+		{"version 2 without memory", mounts(root, [3]string{"cgroup2", "nomem", "rw"}), 2, "nomem/g", "", true},
+		{"version 1, one hierarchy for both", mounts(root, cpu, memory), 1, "cpu,cpuacct/g memory/g", "", false},
+		{"version 1, separate hierarchies", mounts(root, [3]string{"cgroup", "cpu", "rw,cpu"}, [3]string{"cgroup", "acct", "rw,cpuacct"}), 1, "cpu/g acct/g", "", true},
+		{"a version 2 tree without controllers is not taken", mounts(root, cpu, memory, [3]string{"cgroup2", "empty", "rw"}), 1, "cpu,cpuacct/g memory/g", "", false},
+		{"a version 2 tree without controllers alone", mounts(root, [3]string{"cgroup2", "empty", "rw"}), 0, "", "holds no cpu controller", false},
+		{"version 1 without accounting", mounts(root, [3]string{"cgroup", "cpu", "rw,cpu"}), 0, "", "the cpuacct controller of cgroup v1 is not mounted", false},
+		{"nothing", mounts(root), 0, "", "no cgroup file system is mounted", false},
+		{"no mountinfo at all", "", 0, "", "no cgroup file system is mounted", false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			h, err := detect(test.mounts)
@@ -61,6 +62,9 @@ func TestDetect(t *testing.T) {
 			}
 			if err != nil {
 				t.Fatal(err)
+			}
+			if missing := h.Memory(); (missing != nil) != test.nomem || test.nomem && !errors.Is(missing, ErrUnavailable) {
+				t.Errorf("memory: %v", missing)
 			}
 			dirs := strings.ReplaceAll(strings.Join(h.Dirs("g"), " "), root+"/", "")
 			if h.Version() != test.version || dirs != test.dirs {
@@ -189,7 +193,8 @@ func TestWritesAreVerified(t *testing.T) {
 
 func nan() float64 { var zero float64; return zero / zero }
 
-// real is this machine's hierarchy with a parent of the test's own.
+// real is this machine's hierarchy with a parent of the test's own. What else the machine does must not keep the groups in
+// it from using up their quota.
 func real(t *testing.T) (Hierarchy, string) {
 	t.Helper()
 	h, err := Detect()
@@ -201,6 +206,9 @@ func real(t *testing.T) (Hierarchy, string) {
 					t.Error(err)
 				}
 			})
+			if err := h.Favour(parent); err != nil {
+				t.Fatal(err)
+			}
 			return h, parent
 		}
 	}

@@ -18,6 +18,13 @@ type v1tree struct {
 
 func (t *v1tree) Version() int { return 1 }
 
+func (t *v1tree) Memory() error {
+	if t.memory == "" {
+		return fmt.Errorf("%w: the memory controller of cgroup v1 is not mounted, and the application limits memory; mount it", ErrUnavailable)
+	}
+	return nil
+}
+
 func (t *v1tree) Dirs(name string) []string {
 	var dirs []string
 	for _, m := range []string{t.cpu, t.cpuacct, t.memory} {
@@ -100,7 +107,7 @@ func (g *v1group) SetMemory(bytes int64) (Written, error) {
 	case g.tree.memory == "" && bytes == 0:
 		return Written{}, nil
 	case g.tree.memory == "":
-		return Written{}, fmt.Errorf("%w: the memory controller of cgroup v1 is not mounted", ErrUnavailable)
+		return Written{}, g.tree.Memory()
 	case bytes == 0:
 		return confirm(path, "-1", func(string) bool { return true })
 	}

@@ -17,6 +17,13 @@ type v2 struct {
 
 func (t *v2) Version() int { return 2 }
 
+func (t *v2) Memory() error {
+	if !t.memory {
+		return fmt.Errorf("%w: the memory controller is not among those of %s (cgroup v2), and the application limits memory; enable it there", ErrUnavailable, t.root)
+	}
+	return nil
+}
+
 func (t *v2) Dirs(name string) []string { return []string{filepath.Join(t.root, name)} }
 
 // Prepare also hands the controllers down: a child has those alone that its parent lists.
@@ -39,11 +46,11 @@ func (t *v2) Prepare(parent string) error {
 
 // Favour is Group.Favour of the parent.
 func (t *v2) Favour(parent string) error {
-	return (&v2group{dir: filepath.Join(t.root, parent)}).Favour()
+	return (&v2group{tree: t, dir: filepath.Join(t.root, parent)}).Favour()
 }
 
 func (t *v2) Make(name string) (Group, error) {
-	g := &v2group{dir: filepath.Join(t.root, name), memory: t.memory}
+	g := &v2group{tree: t, dir: filepath.Join(t.root, name)}
 	if err := t.mkdir(g.dir); err != nil {
 		return nil, err
 	}
@@ -54,13 +61,13 @@ func (t *v2) Make(name string) (Group, error) {
 }
 
 type v2group struct {
+	tree        *v2
 	dir         string
-	memory      bool
 	stat, bytes *reader
 }
 
 func (g *v2group) open() (err error) {
-	if g.stat, err = open(filepath.Join(g.dir, "cpu.stat")); err != nil || !g.memory {
+	if g.stat, err = open(filepath.Join(g.dir, "cpu.stat")); err != nil || !g.tree.memory {
 		return err
 	}
 	g.bytes, err = open(filepath.Join(g.dir, "memory.current"))
@@ -86,10 +93,10 @@ func (g *v2group) Favour() error { return write(filepath.Join(g.dir, "cpu.weight
 func (g *v2group) SetMemory(bytes int64) (Written, error) {
 	path := filepath.Join(g.dir, "memory.max")
 	switch {
-	case !g.memory && bytes == 0:
+	case !g.tree.memory && bytes == 0:
 		return Written{}, nil
-	case !g.memory:
-		return Written{}, fmt.Errorf("%w: the memory controller is missing in %s", ErrUnavailable, g.dir)
+	case !g.tree.memory:
+		return Written{}, g.tree.Memory()
 	case bytes == 0:
 		return confirm(path, "max", same("max"))
 	}

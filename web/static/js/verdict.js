@@ -50,7 +50,7 @@ function objectives(app, now) {
   else if (bad.length && bad.every((e) => recovering(e, e.objective))) cell("v-ok", `${bad.length} of ${judged.length} recovering`, `${near} again; met after five good windows`, "warn");
   else if (bad.length) cell("v-ok", `${bad.length} of ${judged.length} missed`, near, "bad");
   else if (met === 0) cell("v-ok", "Not judged yet", "too few requests so far", "wait");
-  else cell("v-ok", met === judged.length ? "All met" : "None missed", (met < judged.length ? `${met} of ${judged.length} judged, the rest have too few requests · ` : "") + (near ? `nearest its bound: ${near}` : ""), "ok");
+  else cell("v-ok", met === judged.length ? "All met" : "None missed", (met < judged.length ? `${met} of ${judged.length} have enough requests to judge · ` : "") + (near ? `nearest its bound: ${near}` : ""), "ok");
   return bad.length;
 }
 
