@@ -2,6 +2,7 @@ package compare
 
 import (
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -86,9 +87,11 @@ type Choice struct {
 	Manager  string             `yaml:"manager" rule:"required"`
 	As       string             `yaml:"as"`       // its name in the results; empty: the manager's
 	Settings map[string]float64 `yaml:"settings"` // see managers.Params; what is left out keeps its default
-	Guarded  Guarding           `yaml:"guarded"`
-	Tune     *bool              `yaml:"tune"`  // nil: where the experiment tunes and the manager has settings
-	Train    time.Duration      `yaml:"train"` // simulated on each training seed before the reported runs
+	// Forecaster is the method that a manager which forecasts uses, by name; empty: its own.
+	Forecaster string        `yaml:"forecaster"`
+	Guarded    Guarding      `yaml:"guarded"`
+	Tune       *bool         `yaml:"tune"`  // nil: where the experiment tunes and the manager has settings
+	Train      time.Duration `yaml:"train"` // simulated on each training seed before the reported runs
 }
 
 // UnmarshalText takes the manager's name alone.
@@ -192,6 +195,7 @@ func (e *Experiment) fill() {
 		if c.Guarded == guardUnsaid {
 			c.Guarded = e.Guarded
 		}
+		c.choose()
 	}
 	for i := range e.Applications {
 		if len(e.Applications[i].Loads) == 0 {
@@ -209,6 +213,27 @@ func (e *Experiment) fill() {
 	}
 }
 
+// choose turns the forecaster's name into the setting that it is.
+func (c *Choice) choose() {
+	if i := slices.Index(c.forecasters(), c.Forecaster); i >= 0 {
+		c.Settings = maps.Clone(c.Settings)
+		if c.Settings == nil {
+			c.Settings = map[string]float64{}
+		}
+		c.Settings["forecaster"] = float64(i)
+	}
+}
+
+// forecasters are those that the manager may use; none where it does not forecast.
+func (c *Choice) forecasters() []string {
+	for _, p := range managers.Params(c.Manager) {
+		if p.Name == "forecaster" {
+			return p.Choices
+		}
+	}
+	return nil
+}
+
 // tuned reports whether a manager's settings are searched.
 func (e *Experiment) tuned(c *Choice) bool {
 	if e.Tuning == nil || c.Tune != nil && !*c.Tune {
@@ -217,11 +242,11 @@ func (e *Experiment) tuned(c *Choice) bool {
 	return len(free(c)) > 0
 }
 
-// free are the settings of a manager that the experiment leaves open.
+// free are the settings of a manager that the experiment leaves open to tuning.
 func free(c *Choice) []managers.Param {
 	return slices.DeleteFunc(managers.Params(c.Manager), func(p managers.Param) bool {
-		_, fixed := c.Settings[p.Name]
-		return fixed
+		_, given := c.Settings[p.Name]
+		return given || p.Fixed
 	})
 }
 
