@@ -42,6 +42,9 @@ type Application struct {
 	Application string    `yaml:"application"` // a built-in name, or a file relative to the experiment's
 	Random      *Random   `yaml:"random"`      // instead: one that is drawn
 	Loads       []LoadRef `yaml:"loads"`
+	// Startup and Replicas take the place of what the application says of every service; zero: they don't.
+	Startup  time.Duration `yaml:"startup" rule:"max=1h"`
+	Replicas Bounds        `yaml:"replicas"`
 }
 
 // Random is an application that is drawn; see package random. Its endpoints get the same share of a load without a mix.
@@ -51,8 +54,36 @@ type Random struct {
 	Rate     float64 `yaml:"rate" rule:"above=0"` // requests/s that its initial allocation is for; 0: random's own
 }
 
-// read is the application's blueprint.
+// Bounds are the least and the most replicas, like 1..8.
+type Bounds struct{ Min, Max int }
+
+// UnmarshalText reads them.
+func (b *Bounds) UnmarshalText(text []byte) error {
+	if n, err := fmt.Sscanf(string(text)+"\n", "%d..%d\n", &b.Min, &b.Max); n != 2 || err != nil || b.Min < 1 || b.Max < b.Min || b.Max > 10_000 {
+		return fmt.Errorf("is %q, must be the least and the most replicas, like 1..8", text)
+	}
+	return nil
+}
+
+// read is the application's blueprint, with what the experiment says of all services.
 func (a *Application) read(e *Experiment) (*foresail.Blueprint, error) {
+	b, err := a.plain(e)
+	if err != nil {
+		return nil, err
+	}
+	for i := range b.Services {
+		if a.Startup > 0 {
+			b.Services[i].Start = a.Startup
+		}
+		if svc := &b.App.Services[i]; a.Replicas.Max > 0 {
+			svc.Bounds.MinReplicas, svc.Bounds.MaxReplicas = a.Replicas.Min, a.Replicas.Max
+			svc.Initial.Replicas = min(max(svc.Initial.Replicas, a.Replicas.Min), a.Replicas.Max)
+		}
+	}
+	return b, nil
+}
+
+func (a *Application) plain(e *Experiment) (*foresail.Blueprint, error) {
 	if r := a.Random; r != nil {
 		return random.New(random.Config{Services: r.Services, Seed: r.Seed, Rate: r.Rate})
 	}
