@@ -1,12 +1,13 @@
 package classic
 
 import (
-	"math"
+	"time"
 
 	"foresail.dev/model/forecast"
 )
 
-// SeasonalNaive expects what was observed one season ago, of the strongest season that the training shows.
+// SeasonalNaive expects what was observed one season ago, of the strongest season that the training shows; without one, the
+// last value.
 type SeasonalNaive struct{}
 
 // Name implements forecast.Method.
@@ -18,31 +19,29 @@ func (SeasonalNaive) Train(history forecast.Series, o forecast.Options) (forecas
 		return nil, err
 	}
 	o = o.Defaults()
-	p := forecast.Periods(history, 1)
-	if len(p) == 0 {
-		return forecast.LastValue{}.Train(history, o)
+	period := 1
+	if p := forecast.Periods(history, 1); len(p) > 0 {
+		period = p[0]
 	}
-	return &seasonal{o, p[0]}, nil
+	return newOnline(history, o, &seasonal{past: make([]float64, period)}), nil
 }
 
 type seasonal struct {
-	o forecast.Options
-	p int
+	past []float64 // the last season, a ring
+	t    int
 }
 
-func (s *seasonal) Forecast(history forecast.Series, m int) (forecast.Forecast, error) {
-	f := forecast.New(history, m, s.o.Levels)
-	n := len(history.Values)
-	for k := range m {
-		j := n + k - s.p
-		for j >= n {
-			j -= s.p
-		}
-		v := history.Values[j]
-		if math.IsNaN(v) {
-			v, _ = history.Last()
-		}
-		f.SetNormal(k, v, 1)
+func (s *seasonal) take(load float64, _ time.Time) {
+	s.past[s.t%len(s.past)] = load
+	s.t++
+}
+
+func (s *seasonal) ahead(out []float64) bool {
+	if s.t < len(s.past) {
+		return false
 	}
-	return f, nil
+	for k := range out {
+		out[k] = s.past[(s.t+k)%len(s.past)]
+	}
+	return true
 }

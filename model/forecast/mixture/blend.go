@@ -3,8 +3,8 @@ package mixture
 import "math"
 
 const (
-	memory = 0.997 // what is left of a loss after a step
-	sharp  = 20.0  // the power of the least loss over an expert's that is its weight
+	memory = 0.995 // what is left of a loss after a step
+	sharp  = 25.0  // the power of the least loss over an expert's that is its weight
 )
 
 // blend mixes experts by their recent mean absolute errors, for each step ahead apart: weights are (least/loss)^sharp. So
