@@ -23,7 +23,8 @@ func Periods(s Series, most int) []int {
 	var peaks []peak
 	for p := minPeriod; 4*p <= n; p++ {
 		c := correlation[p]
-		if c >= 0.3 && c > correlation[p-1] && c >= correlation[p+1] && dips(correlation, p) && correlation[2*p] >= 0.6*c {
+		if c >= 0.3 && c > correlation[p-1] && c >= correlation[p+1] && dips(correlation, p) && correlation[2*p] >= 0.6*c &&
+			(3*p >= len(correlation) || correlation[3*p] >= 0.5*c) {
 			peaks = append(peaks, peak{p, c})
 		}
 	}

@@ -11,7 +11,7 @@ import (
 // ARIMA is an autoregressive integrated moving average (Box and Jenkins). How often it differences is told by the KPSS
 // test; the orders p and q, up to 4 each, are those with the least AICc that Hyndman and Khandakar's stepwise search finds (Journal
 // of Statistical Software 27(3), 2008); the coefficients have the greatest exact likelihood. It is fitted to the training's
-// last 2,000 values at most, and follows the series with the same coefficients from there.
+// last 2,000 values at most, follows the series with the same coefficients from there, and is fitted anew every 1,000 values.
 type ARIMA struct{}
 
 // Name implements forecast.Method.
@@ -19,6 +19,7 @@ func (ARIMA) Name() string { return "arima" }
 
 const (
 	longestARIMA = 2000
+	refitARIMA   = 1000
 	mostOrder    = 4
 )
 
@@ -28,8 +29,10 @@ func (ARIMA) Train(history forecast.Series, o forecast.Options) (forecast.Foreca
 		return nil, err
 	}
 	values := history.Filled()
-	fit := chooseARIMA(values[max(0, len(values)-longestARIMA):])
-	return newOnline(history, o.Defaults(), &follower{arima: fit}), nil
+	f := &follower{arima: chooseARIMA(values[max(0, len(values)-longestARIMA):])}
+	n := newOnline(history, o.Defaults(), f)
+	f.again = true
+	return n, nil
 }
 
 // arima is a fitted model.
@@ -84,12 +87,37 @@ func chooseARIMA(values []float64) arima {
 // follower applies a fitted model to a series as it comes: innovations by the model's own recursion.
 type follower struct {
 	arima
-	recent []float64 // loads
+	again  bool      // it is fitted anew as values come
+	since  int       // values since it was
+	loads  []float64 // that it is fitted to
+	recent []float64 // the last loads
 	past   []float64 // differenced, less the mean
 	shocks []float64
 }
 
 func (f *follower) take(load float64, _ time.Time) {
+	f.loads = append(f.loads, load)
+	if len(f.loads) > 2*longestARIMA {
+		f.loads = f.loads[:copy(f.loads, f.loads[longestARIMA:])]
+	}
+	if f.since++; f.again && f.since >= refitARIMA {
+		f.refit()
+		return
+	}
+	f.follow(load)
+}
+
+// refit chooses orders and coefficients from the last loads, and follows those from the first on.
+func (f *follower) refit() {
+	last := f.loads[max(0, len(f.loads)-longestARIMA):]
+	f.arima = chooseARIMA(last)
+	f.since, f.recent, f.past, f.shocks = 0, nil, nil, nil
+	for _, v := range last {
+		f.follow(v)
+	}
+}
+
+func (f *follower) follow(load float64) {
 	f.recent = append(f.recent, load)
 	if len(f.recent) > f.d+1 {
 		f.recent = f.recent[1:]

@@ -9,20 +9,20 @@ import (
 
 // What follows was settled on the first halves of the development series; see docs/decisions/forecast.md.
 const (
-	window     = 600  // errors that quantiles are taken from
-	adapt      = 0.01 // how far a level moves for a load on its wrong side
-	furthest   = 5.0  // how many times the usual error an expected one may be, and the usual one it
-	fewest     = 10   // errors before scales are trusted
-	outlier    = 30.0 // in scales: errors beyond say no more than that
-	edge       = 5e-4 // levels stay so far within 0..1
+	window     = 1000  // errors that quantiles are taken from
+	adapt      = 0.005 // how far a level moves for a load on its wrong side
+	furthest   = 5.0   // how many times the usual error an expected one may be, and the usual one it
+	fewest     = 10    // errors before scales are trusted
+	outlier    = 30.0  // in scales: errors beyond say no more than that
+	edge       = 5e-4  // levels stay so far within 0..1
 	scaleTerms = 6
 )
 
 // spread turns the errors of forecasts for one step ahead into a scale, and into quantiles that cover what they say.
 //
-// The scale is a regression of the logarithm of the error's size on recent errors, the level and how far experts
-// disagree: a load that is more uncertain at its peaks is told so. Errors in units of their scale are kept, and their
-// empirical quantiles are the forecast's. Which of them stands for a level is moved by each load that comes (adaptive
+// There are two scales: the usual error, and a regression of the logarithm of the error's size on recent errors, the level
+// and how far experts disagree, by which a load that is more uncertain at its peaks is told so. Errors in units of either
+// are kept, and their empirical quantiles, mixed by the quantile loss that each had of late, are the forecast's. Which of them stands for a level is moved by each load that comes (adaptive
 // conformal inference: Gibbs and Candès, NeurIPS 2021, eq 2, for each level apart): up by adapt·p where the load was above,
 // down by adapt·(1−p) where it was not. In the long run the load then stays under the quantile as often as it says, whatever
 // happens to the series.
@@ -33,9 +33,16 @@ type spread struct {
 	weights               []float64
 	n                     int // errors so far
 	fast, medium, slow    float64
-	recent                []float64 // errors in scales, a ring
-	sorted                []float64 // the same in order
+	errors                [2]sample  // in units of the usual error, and of the regression's
+	losses                [2]float64 // decayed mean of the quantile loss of either
 	predicted, logarithms [1]float64
+}
+
+// sample is the last errors in some unit.
+type sample struct {
+	recent []float64 // a ring
+	sorted []float64
+	next   int
 }
 
 func newSpread(levels []float64) *spread {
@@ -53,18 +60,19 @@ func (s *spread) terms(mean, apart, unit float64, x []float64) {
 	x[5] = math.Log(apart + 0.01*s.slow + unit)
 }
 
-// scale is how large the error is expected to be, as a standard deviation of a normal one.
-func (s *spread) scale(x []float64, unit float64) float64 {
+// scales are how large the error is expected to be, as standard deviations of a normal one: usually, and now.
+func (s *spread) scales(x []float64, unit float64) (out [2]float64) {
 	usual := max(s.slow, unit)
-	if s.weights == nil {
-		return usual * 1.25
+	out = [2]float64{usual * 1.25, usual * 1.25}
+	if s.weights != nil {
+		linear.Predict(s.weights, x, s.predicted[:])
+		out[1] = min(max(1.5*math.Exp(s.predicted[0]), usual/furthest), usual*furthest)
 	}
-	linear.Predict(s.weights, x, s.predicted[:])
-	return min(max(1.5*math.Exp(s.predicted[0]), usual/furthest), usual*furthest)
+	return out
 }
 
-// learn takes in a load that was forecast: the terms, mean, scale and quantiles of then.
-func (s *spread) learn(load float64, x []float64, mean, scale, unit float64, quantiles []float64) {
+// learn takes in a load that was forecast: the terms, mean, scales and quantiles of then.
+func (s *spread) learn(load float64, x []float64, mean float64, scales [2]float64, unit float64, quantiles []float64) {
 	miss := load - mean
 	a := math.Abs(miss)
 	s.n++
@@ -88,24 +96,33 @@ func (s *spread) learn(load float64, x []float64, mean, scale, unit float64, qua
 		}
 		s.asked[l] = min(max(s.asked[l]+move, edge), 1-edge)
 	}
-	s.keep(min(max(miss/scale, -outlier), outlier))
+	for i, scale := range scales {
+		loss := 0.0
+		for l, p := range s.levels {
+			d := load - mean - scale*s.errors[i].at(s.asked[l])
+			loss += max(p*d, (p-1)*d)
+		}
+		s.losses[i] += max(1-memory, 1/float64(s.n-fewest)) * (loss - s.losses[i])
+		s.errors[i].keep(min(max(miss/scale, -outlier), outlier))
+	}
 }
 
-func (s *spread) keep(z float64) {
+func (s *sample) keep(z float64) {
 	if len(s.recent) < window {
 		s.recent = append(s.recent, z)
 	} else {
-		old := &s.recent[s.n%window]
+		old := &s.recent[s.next%window]
 		i, _ := slices.BinarySearch(s.sorted, *old)
 		s.sorted = slices.Delete(s.sorted, i, i+1)
 		*old = z
 	}
+	s.next++
 	i, _ := slices.BinarySearch(s.sorted, z)
 	s.sorted = slices.Insert(s.sorted, i, z)
 }
 
 // at is the error in scales that stays under the level p.
-func (s *spread) at(p float64) float64 {
+func (s *sample) at(p float64) float64 {
 	n := len(s.sorted)
 	if n < fewest { // a normal error, near enough, until there are some
 		return 1.9 * math.Tanh(1.6*(2*p-1)) / math.Tanh(1.6)
@@ -121,34 +138,44 @@ func (s *spread) at(p float64) float64 {
 	}
 }
 
-// quantiles writes the quantiles of a forecast, by level.
-func (s *spread) quantiles(mean, scale float64, out []float64) {
-	low := 0.0
+// share of the second scale in the mixture.
+func (s *spread) second() float64 {
+	a, b := math.Pow(s.losses[0], sharp), math.Pow(s.losses[1], sharp)
+	if !(a+b > 0) || math.IsInf(a+b, 0) {
+		return 0.5
+	}
+	return a / (a + b)
+}
+
+// quantiles writes the quantiles of a forecast, by level, and returns its scale.
+func (s *spread) quantiles(mean float64, scales [2]float64, out []float64) float64 {
+	low, b := 0.0, s.second()
 	for l := range s.levels {
-		low = max(low, mean+scale*s.at(s.asked[l]))
+		p := s.asked[l]
+		low = max(low, mean+(1-b)*scales[0]*s.errors[0].at(p)+b*scales[1]*s.errors[1].at(p))
 		out[l] = low
 	}
+	return (1-b)*scales[0] + b*scales[1]
 }
 
 // relative is the figure whose error as a share of the load is the least to be expected (what Madu's eq 15 measures): the median
 // of the loads that may come, each counting by one over itself. least is the smallest load that can be.
-func (s *spread) relative(mean, scale, least float64) float64 {
-	n := len(s.sorted)
+func (s *spread) relative(mean float64, scales [2]float64, least float64) float64 {
+	n := len(s.errors[0].sorted)
 	if n < fewest || least <= 0 {
 		return mean
 	}
-	step := max(1, n/200)
-	total := 0.0
-	for i := step / 2; i < n; i += step {
-		total += share(mean+scale*s.sorted[i], least)
-	}
-	if total == 0 {
-		return mean
+	const points = 100
+	var loads [points]float64
+	b, total := s.second(), 0.0
+	for i := range loads {
+		p := (float64(i) + 0.5) / points
+		loads[i] = mean + (1-b)*scales[0]*s.errors[0].at(p) + b*scales[1]*s.errors[1].at(p)
+		total += share(loads[i], least)
 	}
 	sum := 0.0
-	for i := step / 2; i < n; i += step {
-		x := mean + scale*s.sorted[i]
-		if sum += share(x, least); sum >= total/2 {
+	for _, x := range loads {
+		if sum += share(x, least); total > 0 && sum >= total/2 {
 			return max(x, least)
 		}
 	}

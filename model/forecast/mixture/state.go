@@ -39,6 +39,7 @@ type made struct {
 	terms       [][]float64 // [step][term]
 	quantiles   [][]float64 // [step][level]
 	mean, scale []float64
+	scales      [][2]float64 // by step: see spread
 	unit        float64
 }
 
@@ -59,7 +60,7 @@ func newState(history forecast.Series, o forecast.Options) *state {
 	}
 	s.waiting = make([]made, o.M)
 	for i := range s.waiting {
-		s.waiting[i] = made{grid(experts, o.M), grid(o.M, scaleTerms), grid(o.M, len(o.Levels)), make([]float64, o.M), make([]float64, o.M), 0}
+		s.waiting[i] = made{grid(experts, o.M), grid(o.M, scaleTerms), grid(o.M, len(o.Levels)), make([]float64, o.M), make([]float64, o.M), make([][2]float64, o.M), 0}
 	}
 	return s
 }
@@ -113,7 +114,7 @@ func (s *state) judge(t int, load float64) {
 	}
 	for k := 0; k < s.m && k < t; k++ {
 		f := &s.waiting[(t-1-k)%s.m]
-		s.spreads[k].learn(load, f.terms[k], f.mean[k], f.scale[k], f.unit, f.quantiles[k])
+		s.spreads[k].learn(load, f.terms[k], f.mean[k], f.scales[k], f.unit, f.quantiles[k])
 		s.blend.learn(k, f.experts, load)
 	}
 }
@@ -132,8 +133,8 @@ func (s *state) forecast(t int) {
 		sp := s.spreads[k]
 		f.mean[k] = s.blend.of(k, f.experts)
 		sp.terms(f.mean[k], high-low, f.unit, f.terms[k])
-		f.scale[k] = sp.scale(f.terms[k], f.unit)
-		sp.quantiles(f.mean[k], f.scale[k], f.quantiles[k])
+		f.scales[k] = sp.scales(f.terms[k], f.unit)
+		f.scale[k] = sp.quantiles(f.mean[k], f.scales[k], f.quantiles[k])
 	}
 }
 
@@ -179,7 +180,7 @@ func (s *state) forecastOf(history forecast.Series, m int) forecast.Forecast {
 		for l := range s.o.Levels {
 			out.Quantiles[l][k] = f.quantiles[k][l]
 		}
-		out.Point[k] = s.spreads[k].relative(f.mean[k], f.scale[k], s.smallest)
+		out.Point[k] = s.spreads[k].relative(f.mean[k], f.scales[k], s.smallest)
 	}
 	return out
 }
