@@ -5,12 +5,19 @@ import (
 	"slices"
 
 	"foresail.dev/model/forecast"
+	"foresail.dev/model/forecast/classic"
+	"foresail.dev/model/forecast/mixture"
 )
 
 // All lists the methods, the simplest first. A method with a room of its own joins the list here.
 func All() []forecast.Method {
 	return []forecast.Method{
 		forecast.LastValue{},
+		classic.SeasonalNaive{},
+		classic.HoltWinters{},
+		classic.ARIMA{},
+		classic.Ridge{},
+		mixture.Method{},
 	}
 }
 
