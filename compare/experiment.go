@@ -42,9 +42,10 @@ type Application struct {
 	Application string    `yaml:"application"` // a built-in name, or a file relative to the experiment's
 	Random      *Random   `yaml:"random"`      // instead: one that is drawn
 	Loads       []LoadRef `yaml:"loads"`
-	// Startup and Replicas take the place of what the application says of every service; zero: they don't.
+	// These take the place of what the application says of every service; zero: they don't.
 	Startup  time.Duration `yaml:"startup" rule:"max=1h"`
-	Replicas Bounds        `yaml:"replicas"`
+	Replicas Bounds        `yaml:"replicas"`                  // the bounds
+	CPU      float64       `yaml:"cpu" rule:"min=0,max=1024"` // cores of a replica, which stay so
 }
 
 // Random is an application that is drawn; see package random. Its endpoints get the same share of a load without a mix.
@@ -75,7 +76,11 @@ func (a *Application) read(e *Experiment) (*foresail.Blueprint, error) {
 		if a.Startup > 0 {
 			b.Services[i].Start = a.Startup
 		}
-		if svc := &b.App.Services[i]; a.Replicas.Max > 0 {
+		svc := &b.App.Services[i]
+		if a.CPU > 0 {
+			svc.Bounds.MinCPU, svc.Bounds.MaxCPU, svc.Initial.CPU = a.CPU, a.CPU, a.CPU
+		}
+		if a.Replicas.Max > 0 {
 			svc.Bounds.MinReplicas, svc.Bounds.MaxReplicas = a.Replicas.Min, a.Replicas.Max
 			svc.Initial.Replicas = min(max(svc.Initial.Replicas, a.Replicas.Min), a.Replicas.Max)
 		}
