@@ -12,6 +12,7 @@ type uncertain struct {
 	High    float64       `yaml:"high" rule:"required,above=0,max=1e7"`
 	Day     time.Duration `yaml:"day" rule:"min=1m,max=8760h"`
 	Peak    float64       `yaml:"peak" rule:"above=0,max=1"`
+	Sharp   float64       `yaml:"sharp" rule:"above=0,max=20"`
 	Weekend float64       `yaml:"weekend" rule:"above=0,max=1"`
 	For     time.Duration `yaml:"for" rule:"above=0s"`
 	Seed    uint64        `yaml:"seed"`
@@ -37,7 +38,7 @@ func (s *uncertain) Check(at Place) {
 }
 
 func (s *uncertain) segment() load.Segment {
-	u := &load.Uncertain{Low: s.Low, High: s.High, Day: s.Day, Peak: s.Peak, Weekend: s.Weekend, Seed: s.Seed,
+	u := &load.Uncertain{Low: s.Low, High: s.High, Day: s.Day, Peak: s.Peak, Sharp: s.Sharp, Weekend: s.Weekend, Seed: s.Seed,
 		Spread: load.Spread(true, 0, 0)}
 	switch {
 	case s.Uncertainty != nil:

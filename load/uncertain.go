@@ -20,6 +20,7 @@ type Uncertain struct {
 	Low, High float64       // the mean at the bottom of a day, and at the top of a working day
 	Day       time.Duration // 0 means 24 h; the week is seven of them, and a minute a 1,440th
 	Peak      float64       // at which share of a day the mean is highest; 0 means 0.6
+	Sharp     float64       // how much narrower the peak is than the bottom: an exponent; 0 means 0.8, a little wider
 	Weekend   float64       // what is left of the mean on the last two days of a week; 0 means 0.7
 	Spread    float64       // the uncertainty at High, 0..1; see Spread
 	Seed      uint64        // 0: that of the run, see Load.Seeded
@@ -58,8 +59,11 @@ func (u *Uncertain) Mean(at time.Duration) float64 {
 	if peak == 0 {
 		peak = 0.6
 	}
-	// A day of a wide top and a narrow bottom, as figure 2 has it.
-	shape := math.Pow((1+math.Cos(2*math.Pi*(days-peak)))/2, 0.8)
+	sharp := u.Sharp
+	if sharp == 0 {
+		sharp = 0.8 // a wide top and a narrow bottom, as figure 2 has them
+	}
+	shape := math.Pow((1+math.Cos(2*math.Pi*(days-peak)))/2, sharp)
 	return (u.Low + (u.High-u.Low)*shape) * u.week(days)
 }
 

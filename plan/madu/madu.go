@@ -66,7 +66,7 @@ func (m *Manager) Decide(h *foresail.History) (*foresail.Plan, error) {
 	if s.Last.After(h.Now()) {
 		s.restart()
 	}
-	fresh := m.take(h.Minutes(10))
+	fresh := m.take(h.Minutes(10), h.Now())
 	for i := range app.Services {
 		if app.Services[i].Gone {
 			s.Services[i] = &service{}

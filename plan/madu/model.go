@@ -185,4 +185,4 @@ func (s *state) asked() {
 }
 
 // minuteOf is how many minutes of the plan lie before an instant: 0 while the first lasts.
-func (s *state) minuteOf(at time.Time) int { return int(at.Sub(s.Last) / time.Minute) }
+func (s *state) minuteOf(at time.Time) int { return max(int(at.Sub(s.Last)/time.Minute), 0) }

@@ -14,7 +14,8 @@ type sample struct {
 	Calls  float64 // in the minute
 	CPU    float64 // cores used
 	Memory float64 // bytes; 0: not observed
-	Full   bool    // the CPU allocated was all used: how much the calls would have taken was not seen
+	// Spoilt: the CPU allocated was all used, or calls failed, so that what they would have taken was not seen.
+	Spoilt bool
 }
 
 // line is a utilisation profile (equations 9 and 10): cores, or bytes, of a replica that gets x calls a minute are
@@ -23,11 +24,12 @@ type line struct{ Slope, Base float64 }
 
 // What a profile is fitted to.
 const (
-	keptSamples = 32  // the newest
-	fewSamples  = 16  // up to here each new one is fitted at once, and every fourth from there on
-	fullCPU     = 0.9 // of the allocation, from where on a minute's CPU is cut off by it
-	fewestCalls = 0.1 // a minute, below which a replica tells nothing of what calls cost
-	wide        = 0.3 // spread of calls over their median, from where on a slope can be told from a base
+	keptSamples = 32   // the newest
+	fewSamples  = 16   // up to here each new one is fitted at once, and every fourth from there on
+	fullCPU     = 0.9  // of the allocation, from where on a minute's CPU is cut off by it
+	failedCalls = 0.02 // of the calls, from where on a minute tells what failing costs
+	fewestCalls = 0.1  // a minute, below which a replica tells nothing of what calls cost
+	wide        = 0.3  // spread of calls over their median, from where on a slope can be told from a base
 )
 
 // profile is what is known of how a service's replicas get on with calls.
@@ -47,8 +49,8 @@ func (p *profile) observe(st *foresail.ServiceStats, s *foresail.Snapshot, fit *
 		return false
 	}
 	if len(p.Samples) == keptSamples {
-		copy(p.Samples, p.Samples[1:])
-		p.Samples = p.Samples[:keptSamples-1]
+		oldest := max(slices.IndexFunc(p.Samples, func(s sample) bool { return s.Spoilt }), 0) // spoilt ones go first
+		p.Samples = slices.Delete(p.Samples, oldest, oldest+1)
 	}
 	p.Samples = append(p.Samples, got)
 	p.Seen++
@@ -66,7 +68,7 @@ func sampleOf(st *foresail.ServiceStats, s *foresail.Snapshot) (sample, bool) {
 		return sample{}, false
 	}
 	var sum sample
-	n, memories := 0.0, 0.0
+	n, memories, failed := 0.0, 0.0, 0.0
 	for i := range st.Replicas {
 		r := &st.Replicas[i]
 		if r.Gone || r.Has.Has(foresail.SignalReady) && r.Ready == 0 || r.Started.After(s.Start) || !r.Has.Has(foresail.SignalCPU|foresail.SignalArrivals) {
@@ -79,6 +81,9 @@ func sampleOf(st *foresail.ServiceStats, s *foresail.Snapshot) (sample, bool) {
 		n++
 		sum.Calls += r.Arrivals / minutes
 		sum.CPU += cores
+		if r.Has.Has(foresail.SignalErrors) {
+			failed += r.Errors / minutes
+		}
 		if r.Has.Has(foresail.SignalMemory) && r.Memory > 0 {
 			memories++
 			sum.Memory += float64(r.Memory)
@@ -93,6 +98,9 @@ func sampleOf(st *foresail.ServiceStats, s *foresail.Snapshot) (sample, bool) {
 			return sample{}, false
 		}
 		sum.Calls, sum.CPU = st.Arrivals/minutes, cores
+		if st.Has.Has(foresail.SignalErrors) {
+			failed = st.Errors / minutes
+		}
 		if st.Has.Has(foresail.SignalMemory) && st.Memory > 0 {
 			memories, sum.Memory = n, float64(st.Memory)
 		}
@@ -100,22 +108,22 @@ func sampleOf(st *foresail.ServiceStats, s *foresail.Snapshot) (sample, bool) {
 	if n == 0 || !finite(sum.Calls) || !finite(sum.CPU) {
 		return sample{}, false
 	}
+	sum.Spoilt = failed > failedCalls*sum.Calls || sum.CPU/n >= fullCPU*cpu
 	sum.Calls, sum.CPU = sum.Calls/n, sum.CPU/n
 	if memories > 0 {
 		sum.Memory /= memories
 	}
-	sum.Full = sum.CPU >= fullCPU*cpu
 	return sum, true
 }
 
 func finite(v float64) bool { return v >= 0 && !math.IsInf(v, 1) }
 
-// fit draws both lines anew. A minute in which the CPU was all used counts only where there is no other.
+// fit draws both lines anew. A spoilt minute counts only where there is no other.
 func (p *profile) fit(f *fitter) {
-	full := slices.IndexFunc(p.Samples, func(s sample) bool { return !s.Full }) < 0
+	spoilt := slices.IndexFunc(p.Samples, func(s sample) bool { return !s.Spoilt }) < 0
 	f.points = f.points[:0]
 	for _, s := range p.Samples {
-		if s.Calls >= fewestCalls && (full || !s.Full) {
+		if s.Calls >= fewestCalls && (spoilt || !s.Spoilt) {
 			f.points = append(f.points, xy{s.Calls, s.CPU})
 		}
 	}

@@ -39,11 +39,15 @@ func (s *state) keep() int {
 	return min(max(keepValues/max(len(s.Services), 1), leastMinutes), keepMinutes)
 }
 
-// take takes in the minutes that ended since the last, and reports whether there were any.
-func (m *Manager) take(parts []*foresail.Snapshot) (any bool) {
+// take takes in the minutes that ended since the last, and reports whether there were any. Those after now are of before
+// time jumped back.
+func (m *Manager) take(parts []*foresail.Snapshot, now time.Time) (any bool) {
 	s := &m.state
 	keep := s.keep()
 	for _, p := range parts {
+		if p.End.After(now) {
+			continue
+		}
 		cell := p.Start.Truncate(time.Minute)
 		length := max(int((p.Duration()+time.Minute/2)/time.Minute), 1)
 		if s.Last.IsZero() {
