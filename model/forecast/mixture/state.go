@@ -54,7 +54,7 @@ func newState(history forecast.Series, o forecast.Options) *state {
 	}
 	s.averages = make([]float64, len(averages))
 	experts := 1 + len(averages) + 2*len(s.periods) + s.regressions()
-	s.blend = newBlend(o.M, experts)
+	s.blend = newBlend(o.M, experts, s.regressions())
 	for range o.M {
 		s.spreads = append(s.spreads, newSpread(o.Levels))
 	}
@@ -115,7 +115,7 @@ func (s *state) judge(t int, load float64) {
 	for k := 0; k < s.m && k < t; k++ {
 		f := &s.waiting[(t-1-k)%s.m]
 		s.spreads[k].learn(load, f.terms[k], f.mean[k], f.scales[k], f.unit, f.quantiles[k])
-		s.blend.learn(k, f.experts, load)
+		s.blend.judge(k, f.experts, load)
 	}
 }
 
