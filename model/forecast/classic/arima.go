@@ -25,12 +25,13 @@ const (
 
 // Train implements forecast.Method.
 func (ARIMA) Train(history forecast.Series, o forecast.Options) (forecast.Forecaster, error) {
-	if err := history.Check(); err != nil {
+	o, err := forecast.Ready(history, o)
+	if err != nil {
 		return nil, err
 	}
 	values := history.Filled()
 	f := &follower{arima: chooseARIMA(values[max(0, len(values)-longestARIMA):])}
-	n := newOnline(history, o.Defaults(), f)
+	n := newOnline(history, o, f)
 	f.every = min(max(len(values)/4, 50), refitARIMA)
 	return n, nil
 }

@@ -134,14 +134,14 @@ func TestHowHistoryArrivesDoesNotMatter(t *testing.T) {
 	s := series(400, time.Second, func(i int) float64 { return 100 + 20*r.NormFloat64() })
 	s.Values[200] = math.NaN()
 	train := func() forecast.Forecaster {
-		f, err := Method{}.Train(s.Slice(0, 150), forecast.Options{M: 3})
+		f, err := Method{}.Train(s.Slice(0, 250), forecast.Options{M: 3})
 		if err != nil {
 			t.Fatal(err)
 		}
 		return f
 	}
 	one, many := train(), train()
-	for i := 151; i < 400; i += 7 {
+	for i := 251; i < 400; i += 7 {
 		if _, err := many.Forecast(s.Slice(i-20, i), 3); err != nil { // its last part alone
 			t.Fatal(err)
 		}
@@ -178,6 +178,52 @@ func TestMoreStepsThanItWasTrainedFor(t *testing.T) {
 		if want := 100 + float64((300+k)%9); math.Abs(v-want) > 0.5 {
 			t.Errorf("step %d: %.2f, want %v", k, v, want)
 		}
+	}
+}
+
+// Far ahead it goes on, less and less sure.
+func TestStepsBeyondTheRegressions(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 8))
+	s := series(600, time.Second, func(i int) float64 { return 100 + 50*math.Sin(2*math.Pi*float64(i)/50) + r.NormFloat64() })
+	f, err := Method{}.Train(s, forecast.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ahead, err := f.Forecast(s, 300)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := ahead.Check(s, 300); err != nil {
+		t.Error(err)
+	}
+	if v, want := ahead.Mean[290], 100+50*math.Sin(2*math.Pi*890/50); math.Abs(v-want) > 5 || ahead.Scale[290] <= ahead.Scale[240] {
+		t.Errorf("step 290: %.1f, want %.1f; scale %.2f, %.2f at step 240", v, want, ahead.Scale[290], ahead.Scale[240])
+	}
+}
+
+// Trained on next to nothing, it says so; as the history grows it learns, and finds the season that was not there before.
+func TestItLearnsAsHistoryGrows(t *testing.T) {
+	r := rand.New(rand.NewPCG(9, 8))
+	s := series(400, time.Second, func(i int) float64 { return 100 + 50*math.Sin(2*math.Pi*float64(i)/40) + r.NormFloat64() })
+	f, err := Method{}.Train(s.Slice(0, 10), forecast.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	off := 0.0
+	for n := 10; n < 400; n++ {
+		ahead, err := f.Forecast(s.Slice(0, n), 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if told := ahead.Fallback != ""; told != (n < forecast.FewestToLearn) {
+			t.Errorf("after %d values: %q", n, ahead.Fallback)
+		}
+		if n >= 300 {
+			off += math.Abs(ahead.Mean[0]-s.Values[n]) / 100
+		}
+	}
+	if off > 1.5 {
+		t.Errorf("a mean absolute error of %.2f at the end, the noise's is 0.80", off)
 	}
 }
 

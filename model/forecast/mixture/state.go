@@ -176,11 +176,30 @@ func (s *state) forecastOf(history forecast.Series, m int) forecast.Forecast {
 	copy(out.Mean, f.mean)
 	copy(out.Scale, f.scale)
 	out.Point = make([]float64, m)
-	for k := range m {
+	for k := range min(m, s.m) {
 		for l := range s.o.Levels {
 			out.Quantiles[l][k] = f.quantiles[k][l]
 		}
 		out.Point[k] = s.spreads[k].relative(f.mean[k], f.scales[k], s.smallest)
 	}
+	s.beyond(&out, m)
 	return out
+}
+
+// beyond goes on after the last step that has regressions: a season back where one fits, else level, and less and less sure.
+func (s *state) beyond(out *forecast.Forecast, m int) {
+	back := 1
+	for _, p := range s.periods {
+		if p <= s.m {
+			back = max(back, p)
+		}
+	}
+	for k := s.m; k < m; k++ {
+		wider := math.Sqrt(float64(k+1) / float64(k+1-back))
+		from := k - back
+		out.Mean[k], out.Point[k], out.Scale[k] = out.Mean[from], out.Point[from], out.Scale[from]*wider
+		for l := range out.Quantiles {
+			out.Quantiles[l][k] = max(out.Mean[k]+wider*(out.Quantiles[l][from]-out.Mean[k]), 0)
+		}
+	}
 }
