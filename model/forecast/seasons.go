@@ -1,15 +1,17 @@
 package forecast
 
 import (
+	"math"
 	"slices"
 	"time"
 
 	"gonum.org/v1/gonum/dsp/fourier"
 )
 
-// Periods are the lengths in steps after which a series repeats itself, the strongest first, at most most of them. A
-// day and a week count where the history holds two of them and they explain anything; others must stand out in the
-// autocorrelation of the changes' sums, that is, of the series without its slow drift. It looks at values alone.
+// Periods are the lengths in steps after which a series repeats itself, the strongest first, at most most of them. A length
+// counts where the autocorrelation, the slow drift taken away, has a peak of 0.3 or more that comes again at its multiples; a day
+// and a week from 0.1 on where the history holds two of them. Loads so far apart must be nearer to each other than others,
+// too. It looks at values alone.
 func Periods(s Series, most int) []int {
 	n := len(s.Values)
 	if n < 2*minPeriod {
@@ -49,6 +51,13 @@ func Periods(s Series, most int) []int {
 	})
 	var out []int
 	for _, p := range peaks {
+		shorter := slices.ContainsFunc(peaks, func(q peak) bool { // that p is a multiple of, and says nothing more than
+			k := int(math.Round(float64(p.period) / float64(q.period)))
+			return k > 1 && max(p.period-k*q.period, k*q.period-p.period) <= k && q.height > p.height-0.1
+		})
+		if shorter || !repeats(s.Values, p.period) {
+			continue
+		}
 		near := slices.ContainsFunc(out, func(q int) bool { return 10*max(p.period-q, q-p.period) <= q })
 		if !near && len(out) < most {
 			out = append(out, p.period)
@@ -106,4 +115,21 @@ func autocorrelation(x []float64) []float64 {
 		out[lag] /= zero * float64(n-lag) / float64(n)
 	}
 	return out
+}
+
+// repeats tells a season from a drift that happens to turn: loads one period apart are nearer to each other than those a
+// quarter less or more apart, by a tenth or more.
+func repeats(values []float64, period int) bool {
+	apart := func(lag int) float64 {
+		sum, n := 0.0, 0
+		for i := lag; i < len(values); i++ {
+			if d := values[i] - values[i-lag]; !math.IsNaN(d) {
+				sum += math.Abs(d)
+				n++
+			}
+		}
+		return sum / float64(max(n, 1))
+	}
+	quarter := max(period/4, 1)
+	return apart(period) < 0.9*min(apart(period-quarter), apart(period+quarter))
 }

@@ -63,6 +63,22 @@ func figure(v float64) *float64 {
 	return &v
 }
 
+// Flat is the rows without what plots are drawn from.
+func (r *Run) Flat() []Row {
+	rows := slices.Clone(r.Rows)
+	for i := range rows {
+		rows[i].Trail = nil
+	}
+	return rows
+}
+
+// Detail is what there is beside the rows.
+func (r *Run) Detail() any {
+	return struct {
+		Means []Mean `json:"means"`
+	}{r.Means()}
+}
+
 // Mean is what one method was worth over all series of one n and m.
 type Mean struct {
 	Method      string   `json:"method"`
@@ -191,7 +207,7 @@ func number(v *float64) string {
 // Markdown is the page with the tables; what explains them is for people to write below.
 func (r *Run) Markdown(file, commit, machine string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# Forecasts, side by side\n\n`foresail forecast evaluate -f %s`, commit %s, seed %d; on %s, %d evaluations at once.\n\n", file, commit, r.File.Seed, machine, r.Workers)
+	fmt.Fprintf(&b, "# Forecasts, side by side\n\n`foresail forecast evaluate -f %s`, commit %s, seed %d; on %s, %d evaluations at once.\n\n", file, commit, r.File.Seed, machine, r.workers())
 	fmt.Fprintf(&b, "Each method is trained on the first part of a series; then the origin moves over the rest, m steps at a time. "+
 		"Accuracy is Madu's eq 15, over is its eq 16, both and the share within 10 %% in %%, steps without calls left out; ≤p50, p50–95 and >p95 are accuracy by the percentile of the load. "+
 		"MASE and pinball are over the mean change from one step to the next in the training: less is better. Times are of the wall clock, with other evaluations beside; inference includes what is learnt between two origins.\n\n")

@@ -59,19 +59,22 @@ func (r *Run) jobs() (all []job) {
 	return all
 }
 
+func (r *Run) workers() int {
+	if r.Workers <= 0 {
+		return runtime.GOMAXPROCS(0)
+	}
+	return r.Workers
+}
+
 // Do evaluates every method on every series. When ctx ends, what is finished stands in Rows and the error says so.
 func (r *Run) Do(ctx context.Context) error {
 	jobs := r.jobs()
 	rows, errs := make([]*Row, len(jobs)), make([]error, len(jobs))
-	workers := r.Workers
-	if workers <= 0 {
-		workers = runtime.GOMAXPROCS(0)
-	}
 	next := make(chan int)
 	var mu sync.Mutex
 	done := 0
 	var wg sync.WaitGroup
-	for range min(workers, len(jobs)) {
+	for range min(r.workers(), len(jobs)) {
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
@@ -103,6 +106,7 @@ func (r *Run) Do(ctx context.Context) error {
 	for i, row := range rows {
 		if row != nil {
 			r.Rows = append(r.Rows, *row)
+			errs = append(errs, r.draw(*row))
 		}
 		if errors.Is(errs[i], context.Canceled) {
 			errs[i] = nil
@@ -150,6 +154,18 @@ func (r *Run) one(ctx context.Context, j job) (row *Row, again bool, err error) 
 		}
 	}
 	return &out, false, nil
+}
+
+// draw writes a row's picture.
+func (r *Run) draw(w Row) error {
+	if r.Dir == "" {
+		return nil
+	}
+	png, err := PictureOf(w).PNG()
+	if err != nil {
+		return err
+	}
+	return writeFile(filepath.Join(r.Dir, "plots", FileName(w)), png)
 }
 
 // key names all that a row hangs on.

@@ -11,7 +11,7 @@ import (
 // ARIMA is an autoregressive integrated moving average (Box and Jenkins). How often it differences is told by the KPSS
 // test; the orders p and q, up to 4 each, are those with the least AICc that Hyndman and Khandakar's stepwise search finds (Journal
 // of Statistical Software 27(3), 2008); the coefficients have the greatest exact likelihood. It is fitted to the training's
-// last 2,000 values at most, follows the series with the same coefficients from there, and is fitted anew every 1,000 values.
+// last 2,000 values at most, follows the series with the same coefficients from there, and is fitted anew each time a quarter more has come, every 1,000 values at least.
 type ARIMA struct{}
 
 // Name implements forecast.Method.
@@ -25,13 +25,14 @@ const (
 
 // Train implements forecast.Method.
 func (ARIMA) Train(history forecast.Series, o forecast.Options) (forecast.Forecaster, error) {
-	if err := history.Check(); err != nil {
+	o, err := forecast.Ready(history, o)
+	if err != nil {
 		return nil, err
 	}
 	values := history.Filled()
 	f := &follower{arima: chooseARIMA(values[max(0, len(values)-longestARIMA):])}
-	n := newOnline(history, o.Defaults(), f)
-	f.again = true
+	n := newOnline(history, o, f)
+	f.every = min(max(len(values)/4, 50), refitARIMA)
 	return n, nil
 }
 
@@ -87,7 +88,7 @@ func chooseARIMA(values []float64) arima {
 // follower applies a fitted model to a series as it comes: innovations by the model's own recursion.
 type follower struct {
 	arima
-	again  bool      // it is fitted anew as values come
+	every  int       // it is fitted anew after so many values; 0: never
 	since  int       // values since it was
 	loads  []float64 // that it is fitted to
 	recent []float64 // the last loads
@@ -100,7 +101,7 @@ func (f *follower) take(load float64, _ time.Time) {
 	if len(f.loads) > 2*longestARIMA {
 		f.loads = f.loads[:copy(f.loads, f.loads[longestARIMA:])]
 	}
-	if f.since++; f.again && f.since >= refitARIMA {
+	if f.since++; f.every > 0 && f.since >= f.every {
 		f.refit()
 		return
 	}

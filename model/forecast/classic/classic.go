@@ -37,6 +37,9 @@ type online struct {
 // forget is how much of an error's weight is gone a step later.
 const forget = 0.003
 
+// longestGap is how many steps between two histories are filled; a longer silence is passed over.
+const longestGap = 10_000
+
 func newOnline(history forecast.Series, o forecast.Options, l learner) *online {
 	n := &online{o: o, learner: l, step: history.Step, next: history.Start, squares: make([]float64, o.M), counts: make([]int, o.M)}
 	for range o.M {
@@ -47,10 +50,14 @@ func newOnline(history forecast.Series, o forecast.Options, l learner) *online {
 }
 
 func (n *online) learn(history forecast.Series) {
-	for n.next.Before(history.Start) {
-		n.take(math.NaN())
+	if late := history.Start.Sub(n.next) / n.step; late > longestGap {
+		n.next = history.Start
+	} else {
+		for range late {
+			n.take(math.NaN())
+		}
 	}
-	for _, v := range history.Values[min(int(n.next.Sub(history.Start)/n.step), len(history.Values)):] {
+	for _, v := range history.Values[min(max(int(n.next.Sub(history.Start)/n.step), 0), len(history.Values)):] {
 		n.take(v)
 	}
 }

@@ -2,8 +2,11 @@ package classic
 
 import (
 	"math"
+	"math/rand/v2"
 	"testing"
 	"time"
+
+	"gonum.org/v1/gonum/mat"
 )
 
 func close(t *testing.T, what string, got, want, within float64) {
@@ -58,3 +61,91 @@ func TestSmoothingForecastsWhatTheBookDoes(t *testing.T) {
 }
 
 var zero time.Time
+
+// Orders of a process that is known are found, differences included, and its coefficients within their standard errors.
+func TestARIMAFindsTheProcess(t *testing.T) {
+	r := rand.New(rand.NewPCG(21, 22))
+	var ar, walk []float64
+	x, level := 0.0, 500.0
+	for range 2000 {
+		x = 0.7*x + r.NormFloat64()
+		ar = append(ar, 100+x)
+		level += 0.5*x + r.NormFloat64()
+		walk = append(walk, level)
+	}
+	a := chooseARIMA(ar)
+	if a.d != 0 || len(a.ar) == 0 {
+		t.Errorf("an autoregression is taken for d %d, ar %v, ma %v", a.d, a.ar, a.ma)
+	}
+	one, err := fitARMA(ar, 1, 0, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	close(t, "ar", one.ar[0], 0.7, 0.04)
+	close(t, "mean", one.mean, 100, 0.3)
+	if a := chooseARIMA(walk); a.d != 1 {
+		t.Errorf("a random walk is differenced %d times", a.d)
+	}
+	if a := chooseARIMA(make([]float64, 50)); a.d != 1 || len(a.ar)+len(a.ma) > 0 {
+		t.Errorf("a constant is %+v, want a random walk", a)
+	}
+}
+
+// The exact likelihood is that of the joint normal density, worked out without a filter.
+func TestTheLikelihoodIsTheJointDensity(t *testing.T) {
+	ar, ma := []float64{0.5, -0.2}, []float64{0.4}
+	w := []float64{0.3, -0.8, 1.1, 0.2, -0.4, 0.9, -1.3}
+	n := len(w)
+	// autocovariances from the process's long moving average
+	psi := make([]float64, 400)
+	for i := range psi {
+		if i == 0 {
+			psi[i] = 1
+		}
+		if i > 0 && i <= len(ma) {
+			psi[i] = ma[i-1]
+		}
+		for j, a := range ar {
+			if i-1-j >= 0 {
+				psi[i] += a * psi[i-1-j]
+			}
+		}
+	}
+	cov := mat.NewSymDense(n, nil)
+	for i := range n {
+		for j := i; j < n; j++ {
+			sum := 0.0
+			for l := 0; l+j-i < len(psi); l++ {
+				sum += psi[l] * psi[l+j-i]
+			}
+			cov.SetSym(i, j, sum)
+		}
+	}
+	sigma2, loglik := newKalman(2, 1).likelihood(w, ar, ma)
+	var c mat.Cholesky
+	if !c.Factorize(cov) {
+		t.Fatal("not positive definite")
+	}
+	v := mat.NewVecDense(n, w)
+	var solved mat.VecDense
+	if err := c.SolveVecTo(&solved, v); err != nil {
+		t.Fatal(err)
+	}
+	want := mat.Dot(v, &solved) / float64(n)
+	close(t, "sigma²", sigma2, want, 1e-9)
+	close(t, "log likelihood", loglik, -0.5*(float64(n)*(1+math.Log(2*math.Pi*want))+c.LogDet()), 1e-9)
+}
+
+func BenchmarkARIMA(b *testing.B) {
+	r := rand.New(rand.NewPCG(1, 2))
+	var w []float64
+	x := 0.0
+	for range 2000 {
+		x = 0.6*x + r.NormFloat64()
+		w = append(w, 100+x)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		chooseARIMA(w)
+	}
+}

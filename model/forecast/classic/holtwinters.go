@@ -23,7 +23,8 @@ const longestFit = 25_000
 
 // Train implements forecast.Method.
 func (HoltWinters) Train(history forecast.Series, o forecast.Options) (forecast.Forecaster, error) {
-	if err := history.Check(); err != nil {
+	o, err := forecast.Ready(history, o)
+	if err != nil {
 		return nil, err
 	}
 	values := history.Filled()
@@ -33,7 +34,7 @@ func (HoltWinters) Train(history forecast.Series, o forecast.Options) (forecast.
 			best = s
 		}
 	}
-	return newOnline(history, o.Defaults(), &best), nil
+	return newOnline(history, o, &best), nil
 }
 
 // smoothing is the method's state. Without a season the period is 0.

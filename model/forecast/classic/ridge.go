@@ -20,10 +20,10 @@ var penalties = []float64{0.1, 1, 10, 100, 1000}
 
 // Train implements forecast.Method.
 func (Ridge) Train(history forecast.Series, o forecast.Options) (forecast.Forecaster, error) {
-	if err := history.Check(); err != nil {
+	o, err := forecast.Ready(history, o)
+	if err != nil {
 		return nil, err
 	}
-	o = o.Defaults()
 	best, least := penalties[0], math.Inf(1)
 	values := history.Filled()
 	r := newRidge(history, o)

@@ -15,10 +15,10 @@ func (SeasonalNaive) Name() string { return "seasonal-naive" }
 
 // Train implements forecast.Method.
 func (SeasonalNaive) Train(history forecast.Series, o forecast.Options) (forecast.Forecaster, error) {
-	if err := history.Check(); err != nil {
+	o, err := forecast.Ready(history, o)
+	if err != nil {
 		return nil, err
 	}
-	o = o.Defaults()
 	period := 1
 	if p := forecast.Periods(history, 1); len(p) > 0 {
 		period = p[0]

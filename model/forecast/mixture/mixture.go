@@ -11,7 +11,6 @@
 package mixture
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"time"
@@ -27,23 +26,28 @@ func (Method) Name() string { return "foresail" }
 
 // Train implements forecast.Method. A warm start is of no use to it: it learns as fast as it reads.
 func (Method) Train(history forecast.Series, o forecast.Options) (forecast.Forecaster, error) {
-	if err := history.Check(); err != nil && !errors.Is(err, forecast.ErrEmpty) {
+	o, err := forecast.Ready(history, o)
+	if err != nil {
 		return nil, err
 	}
-	f := &forecaster{o: o.Defaults()}
+	f := &forecaster{o: o}
 	f.restart(history, f.o.M)
 	return f, nil
 }
 
 type forecaster struct {
-	o forecast.Options
-	s *state
+	o       forecast.Options
+	s       *state
+	trained int // values of the history that it learnt its layout from
 }
+
+// farthest is how many steps ahead have regressions of their own; those beyond go on from there.
+const farthest = 240
 
 // restart learns from a history alone.
 func (f *forecaster) restart(history forecast.Series, m int) {
-	f.o.M = m
-	f.s = newState(history, f.o)
+	f.o.M = min(m, farthest)
+	f.s, f.trained = newState(history, f.o), len(history.Values)
 	for _, v := range history.Values {
 		f.s.take(v)
 	}
@@ -52,8 +56,11 @@ func (f *forecaster) restart(history forecast.Series, m int) {
 // longestGap is how many steps between two histories are guessed; past it the later history is learnt from alone.
 const longestGap = 10_000
 
-// Forecast implements forecast.Forecaster. Asked for more steps than it was trained for, it learns anew from the history it
-// is given, for as many; so it does after a long time of silence.
+// grown tells whether a history is so much longer than that of the training that seasons may be found now that were not.
+func (f *forecaster) grown(history forecast.Series) bool { return len(history.Values) > 2*f.trained }
+
+// Forecast implements forecast.Forecaster. It learns anew from the history it is given where that is more than twice as long
+// as that of the training, after a long silence, and when it is asked for more steps than before.
 func (f *forecaster) Forecast(history forecast.Series, m int) (forecast.Forecast, error) {
 	s := f.s
 	switch late := history.Start.Sub(s.next); {
@@ -64,7 +71,7 @@ func (f *forecaster) Forecast(history forecast.Series, m int) (forecast.Forecast
 	case history.End().Before(s.next):
 		return forecast.Forecast{}, fmt.Errorf("the history ends at %s, before what was seen already, %s",
 			history.End().UTC().Format(time.RFC3339), s.next.UTC().Format(time.RFC3339))
-	case m > s.m || late > longestGap*s.step:
+	case min(m, farthest) > s.m || late > longestGap*s.step || f.grown(history):
 		f.restart(history, max(m, s.m))
 	default:
 		for range late / s.step {

@@ -22,10 +22,11 @@ const (
 //
 // There are two scales: the usual error, and a regression of the logarithm of the error's size on recent errors, the level
 // and how far experts disagree, by which a load that is more uncertain at its peaks is told so. Errors in units of either
-// are kept, and their empirical quantiles, mixed by the quantile loss that each had of late, are the forecast's. Which of them stands for a level is moved by each load that comes (adaptive
-// conformal inference: Gibbs and Candès, NeurIPS 2021, eq 2, for each level apart): up by adapt·p where the load was above,
-// down by adapt·(1−p) where it was not. In the long run the load then stays under the quantile as often as it says, whatever
-// happens to the series.
+// are kept, and their empirical quantiles, mixed by the quantile loss that each had of late, are the forecast's.
+//
+// Which of them stands for a level is moved by each load that comes (adaptive conformal inference: Gibbs and Candès,
+// NeurIPS 2021, eq 2, for each level apart): up by adapt·p where the load was above, down by adapt·(1−p) where it was not.
+// In the long run the load then stays under the quantile as often as it says, whatever happens to the series.
 type spread struct {
 	levels                []float64
 	asked                 []float64 // by level: the empirical level that stands for it now

@@ -54,7 +54,7 @@ func newState(history forecast.Series, o forecast.Options) *state {
 	}
 	s.averages = make([]float64, len(averages))
 	experts := 1 + len(averages) + 2*len(s.periods) + s.regressions()
-	s.blend = newBlend(o.M, experts)
+	s.blend = newBlend(o.M, experts, s.regressions())
 	for range o.M {
 		s.spreads = append(s.spreads, newSpread(o.Levels))
 	}
@@ -115,7 +115,7 @@ func (s *state) judge(t int, load float64) {
 	for k := 0; k < s.m && k < t; k++ {
 		f := &s.waiting[(t-1-k)%s.m]
 		s.spreads[k].learn(load, f.terms[k], f.mean[k], f.scales[k], f.unit, f.quantiles[k])
-		s.blend.learn(k, f.experts, load)
+		s.blend.judge(k, f.experts, load)
 	}
 }
 
@@ -176,11 +176,30 @@ func (s *state) forecastOf(history forecast.Series, m int) forecast.Forecast {
 	copy(out.Mean, f.mean)
 	copy(out.Scale, f.scale)
 	out.Point = make([]float64, m)
-	for k := range m {
+	for k := range min(m, s.m) {
 		for l := range s.o.Levels {
 			out.Quantiles[l][k] = f.quantiles[k][l]
 		}
 		out.Point[k] = s.spreads[k].relative(f.mean[k], f.scales[k], s.smallest)
 	}
+	s.beyond(&out, m)
 	return out
+}
+
+// beyond goes on after the last step that has regressions: a season back where one fits, else level, and less and less sure.
+func (s *state) beyond(out *forecast.Forecast, m int) {
+	back := 1
+	for _, p := range s.periods {
+		if p <= s.m {
+			back = max(back, p)
+		}
+	}
+	for k := s.m; k < m; k++ {
+		wider := math.Sqrt(float64(k+1) / float64(k+1-back))
+		from := k - back
+		out.Mean[k], out.Point[k], out.Scale[k] = out.Mean[from], out.Point[from], out.Scale[from]*wider
+		for l := range out.Quantiles {
+			out.Quantiles[l][k] = max(out.Mean[k]+wider*(out.Quantiles[l][from]-out.Mean[k]), 0)
+		}
+	}
 }
