@@ -21,9 +21,9 @@ type model struct {
 	forecaster forecast.Forecaster
 }
 
-// loader is a method whose forecasters say what they have learnt (encoding.BinaryMarshaler) and can be had back from that.
-type loader interface {
-	Load(weights []byte) (forecast.Forecaster, error)
+// pooler is a method that can learn from many series at once, for training on each to start from.
+type pooler interface {
+	Pool(series []forecast.Series, o forecast.Options) (forecast.Forecaster, error)
 }
 
 // pack makes the forecaster say what it has learnt, where it can.
@@ -44,9 +44,16 @@ func (m *Manager) unpack(svc *service, id int, s *state) error {
 	if err != nil {
 		return err
 	}
-	if l, ok := method.(loader); ok && len(svc.Model.Weights) > 0 {
-		svc.Model.forecaster, err = l.Load(svc.Model.Weights)
-		return err
+	if len(svc.Model.Weights) > 0 {
+		// What was trained on next to nothing is there to take the weights.
+		f, err := method.Train(forecast.Series{Start: s.Last, Step: time.Minute, Values: []float64{1}}, m.options(&service{}, id))
+		if err != nil {
+			return err
+		}
+		if b, ok := f.(encoding.BinaryUnmarshaler); ok {
+			svc.Model.forecaster = f
+			return b.UnmarshalBinary(svc.Model.Weights)
+		}
 	}
 	trained := svc.Seen - svc.Model.Trained
 	if trained < 0 || trained >= max(len(svc.Calls), 1) {
@@ -147,23 +154,50 @@ func (svc *service) lastCalls() float64 {
 	return 0
 }
 
-// Learn trains the configured method on the calls seen so far, one service after another, from the weights that it had
-// where it was trained before. It may take long, and is no part of a decision. What can't be trained is told, and keeps
-// what it has.
+// Learn trains the configured method on the calls seen so far, one service after another: from the weights that it had,
+// where it was trained before, else from those of one network trained on all, where the method can. It may take long, and is
+// no part of a decision. What can't be trained is told, and keeps what it has.
 func (m *Manager) Learn() error {
 	var errs []error
+	start := m.pool()
 	for i, svc := range m.state.Services {
 		if !svc.Calls.observed() {
 			continue
 		}
-		f, err := m.c.Method.Train(svc.Calls.until(0, len(svc.Calls), m.state.Last), m.options(svc, i))
+		o := m.options(svc, i)
+		if o.Warm == nil {
+			o.Warm = start
+		}
+		f, err := m.c.Method.Train(svc.Calls.until(0, len(svc.Calls), m.state.Last), o)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("madu: service %d: %w", i, err))
 			continue
 		}
-		svc.Model = &model{Method: m.c.Method.Name(), Trained: svc.Seen, Learnt: true, forecaster: f}
+		svc.Model = &model{Method: m.c.Method.Name(), Trained: svc.Seen, Learnt: !m.fast, forecaster: f}
 	}
 	return errors.Join(errs...)
+}
+
+// pool is what training starts from where a service's own was not trained yet; nil where there is no such thing.
+func (m *Manager) pool() forecast.Forecaster {
+	p, ok := m.c.Method.(pooler)
+	if !ok {
+		return nil
+	}
+	var all []forecast.Series
+	for _, svc := range m.state.Services {
+		if svc.Calls.observed() && (svc.Model == nil || !svc.Model.Learnt) {
+			all = append(all, svc.Calls.until(0, len(svc.Calls), m.state.Last))
+		}
+	}
+	if len(all) < 2 {
+		return nil
+	}
+	f, err := p.Pool(all, m.options(&service{}, 0))
+	if err != nil {
+		return nil // each is trained from scratch, and says what is wrong
+	}
+	return f
 }
 
 // asked notes that forecasts were asked for after the newest minute, and forgets what no forecaster has to be told again.
