@@ -17,6 +17,7 @@ var Rules = []Rule{
 	{Dir: "telemetry/otlp", Own: []string{"", "sketch", "telemetry"}, Others: otel, Why: "a wire format knows the assembler and no sibling"},
 	{Dir: "telemetry/jaeger", Own: []string{"", "sketch", "telemetry"}, Why: "a wire format knows the assembler and no sibling"},
 	{Dir: "plan", Own: []string{"", "sketch", "plan/..."}, Pure: true, Why: "managers decide from snapshots alone"},
+	{Dir: "model/forecast", Own: []string{"", "ml/...", "model/forecast/..."}, Tests: []string{"load/trace"}, Others: []string{"gonum.org/v1/gonum"}, Pure: true, Why: "what is forecast hangs on the history alone"},
 	{Dir: "loop", Own: []string{""}, Why: "the loop knows the two interfaces and no implementation"},
 	{Dir: "cluster/sim", Own: []string{"", "sketch", "load", "fault", "cluster/sim/..."}, Pure: true, Why: "the simulator knows nothing of managers"},
 	{Dir: "cluster/testbed", Own: []string{"", "sketch", "load", "telemetry/instrument", "cluster/testbed/..."}, Others: append([]string{"golang.org/x/sys"}, otel...), Why: "the testbed reports over the wire, like any application"},
