@@ -31,9 +31,14 @@ func (d *Dense[T]) Forward(x Batch[T], train bool) Batch[T] {
 }
 
 // Backward implements Layer.
-func (d *Dense[T]) Backward(dy Batch[T]) Batch[T] {
+func (d *Dense[T]) Backward(dy Batch[T]) Batch[T] { return d.BackwardFrom(d.x, dy) }
+
+// BackwardFrom is Backward for inputs that were not the last: a layer that is used at each step of a sequence goes back
+// through any of them.
+func (d *Dense[T]) BackwardFrom(x, dy Batch[T]) Batch[T] {
+	x.need(d.In, "Dense")
 	dy.need(d.Out, "Dense")
-	kernel.Gemm(kernel.Of(d.w.G, d.In, d.Out), d.x.matrix().T(), dy.matrix(), true)
+	kernel.Gemm(kernel.Of(d.w.G, d.In, d.Out), x.matrix().T(), dy.matrix(), true)
 	addColumns(d.b.G, dy)
 	if d.First {
 		return Batch[T]{}

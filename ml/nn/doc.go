@@ -62,6 +62,9 @@ type Param[T Float] struct {
 	G    []T // nil: it is kept with the weights and not trained
 }
 
+// NewParam makes n weights that are zero, for networks that are not made of layers alone.
+func NewParam[T Float](name string, n int) *Param[T] { return newParam[T](name, n) }
+
 func newParam[T Float](name string, n int) *Param[T] {
 	return &Param[T]{Name: name, W: make([]T, n), G: make([]T, n)}
 }
