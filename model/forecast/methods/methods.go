@@ -5,12 +5,17 @@ import (
 	"slices"
 
 	"foresail.dev/model/forecast"
+	"foresail.dev/model/forecast/neural"
 )
 
 // All lists the methods, the simplest first. A method with a room of its own joins the list here.
 func All() []forecast.Method {
 	return []forecast.Method{
 		forecast.LastValue{},
+		neural.Seq2Seq,
+		neural.BNN,
+		neural.DUBNN,
+		neural.Madu,
 	}
 }
 

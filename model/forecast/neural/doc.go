@@ -19,6 +19,6 @@
 // Sizes that the paper does not say are 32 cells, 32 numbers inside attention, batches of 32 and Adam.
 //
 // Training is by one goroutine and steps that allocate nothing. Pool trains one network on many series, from which a Train
-// with Options.Warm starts that then needs a tenth of the steps; a Train that is warm from the model of last week is the
+// with Options.Warm starts that then needs a fifth of the steps; a Train that is warm from the model of last week is the
 // paper's incremental training (§6.1.1).
 package neural
