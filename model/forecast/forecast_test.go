@@ -73,3 +73,16 @@ func TestLastValueKeepsThePromisesOfAForecast(t *testing.T) {
 		}
 	})
 }
+
+func TestOptionsAreChecked(t *testing.T) {
+	s := forecast.Series{Step: time.Second, Values: []float64{1, 2, 3}}
+	for _, levels := range [][]float64{{0.5, 0.1}, {0, 0.5}, {0.5, 1}, {0.5, 0.5}, {math.NaN()}} {
+		if _, err := forecast.Ready(s, forecast.Options{Levels: levels}); err == nil {
+			t.Error(levels)
+		}
+	}
+	o, err := forecast.Ready(s, forecast.Options{})
+	if err != nil || o.N != 60 || o.M != 5 || len(o.Levels) != 7 {
+		t.Error(o, err)
+	}
+}

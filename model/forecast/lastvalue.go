@@ -17,10 +17,10 @@ func (LastValue) Name() string { return "last-value" }
 
 // Train implements Method.
 func (LastValue) Train(history Series, o Options) (Forecaster, error) {
-	if err := history.Check(); err != nil {
+	o, err := Ready(history, o)
+	if err != nil {
 		return nil, err
 	}
-	o = o.Defaults()
 	return &lastValue{levels: o.Levels, past: tail(history.Values)}, nil
 }
 

@@ -1,5 +1,7 @@
 package forecast
 
+import "fmt"
+
 // A Method trains a Forecaster on one series' past.
 type Method interface {
 	// Name is what commands and files call it, like "holt-winters".
@@ -44,4 +46,15 @@ func (o Options) Defaults() Options {
 		o.Levels = DefaultLevels
 	}
 	return o
+}
+
+// Ready checks what a method is told to train on, and fills in the options that are not set.
+func Ready(history Series, o Options) (Options, error) {
+	o = o.Defaults()
+	for i, p := range o.Levels {
+		if !(p > 0 && p < 1) || i > 0 && p <= o.Levels[i-1] {
+			return o, fmt.Errorf("the levels %v of quantiles must ascend within 0 and 1", o.Levels)
+		}
+	}
+	return o, history.Check()
 }

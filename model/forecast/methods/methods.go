@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	"foresail.dev/model/forecast"
+	"foresail.dev/model/forecast/classic"
+	"foresail.dev/model/forecast/mixture"
 	"foresail.dev/model/forecast/neural"
 )
 
@@ -12,10 +14,15 @@ import (
 func All() []forecast.Method {
 	return []forecast.Method{
 		forecast.LastValue{},
+		classic.SeasonalNaive{},
+		classic.HoltWinters{},
+		classic.ARIMA{},
+		classic.Ridge{},
 		neural.Seq2Seq,
 		neural.BNN,
 		neural.DUBNN,
 		neural.Madu,
+		mixture.Method{},
 	}
 }
 

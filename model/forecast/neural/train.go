@@ -52,14 +52,15 @@ func (m Method) Name() string { return m.kind.name }
 
 // Train implements forecast.Method. Options.Steps is 3,000 where it is not set, or 600 from weights that are warm.
 func (m Method) Train(history forecast.Series, o forecast.Options) (forecast.Forecaster, error) {
-	if err := history.Check(); err != nil {
-		return nil, err
-	}
-	warm, err := m.warm(o)
+	ready, err := forecast.Ready(history, o)
 	if err != nil {
 		return nil, err
 	}
-	return m.train([]forecast.Series{history}, o, warm)
+	warm, err := m.warm(ready)
+	if err != nil {
+		return nil, err
+	}
+	return m.train([]forecast.Series{history}, ready, warm)
 }
 
 // Pool trains one network on many series. It forecasts as any does, after the first of them, but is made to be warm for
@@ -68,8 +69,9 @@ func (m Method) Pool(series []forecast.Series, o forecast.Options) (forecast.For
 	if len(series) == 0 {
 		return nil, errors.New("a pool of no series: give at least one")
 	}
+	var err error
 	for i, s := range series {
-		if err := s.Check(); err != nil {
+		if o, err = forecast.Ready(s, o); err != nil {
 			return nil, fmt.Errorf("series %d of the pool: %w", i, err)
 		}
 	}
@@ -92,7 +94,6 @@ func (m Method) warm(o forecast.Options) (*Model, error) {
 	if !ok || warm.kind.name != m.kind.name {
 		return nil, fmt.Errorf("%s can't start from a %T: give what %s trained", m.Name(), o.Warm, m.Name())
 	}
-	o = o.Defaults()
 	if warm.n != o.N {
 		return nil, fmt.Errorf("%s can't start from a model that sees %d steps to make one that sees %d: train from scratch", m.Name(), warm.n, o.N)
 	}
@@ -104,7 +105,6 @@ const fewestWindows = 64
 
 func (m Method) train(series []forecast.Series, o forecast.Options, warm *Model) (*Model, error) {
 	steps := o.Steps
-	o = o.Defaults()
 	model := &Model{kind: m.kind, n: o.N, m: o.M, levels: o.Levels, seed: o.Seed, past: tail(series[0], o.N), scaling: scalingOf(series[0].Values)}
 	var from []prepared
 	windows := 0
