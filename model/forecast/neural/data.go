@@ -8,43 +8,68 @@ import (
 	"foresail.dev/model/forecast"
 )
 
-// scaling takes a load to what networks see, and back.
-type scaling struct{ mean, deviation float64 }
+// scaling takes loads to what networks see, and back. Each window has a level of its own, its mean load, so that a network
+// knows the shape of what comes and forecasts at levels that its training never saw: z = (load - level) / (level·spread).
+type scaling struct {
+	floor  float64 // the least level, in the load's unit
+	spread float64 // typical deviation of a load from its window's level, as a share of it
+}
 
-// scalingOf is by the observed values. A constant series has the deviation of counts, so that nothing is divided by zero.
-func scalingOf(values []float64) scaling {
-	var n, mean, squares float64
-	for _, v := range values {
-		if !math.IsNaN(v) {
-			n++
-			d := v - mean
-			mean += d / n
-			squares += d * (v - mean)
+// scalingOf is by all windows of n steps, gaps filled.
+func scalingOf(filled []float64, n int) scaling {
+	n = min(n, len(filled))
+	var total float64
+	for _, v := range filled {
+		total += v
+	}
+	s := scaling{floor: 0.05 * total / float64(len(filled)), spread: 1}
+	if !(s.floor > 0) {
+		s.floor = 1 // nothing was ever called
+	}
+	var sum, squares float64 // of the window
+	var relative, windows float64
+	for i, v := range filled {
+		sum += v
+		squares += v * v
+		if i >= n {
+			sum -= filled[i-n]
+			squares -= filled[i-n] * filled[i-n]
+		}
+		if i >= n-1 {
+			mean := sum / float64(n)
+			level := max(mean, s.floor)
+			relative += max(squares/float64(n)-2*mean*level+level*level, 0) / (level * level)
+			windows++
 		}
 	}
-	s := scaling{mean, math.Sqrt(squares / max(n, 1))}
-	if !(s.deviation > 1e-6*mean) {
-		s.deviation = max(math.Sqrt(mean), 1)
-	}
+	s.spread = max(math.Sqrt(relative/windows), 1e-3)
 	return s
 }
 
-func (s scaling) in(v float64) float64   { return (v - s.mean) / s.deviation }
-func (s scaling) back(v float64) float64 { return v*s.deviation + s.mean }
+// unit is the level of a window, and what a network's 1 is.
+func (s scaling) unit(window []float64) (level, one float64) {
+	for _, v := range window {
+		level += v / float64(len(window))
+	}
+	level = max(level, s.floor)
+	return level, level * s.spread
+}
 
-// prepared is a series as networks see it: four features for each step, gaps filled with what came before them.
+// prepared is a series as networks are shown it, gaps filled with what came before them.
 type prepared struct {
 	scaling
-	x      []float32
-	starts []int // of windows whose targets were all observed
+	load     []float64
+	calendar [][3]float32
+	starts   []int // of windows whose targets were all observed
 }
 
 // prepare readies a series for windows of n steps and the m after them.
 func prepare(s forecast.Series, n, m int) prepared {
-	p := prepared{scaling: scalingOf(s.Values), x: make([]float32, features*len(s.Values))}
-	fill(p.x, s, p.scaling)
+	p := prepared{load: s.Filled(), calendar: make([][3]float32, len(s.Values))}
+	p.scaling = scalingOf(p.load, n)
 	missing := 0 // in the m values up to i
 	for i, v := range s.Values {
+		p.calendar[i] = calendar(s.At(i))
 		if math.IsNaN(v) {
 			missing++
 		}
@@ -58,20 +83,12 @@ func prepare(s forecast.Series, n, m int) prepared {
 	return p
 }
 
-// fill writes the features of each step.
-func fill(x []float32, s forecast.Series, scale scaling) {
-	for i, v := range s.Filled() {
-		at := s.At(i).UTC()
-		f := x[features*i : features*(i+1)]
-		f[0] = float32(scale.in(v))
-		f[1] = float32(at.Minute())/59 - 0.5
-		f[2] = float32(at.Hour())/23 - 0.5
-		f[3] = float32(weekday(at))/6 - 0.5
-	}
+// calendar is minute of the hour, hour of the day and day of the week, from Monday, so that the days of a weekend lie side
+// by side; each in [-1/2, 1/2], in UTC.
+func calendar(at time.Time) [3]float32 {
+	at = at.UTC()
+	return [3]float32{float32(at.Minute())/59 - 0.5, float32(at.Hour())/23 - 0.5, float32((int(at.Weekday())+6)%7)/6 - 0.5}
 }
-
-// weekday counts from Monday, so that the two days of a weekend lie side by side.
-func weekday(at time.Time) int { return (int(at.Weekday()) + 6) % 7 }
 
 // examples is a batch of windows and what came after them, one step after another.
 type examples struct {
@@ -87,11 +104,15 @@ func newExamples(n, m, batch int) *examples {
 // set makes example b of the window of p that begins at start.
 func (e *examples) set(b int, p *prepared, start int) {
 	n, m := e.x.Rows/e.batch, len(e.target)/e.batch
-	for t := range n {
-		copy(e.x.Row(t*e.batch+b), p.x[features*(start+t):features*(start+t+1)])
+	window := p.load[start : start+n+m]
+	level, one := p.unit(window[:n])
+	for t, v := range window[:n] {
+		row := e.x.Row(t*e.batch + b)
+		row[0] = float32((v - level) / one)
+		copy(row[1:], p.calendar[start+t][:])
 	}
-	for t := range m {
-		e.target[t*e.batch+b] = p.x[features*(start+n+t)]
+	for t, v := range window[n:] {
+		e.target[t*e.batch+b] = float32((v - level) / one)
 	}
 }
 

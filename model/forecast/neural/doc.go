@@ -3,9 +3,9 @@
 //
 // All see a window of n steps, each with the features of §4.1.2: the load, the minute of the hour, the hour of the day, and
 // the day of the week. The paper calls the last the week's number; within a month of data no week's number comes back, so it
-// could tell nothing of a period, and is read as the day within the week. The load is normalised by the mean and deviation
-// of the history that is trained on, the others to [-1/2, 1/2]. The decoder is given the last load first and then what it
-// predicted itself, in training as in use (eq. 4).
+// could tell nothing of a period, and is read as the day within the week. Of how features are scaled the paper says nothing:
+// here the load by the mean of its own window, so that a network forecasts at levels its training never saw, and the others
+// to [-1/2, 1/2]. The decoder is given the last load first and then what it predicted itself, in training as in use (eq. 4).
 //
 //   - seq2seq predicts one figure; its scale is what it was off by in training.
 //   - bnn has a normal distribution for each weight, learnt by Bayes by Backprop (Blundell et al., ICML 2015): how sure it

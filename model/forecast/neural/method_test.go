@@ -268,13 +268,13 @@ func TestBrokenModelsAreRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	for says, data := range map[string][]byte{
-		"version 9":                  bytes.Replace(good, []byte(`"version":1`), []byte(`"version":9`), 1),
-		`the method "x"`:             bytes.Replace(good, []byte(`"madu"`), []byte(`"x"`), 1),
-		"of another network":         bytes.Replace(good, []byte(`"n":12`), []byte(`"n":13`), 1),
-		"sees 0 steps":               bytes.Replace(good, []byte(`"n":12`), []byte(`"n":0`), 1),
-		"unexpected end":             good[:len(good)-1],
-		"the stored weights can't":   bytes.Replace(good, []byte(`"weights":"A`), []byte(`"weights":"B`), 1),
-		"its load has the deviation": bytes.Replace(good, []byte(`"deviation":`), []byte(`"deviation":-`), 1),
+		"version 9":                bytes.Replace(good, []byte(`"version":1`), []byte(`"version":9`), 1),
+		`the method "x"`:           bytes.Replace(good, []byte(`"madu"`), []byte(`"x"`), 1),
+		"of another network":       bytes.Replace(good, []byte(`"n":12`), []byte(`"n":13`), 1),
+		"sees 0 steps":             bytes.Replace(good, []byte(`"n":12`), []byte(`"n":0`), 1),
+		"unexpected end":           good[:len(good)-1],
+		"the stored weights can't": bytes.Replace(good, []byte(`"weights":"A`), []byte(`"weights":"B`), 1),
+		"its loads are scaled by":  bytes.Replace(good, []byte(`"floor":`), []byte(`"floor":-`), 1),
 	} {
 		var m Model
 		if err := m.UnmarshalBinary(data); err == nil || !strings.Contains(err.Error(), says) || m.trained() {

@@ -80,11 +80,17 @@ func (w *Model) Forecast(history forecast.Series, m int) (forecast.Forecast, err
 		return forecast.Fallback(history, m, w.levels, forecast.TooShort(history.Observed(), w.n))
 	}
 	w.past = window
-	fill(grow(&w.x, features*w.n), window, w.scaling)
+	p := prepare(window, w.n, 0)
+	level, one := w.unit(p.load)
+	x := grow(&w.x, features*w.n)
+	for i, v := range p.load {
+		x[features*i] = float32((v - level) / one)
+		copy(x[features*i+1:], p.calendar[i][:])
+	}
 	f := forecast.New(history, m, w.levels)
 	mean, sigma := w.predict(m)
 	for k := range m {
-		mu, sd := w.back(mean[k]), sigma[k]*w.deviation
+		mu, sd := mean[k]*one+level, sigma[k]*one
 		f.SetNormal(k, mu, sd)
 		if w.kind.attends { // eq. 8
 			f.Point = append(f.Point, max(mu+sd, 0))

@@ -18,8 +18,8 @@ type saved struct {
 	Method    string     `json:"method"`
 	N         int        `json:"n"`
 	M         int        `json:"m"`
-	Mean      float64    `json:"mean"` // of the load that it was trained on, and its deviation
-	Deviation float64    `json:"deviation"`
+	Floor     float64    `json:"floor"` // see scaling
+	Spread    float64    `json:"spread"`
 	Levels    []float64  `json:"levels"`
 	Seed      uint64     `json:"seed"`
 	Residuals []float64  `json:"residuals,omitempty"`
@@ -48,7 +48,7 @@ func Schema() []ml.Feature {
 
 // MarshalBinary implements encoding.BinaryMarshaler. The payload is one JSON object; its weights are as nn.Save writes them.
 func (w *Model) MarshalBinary() ([]byte, error) {
-	s := saved{Version: savedVersion, Method: w.kind.name, N: w.n, M: w.m, Mean: w.mean, Deviation: w.deviation, Levels: w.levels,
+	s := saved{Version: savedVersion, Method: w.kind.name, N: w.n, M: w.m, Floor: w.floor, Spread: w.spread, Levels: w.levels,
 		Seed: w.seed, Residuals: w.residuals, Lacking: w.lacking, Start: w.past.Start.UTC(), Step: int64(w.past.Step)}
 	for i := range w.past.Values {
 		v := &w.past.Values[i]
@@ -82,7 +82,7 @@ func (w *Model) UnmarshalBinary(data []byte) error {
 	if err := s.check(); err != nil {
 		return fmt.Errorf("forecast model of %s: %w: train again", s.Method, err)
 	}
-	m := Model{scaling: scaling{s.Mean, s.Deviation}, kind: kinds[at], n: s.N, m: s.M, levels: s.Levels, seed: s.Seed,
+	m := Model{scaling: scaling{s.Floor, s.Spread}, kind: kinds[at], n: s.N, m: s.M, levels: s.Levels, seed: s.Seed,
 		residuals: s.Residuals, lacking: s.Lacking, past: forecast.Series{Start: s.Start, Step: time.Duration(s.Step)}}
 	for _, v := range s.Past {
 		if v == nil {
@@ -106,8 +106,8 @@ func (s *saved) check() error {
 	switch {
 	case s.N < 1 || s.N > maxSteps || s.M < 1 || s.M > maxSteps:
 		return fmt.Errorf("it sees %d steps and predicts %d", s.N, s.M)
-	case !(s.Deviation > 0):
-		return fmt.Errorf("its load has the deviation %v", s.Deviation)
+	case !(s.Floor > 0) || !(s.Spread > 0):
+		return fmt.Errorf("its loads are scaled by %v and %v", s.Floor, s.Spread)
 	case len(s.Levels) == 0 || !slices.IsSorted(s.Levels) || s.Levels[0] <= 0 || s.Levels[len(s.Levels)-1] >= 1:
 		return fmt.Errorf("its quantiles are %v", s.Levels)
 	case plain != (len(s.Residuals) > 0) || slices.ContainsFunc(s.Residuals, func(r float64) bool { return !(r >= 0) }):

@@ -105,7 +105,7 @@ const fewestWindows = 64
 
 func (m Method) train(series []forecast.Series, o forecast.Options, warm *Model) (*Model, error) {
 	steps := o.Steps
-	model := &Model{kind: m.kind, n: o.N, m: o.M, levels: o.Levels, seed: o.Seed, past: tail(series[0], o.N), scaling: scalingOf(series[0].Values)}
+	model := &Model{kind: m.kind, n: o.N, m: o.M, levels: o.Levels, seed: o.Seed, past: tail(series[0], o.N), scaling: scalingOf(series[0].Filled(), o.N)}
 	var from []prepared
 	windows := 0
 	for _, s := range series {
