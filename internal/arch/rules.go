@@ -25,6 +25,8 @@ var Rules = []Rule{
 	{Dir: "compare/report", Own: []string{"compare"}, Others: []string{"gonum.org/v1/plot"}, Why: "a report shows results and knows nothing of how they come about"},
 	{Dir: "scenario", Own: []string{"", "sketch", "load", "fault", "appfile", "loop", "plan/...", "cluster/sim"}, Why: "scenarios play the simulator, the loop and managers to each other"},
 	{Dir: "web", Own: []string{"", "sketch", "loop"}, Why: "web shows what the loop tells it, wherever the application runs"},
+	{Dir: "ml", Pure: true, Why: "ml knows model files and scores, and no learner"},
+	{Dir: "ml/nn", Own: []string{"ml/nn/..."}, Others: []string{"golang.org/x/sys/cpu"}, Pure: true, Why: "learners don't know each other, nor what they are used for"},
 	{Dir: "cmd", Own: []string{"..."}, Others: []string{"..."}, Why: "wiring"},
 	{Dir: "internal/arch", Why: "the rules depend on nothing"},
 }

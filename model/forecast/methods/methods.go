@@ -7,6 +7,7 @@ import (
 	"foresail.dev/model/forecast"
 	"foresail.dev/model/forecast/classic"
 	"foresail.dev/model/forecast/mixture"
+	"foresail.dev/model/forecast/neural"
 )
 
 // All lists the methods, the simplest first. A method with a room of its own joins the list here.
@@ -17,6 +18,10 @@ func All() []forecast.Method {
 		classic.HoltWinters{},
 		classic.ARIMA{},
 		classic.Ridge{},
+		neural.Seq2Seq,
+		neural.BNN,
+		neural.DUBNN,
+		neural.Madu,
 		mixture.Method{},
 	}
 }

@@ -161,7 +161,7 @@ func TestAConstantLoad(t *testing.T) {
 	}
 	for _, name := range []string{"last-value", "seasonal-naive", "holt-winters", "arima", "ridge", "foresail"} {
 		m, _ := methods.ByName(name)
-		f, err := m.Train(s, forecast.Options{})
+		f, err := m.Train(s, forecast.Options{Steps: steps})
 		if err != nil {
 			t.Fatal(err)
 		}
