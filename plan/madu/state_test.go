@@ -119,3 +119,39 @@ func TestTimeJumpsBack(t *testing.T) {
 		t.Errorf("%d minutes of calls, %d samples", n, svc.Profile.Seen)
 	}
 }
+
+// A network's weights are kept, not trained again.
+func TestNetworksAreKept(t *testing.T) {
+	app := plantest.App(2)
+	c := &plantest.Cluster{Application: app, Beat: 10 * time.Second, Demand: wave}
+	m := manager(t, app, Config{N: 10, M: 3, Steps: 4})
+	h := foresail.NewHistory(app, m.Needs())
+	for range 60 * 6 {
+		h.Add(c.Step())
+		if _, err := m.Decide(h); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := m.Learn(); err != nil {
+		t.Fatal(err)
+	}
+	b, err := m.Save()
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := manager(t, app, Config{N: 10, M: 3, Steps: 4})
+	if err := again.Restore(b); err != nil {
+		t.Fatal(err)
+	}
+	if got := again.state.Services[0].Model; got.Method != "madu" || !got.Learnt {
+		t.Errorf("%+v", got)
+	}
+	for range 5 * 6 {
+		h.Add(c.Step())
+		p, err := m.Decide(h)
+		q, err2 := again.Decide(h)
+		if !reflect.DeepEqual(p, q) || err != nil || err2 != nil {
+			t.Fatalf("%+v %v\nand %+v %v", p, err, q, err2)
+		}
+	}
+}
