@@ -155,3 +155,31 @@ func TestNetworksAreKept(t *testing.T) {
 		}
 	}
 }
+
+// Whatever a state is said to be, it is refused, or can be gone on from. go test -fuzz FuzzRestore -fuzztime 10s ./plan/madu
+func FuzzRestore(f *testing.F) {
+	app := plantest.App(2)
+	m := manager(f, app, Config{Forecaster: "last-value"})
+	c := &plantest.Cluster{Application: app, Beat: 10 * time.Second, Demand: wave}
+	play(f, m, c, foresail.NewHistory(app, m.Needs()), 5*time.Minute)
+	kept, err := m.Save()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(kept)
+	f.Add([]byte(`{"Last":"2026-03-01T12:04:00Z","Minute":-3,"Asked":[-9,7,7],"Services":[{"Calls":"AAAAAA==","Seen":-1,"Plan":[-5,9],"Ahead":[1,2],"Model":{"Method":"last-value","Trained":4}}]}`))
+	h := c.Filled(m.Needs(), 2*time.Minute)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		m := manager(t, app, Config{Forecaster: "last-value"})
+		if m.Restore(data) != nil {
+			return
+		}
+		p, err := m.Decide(h)
+		if err != nil && p != nil {
+			t.Fatal("a plan and an error")
+		}
+		if _, err := m.Save(); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
