@@ -144,7 +144,7 @@ func (m *Manager) smooth(of *service, svc *foresail.Service, from foresail.Alloc
 	m.bounds = [2][]float64{lower, upper}
 	of.Plan = of.Plan[:0]
 	for _, x := range m.smoother.path(float64(from.Replicas), lower, upper) {
-		of.Plan = append(of.Plan, int(math.Round(x))) // the bounds are whole numbers, so it stays within them
+		of.Plan = append(of.Plan, int(math.Floor(x+1e-9))) // the bounds are whole numbers, so it stays within them
 	}
 	return idle
 }
