@@ -43,6 +43,10 @@ type Stateful interface {
 	Restore([]byte) error
 }
 
+// Learner is a manager with models that take long to train. Learn trains them on what its decisions have seen so far; it is
+// called between decisions by whoever trains managers, before Save. An error tells what could not be trained; the rest was.
+type Learner interface{ Learn() error }
+
 // Needs is what a manager reads.
 type Needs struct {
 	Every    time.Duration // time from one decision to the next
@@ -51,6 +55,9 @@ type Needs struct {
 	Beats    int           // how many snapshots of the source's own interval it looks back
 	Seconds  int           // how many snapshots of one second
 	Minutes  int           // how many snapshots of one minute
+	// Traces is the share of requests whose traces it counts calls by, 0..1; 0: as many as there are. It is for a cluster
+	// that can choose; what a snapshot counts is scaled up either way.
+	Traces float64
 }
 
 // Join is what serves both: the more frequent decision, the longer history, the union of signals.
@@ -60,6 +67,9 @@ func (n Needs) Join(m Needs) Needs {
 	}
 	n.Required |= m.Required
 	n.Optional |= m.Optional
+	if m.Traces > 0 && (n.Traces == 0 || m.Traces > n.Traces) {
+		n.Traces = m.Traces
+	}
 	n.Beats, n.Seconds, n.Minutes = max(n.Beats, m.Beats), max(n.Seconds, m.Seconds), max(n.Minutes, m.Minutes)
 	return n
 }

@@ -20,12 +20,14 @@ type segment struct {
 	Bursts   *bursts       `yaml:"bursts"`
 	Flash    *flash        `yaml:"flash"`
 	Steps    *steps        `yaml:"steps"`
+
+	Uncertain *uncertain `yaml:"uncertain"`
 }
 
 // Check asks for exactly one shape.
 func (s *segment) Check(at Place) {
 	if at.node.Kind == yaml.MappingNode && len(at.node.Content) != 2 {
-		at.Faultf("must have exactly one of constant, ramp, diurnal, spike, trace, bursts, flash, steps")
+		at.Faultf("must have exactly one of constant, ramp, diurnal, spike, trace, bursts, flash, steps, uncertain")
 	}
 }
 
@@ -48,6 +50,8 @@ func (s *segment) length() (shape string, d time.Duration) {
 		return "flash", s.Flash.For
 	case s.Steps != nil:
 		return "steps", s.Steps.length()
+	case s.Uncertain != nil:
+		return "uncertain", s.Uncertain.For
 	}
 	return "", 0
 }
@@ -73,6 +77,8 @@ func (s *segment) segment(at Place, open func(string) (io.ReadCloser, error)) lo
 	case s.Steps != nil:
 		p := s.Steps
 		return load.Segment{Shape: load.Steps, From: p.From, To: p.To, By: p.By, Step: p.Each, For: p.length()}
+	case s.Uncertain != nil:
+		return s.Uncertain.segment()
 	}
 	return load.Segment{Shape: load.Constant, From: s.Constant.Level, For: s.Constant.For}
 }

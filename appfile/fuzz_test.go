@@ -75,6 +75,7 @@ func FuzzParseLoad(f *testing.F) {
 	}
 	f.Add([]byte("load: x\ncurve: [{trace: {file: t, format: counts}}]\n"), "period,count\n1998-04-30 21:30:00,2\n1998-04-30 21:31:00,11\n")
 	f.Add([]byte("load: x\ncurve: [{trace: {file: t, format: arrivals, step: 1ms}}]\n"), "T\n2023-11-16 18:15:46.68,1\n2023-11-16 18:15:46.70,1\n")
+	f.Add([]byte("load: x\ncurve: [{uncertain: {low: 1, high: 9, day: 1h, peak: 0.5, weekend: 0.5, in_degree: 2, call_probability: 0.3, seed: 4, for: 1h}}, {uncertain: {low: 0, high: 1, uncertainty: 0.5}}]\nwander: {uncertainty: 0.2}\n"), "")
 	f.Add([]byte("load: x\ncurve: [{bursts: {base: 1, peak: 9, every: 1s, width: 1s, seed: 7, for: 1h}}, {flash: {base: 1, peak: 9, at: 1s, rise: 1s, hold: 1s, decay: 1s}}]\n"), "")
 	f.Add([]byte("load: x\ncurve: [{steps: {from: 4, to: 48, by: 2, each: 1m}}]\nnoise: {cv: .5, step: 10ms, seed: 1}\ndrift: true\ncycle: 1m\n"+
 		"mix: [{at: 0s, shares: {search: 1}}, {at: 30s, shares: {user: 1}}]\n"), "")

@@ -45,6 +45,9 @@ func ParseLoad(name string, data []byte, app *foresail.App, open func(path strin
 	if f.Noise != nil {
 		l.Noise = load.Noise{CV: f.Noise.CV, Step: f.Noise.Step, Seed: f.Noise.Seed}
 	}
+	if w := f.Wander; w != nil {
+		l.Wander = &load.Wander{Spread: w.Uncertainty, Day: w.Day, Seed: w.Seed}
+	}
 	if f.Mode == "closed" {
 		l.Mode = load.Closed
 	}
@@ -77,6 +80,8 @@ type loadFile struct {
 	Cycle time.Duration `yaml:"cycle" rule:"above=0s"`
 	Think time.Duration `yaml:"think" rule:"max=24h"`
 	Noise *noise        `yaml:"noise"`
+
+	Wander *wander `yaml:"wander"`
 }
 
 type noise struct {

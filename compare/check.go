@@ -97,6 +97,9 @@ func (c *Choice) check(at appfile.Place) {
 		at.Faultf("names the manager %q, which is not there: use %s, or all", c.Manager, known(managers.Names()))
 		return
 	}
+	if c.Forecaster != "" {
+		c.checkForecaster(at)
+	}
 	params := managers.Params(c.Manager)
 	for _, name := range slices.Sorted(maps.Keys(c.Settings)) {
 		v, place := c.Settings[name], at.At("settings", name)
@@ -112,6 +115,20 @@ func (c *Choice) check(at appfile.Place) {
 	}
 	if c.Tune != nil && *c.Tune && len(free(c)) == 0 {
 		at.At("tune").Faultf("leaves nothing to tune: %s has no setting that is not given", c.Manager)
+	}
+}
+
+// checkForecaster holds the forecaster's name against those that the manager may use.
+func (c *Choice) checkForecaster(at appfile.Place) {
+	names := c.forecasters()
+	_, twice := c.Settings["forecaster"]
+	switch {
+	case names == nil:
+		at.At("forecaster").Faultf("is no matter of %s: it forecasts nothing", c.Manager)
+	case !slices.Contains(names, c.Forecaster):
+		at.At("forecaster").Faultf("is %q, which is not there: use %s", c.Forecaster, known(names))
+	case twice:
+		at.At("forecaster").Faultf("is in settings as well: take out either")
 	}
 }
 

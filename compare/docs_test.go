@@ -43,6 +43,7 @@ func TestExamples(t *testing.T) {
 	if len(files) < 3 {
 		t.Fatal(files)
 	}
+	files = append(files, "../examples/madu.yaml")
 	for _, f := range files {
 		e, err := Read(f)
 		if err != nil {

@@ -144,7 +144,7 @@ func (x *executor) part(ctx context.Context, j *job, o *Outcome, w *watched, p p
 	if j.Inputs.Kind == report {
 		cfg.Faults = j.at.faults
 	}
-	cluster, err := sim.New(cfg)
+	cluster, err := simulated(cfg, inner.Needs().Traces)
 	if err != nil {
 		return nil, err
 	}
@@ -179,5 +179,18 @@ func (x *executor) part(ctx context.Context, j *job, o *Outcome, w *watched, p p
 	if stateful == nil {
 		return nil, fmt.Errorf("%s can't be trained: it has no state", inner.Name())
 	}
+	if l, ok := inner.(foresail.Learner); ok {
+		if err := l.Learn(); err != nil {
+			return nil, err
+		}
+	}
 	return stateful.Save()
+}
+
+// simulated is a cluster of which so large a share of the requests is traced; 0: all that happens is known.
+func simulated(cfg sim.Config, share float64) (foresail.Cluster, error) {
+	if share > 0 && share < 1 {
+		return newTraced(cfg, share)
+	}
+	return sim.New(cfg)
 }

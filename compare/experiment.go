@@ -2,6 +2,7 @@ package compare
 
 import (
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -41,6 +42,10 @@ type Application struct {
 	Application string    `yaml:"application"` // a built-in name, or a file relative to the experiment's
 	Random      *Random   `yaml:"random"`      // instead: one that is drawn
 	Loads       []LoadRef `yaml:"loads"`
+	// These take the place of what the application says of every service; zero: they don't.
+	Startup  time.Duration `yaml:"startup" rule:"max=1h"`
+	Replicas Bounds        `yaml:"replicas"`                  // the bounds
+	CPU      float64       `yaml:"cpu" rule:"min=0,max=1024"` // cores of a replica, which stay so
 }
 
 // Random is an application that is drawn; see package random. Its endpoints get the same share of a load without a mix.
@@ -50,8 +55,40 @@ type Random struct {
 	Rate     float64 `yaml:"rate" rule:"above=0"` // requests/s that its initial allocation is for; 0: random's own
 }
 
-// read is the application's blueprint.
+// Bounds are the least and the most replicas, like 1..8.
+type Bounds struct{ Min, Max int }
+
+// UnmarshalText reads them.
+func (b *Bounds) UnmarshalText(text []byte) error {
+	if n, err := fmt.Sscanf(string(text)+"\n", "%d..%d\n", &b.Min, &b.Max); n != 2 || err != nil || b.Min < 1 || b.Max < b.Min || b.Max > 10_000 {
+		return fmt.Errorf("is %q, must be the least and the most replicas, like 1..8", text)
+	}
+	return nil
+}
+
+// read is the application's blueprint, with what the experiment says of all services.
 func (a *Application) read(e *Experiment) (*foresail.Blueprint, error) {
+	b, err := a.plain(e)
+	if err != nil {
+		return nil, err
+	}
+	for i := range b.Services {
+		if a.Startup > 0 {
+			b.Services[i].Start = a.Startup
+		}
+		svc := &b.App.Services[i]
+		if a.CPU > 0 {
+			svc.Bounds.MinCPU, svc.Bounds.MaxCPU, svc.Initial.CPU = a.CPU, a.CPU, a.CPU
+		}
+		if a.Replicas.Max > 0 {
+			svc.Bounds.MinReplicas, svc.Bounds.MaxReplicas = a.Replicas.Min, a.Replicas.Max
+			svc.Initial.Replicas = min(max(svc.Initial.Replicas, a.Replicas.Min), a.Replicas.Max)
+		}
+	}
+	return b, nil
+}
+
+func (a *Application) plain(e *Experiment) (*foresail.Blueprint, error) {
 	if r := a.Random; r != nil {
 		return random.New(random.Config{Services: r.Services, Seed: r.Seed, Rate: r.Rate})
 	}
@@ -86,9 +123,11 @@ type Choice struct {
 	Manager  string             `yaml:"manager" rule:"required"`
 	As       string             `yaml:"as"`       // its name in the results; empty: the manager's
 	Settings map[string]float64 `yaml:"settings"` // see managers.Params; what is left out keeps its default
-	Guarded  Guarding           `yaml:"guarded"`
-	Tune     *bool              `yaml:"tune"`  // nil: where the experiment tunes and the manager has settings
-	Train    time.Duration      `yaml:"train"` // simulated on each training seed before the reported runs
+	// Forecaster is the method that a manager which forecasts uses, by name; empty: its own.
+	Forecaster string        `yaml:"forecaster"`
+	Guarded    Guarding      `yaml:"guarded"`
+	Tune       *bool         `yaml:"tune"`  // nil: where the experiment tunes and the manager has settings
+	Train      time.Duration `yaml:"train"` // simulated on each training seed before the reported runs
 }
 
 // UnmarshalText takes the manager's name alone.
@@ -192,6 +231,7 @@ func (e *Experiment) fill() {
 		if c.Guarded == guardUnsaid {
 			c.Guarded = e.Guarded
 		}
+		c.choose()
 	}
 	for i := range e.Applications {
 		if len(e.Applications[i].Loads) == 0 {
@@ -209,6 +249,27 @@ func (e *Experiment) fill() {
 	}
 }
 
+// choose turns the forecaster's name into the setting that it is.
+func (c *Choice) choose() {
+	if i := slices.Index(c.forecasters(), c.Forecaster); i >= 0 {
+		c.Settings = maps.Clone(c.Settings)
+		if c.Settings == nil {
+			c.Settings = map[string]float64{}
+		}
+		c.Settings["forecaster"] = float64(i)
+	}
+}
+
+// forecasters are those that the manager may use; none where it does not forecast.
+func (c *Choice) forecasters() []string {
+	for _, p := range managers.Params(c.Manager) {
+		if p.Name == "forecaster" {
+			return p.Choices
+		}
+	}
+	return nil
+}
+
 // tuned reports whether a manager's settings are searched.
 func (e *Experiment) tuned(c *Choice) bool {
 	if e.Tuning == nil || c.Tune != nil && !*c.Tune {
@@ -217,11 +278,11 @@ func (e *Experiment) tuned(c *Choice) bool {
 	return len(free(c)) > 0
 }
 
-// free are the settings of a manager that the experiment leaves open.
+// free are the settings of a manager that the experiment leaves open to tuning.
 func free(c *Choice) []managers.Param {
 	return slices.DeleteFunc(managers.Params(c.Manager), func(p managers.Param) bool {
-		_, fixed := c.Settings[p.Name]
-		return fixed
+		_, given := c.Settings[p.Name]
+		return given || p.Fixed
 	})
 }
 

@@ -22,6 +22,8 @@ type Segment struct {
 	Rise   time.Duration // a flash crowd rises evenly for so long,
 	Hold   time.Duration // stays at its peak,
 	Decay  time.Duration // and is down to 1/e of its height above the base after this long
+
+	Uncertain *Uncertain `json:",omitempty"` // of that shape
 }
 
 // Shape is the form of a segment.
@@ -39,6 +41,7 @@ const (
 	Bursts
 	Flash
 	Steps
+	Wavering // as Uncertain says
 )
 
 // Level is the curve at an instant, noise included, never negative. Before offset 0 it is what it is there.
@@ -111,6 +114,11 @@ func (s *Segment) level(at time.Duration) float64 {
 		return s.flash(at)
 	case Steps:
 		return s.steps(at)
+	case Wavering:
+		if s.Uncertain == nil {
+			return 0
+		}
+		return s.Uncertain.Level(at)
 	default:
 		return s.From
 	}

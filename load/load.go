@@ -26,6 +26,8 @@ type Load struct {
 	Think time.Duration
 	// Noise is laid over the whole curve.
 	Noise Noise
+	// Wander lets the shares of the endpoints waver; nil: they don't.
+	Wander *Wander `json:",omitempty"`
 
 	times float64 // what the curve is multiplied by; 0: 1
 }

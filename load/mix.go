@@ -1,6 +1,7 @@
 package load
 
 import (
+	"math"
 	"math/rand/v2"
 	"time"
 
@@ -30,6 +31,9 @@ func (l *Load) Shares(at time.Duration, out []float64) {
 				out[k] += (to.Shares[k] - out[k]) * w
 			}
 		}
+	}
+	if l.Wander != nil {
+		l.Wander.apply(max(at, 0), out)
 	}
 	sum := 0.0
 	for _, v := range out {
@@ -76,7 +80,7 @@ func (l *Load) around(at time.Duration) (from, to *MixPoint, w float64) {
 // Pick draws an endpoint at an instant; scratch is as long as the application's endpoints.
 func (l *Load) Pick(at time.Duration, rng *rand.Rand, scratch []float64) foresail.EndpointID {
 	u := rng.Float64()
-	if len(l.Mix) == 0 { // as there may be thousands of them
+	if len(l.Mix) == 0 && l.Wander == nil { // as there may be thousands of them
 		return foresail.EndpointID(min(int(u*float64(len(scratch))), len(scratch)-1))
 	}
 	l.Shares(at, scratch)
@@ -91,4 +95,23 @@ func (l *Load) Pick(at time.Duration, rng *rand.Rand, scratch []float64) foresai
 		}
 	}
 	return foresail.EndpointID(last)
+}
+
+// Wander multiplies the share of each endpoint by a lognormal number of its own with mean 1, which moves over time as that
+// of an Uncertain load does. The load as a whole stays what it is; a service's is the more uncertain the fewer endpoints
+// reach it and the smaller their shares are, as Luo et al. measured (Madu, SoCC 2022, figures 3b and 4).
+type Wander struct {
+	Spread float64       // variance of the numbers, 0..1
+	Day    time.Duration // as of an Uncertain load; 0 means 24 h
+	Seed   uint64        // 0: that of the run, see Load.Seeded
+}
+
+func (w *Wander) apply(at time.Duration, shares []float64) {
+	variance := math.Log1p(w.Spread)
+	for k := range shares {
+		if shares[k] > 0 {
+			u := Uncertain{Day: w.Day, Seed: derive(w.Seed, uint64(k))}
+			shares[k] *= math.Exp(math.Sqrt(variance)*u.wander(at) - variance/2)
+		}
+	}
 }

@@ -23,10 +23,14 @@ func (n *Noise) factor(at time.Duration) float64 {
 	}
 	var r rand.PCG
 	r.Seed(n.Seed, uint64(at/step))
-	// Box and Muller's transform: one normal number of two uniform ones.
-	z := math.Sqrt(-2*math.Log(1-uniform(&r))) * math.Cos(2*math.Pi*uniform(&r))
+	z := normal(&r)
 	variance := math.Log1p(n.CV * n.CV)
 	return math.Exp(math.Sqrt(variance)*z - variance/2)
+}
+
+// normal is one normal number of two uniform ones: Box and Muller's transform.
+func normal(r *rand.PCG) float64 {
+	return math.Sqrt(-2*math.Log(1-uniform(r))) * math.Cos(2*math.Pi*uniform(r))
 }
 
 // uniform is within [0, 1).

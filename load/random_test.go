@@ -42,6 +42,9 @@ func TestLevelsAreTheSameInAnyOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		l := &load.Load{Curve: []load.Segment{{Shape: load.Bursts, From: 1, To: 9, Every: time.Second, Width: 400 * time.Millisecond,
 			Seed: rapid.Uint64().Draw(t, "seed")}}, Noise: load.Noise{CV: 0.3, Seed: rapid.Uint64().Draw(t, "noise")}}
+		if rapid.Bool().Draw(t, "uncertain") {
+			l.Curve = []load.Segment{{Shape: load.Wavering, Uncertain: &load.Uncertain{Low: 1, High: 9, Day: time.Minute, Spread: 0.5, Seed: 4}}}
+		}
 		again := *l
 		at := rapid.SliceOf(rapid.Int64Range(-1e9, 1e12)).Draw(t, "at")
 		first := map[int64]float64{}

@@ -15,7 +15,7 @@ type endpointStats struct {
 }
 
 // SetLoad changes the load from now on; its offset 0 is now. Call it between two calls of Next.
-func (c *Cluster) SetLoad(l *load.Load) { c.users.SetLoad(l) }
+func (c *Cluster) SetLoad(l *load.Load) { c.users.SetLoad(l.Seeded(c.cfg.Seed)) }
 
 // request lets a user's request out.
 func (c *Cluster) request(r users.Request) {

@@ -90,6 +90,7 @@ func (c *Config) complete() error {
 	if c.Load == nil {
 		c.Load = &load.Load{Name: "none"}
 	}
+	c.Load = c.Load.Seeded(c.Seed)
 	if len(c.Command) == 0 {
 		c.Command = []string{"/proc/self/exe"}
 	}

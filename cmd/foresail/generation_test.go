@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"foresail.dev"
+	"foresail.dev/cmd/foresail/snapshotfile"
 )
 
 // A summary and the lines of snapshot files follow an application that grows in mid-run.
@@ -22,7 +23,7 @@ func TestASummaryFollowsAGrowingApplication(t *testing.T) {
 		h := foresail.NewHistory(app, foresail.Needs{})
 		h.Add(s)
 		sum.events().Observed(h, s)
-		if l := lineOf(h.App(), s); len(l.Services) != len(app.Services) || l.Edges[0].To != app.Services[len(app.Services)-1].Name {
+		if l := snapshotfile.Of(h.App(), s); len(l.Services) != len(app.Services) || l.Edges[0].To != app.Services[len(app.Services)-1].Name {
 			t.Errorf("%+v", l)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"foresail.dev"
+	"foresail.dev/cmd/foresail/snapshotfile"
 	"foresail.dev/telemetry"
 	"foresail.dev/telemetry/otlp"
 )
@@ -54,7 +55,7 @@ func (r *recorder) trace(spans []foresail.Span) {
 // snapshot writes one of the application as it is now.
 func (r *recorder) snapshot(app *foresail.App, s *foresail.Snapshot) {
 	if r.snapshots != nil {
-		r.snapshots.write(lineOf(app, s))
+		r.snapshots.write(snapshotfile.Of(app, s))
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"foresail.dev/appfile/write"
 	"foresail.dev/cluster/sim/twin"
 	"foresail.dev/cluster/testbed/users"
+	"foresail.dev/cmd/foresail/snapshotfile"
 	"foresail.dev/telemetry/otlp"
 )
 
@@ -62,8 +63,8 @@ func fitTwin(c *cobra.Command, f twinFlags) error {
 		return usage(err)
 	}
 	in := twin.Given(given, f.users)
-	if in.Snapshots, err = readSnapshots(f.snapshots, given.App); err != nil {
-		return err
+	if in.Snapshots, err = snapshotfile.Read(f.snapshots, given.App); err != nil {
+		return usage(err)
 	}
 	if in.Spans, err = readSpans(f.spans); err != nil {
 		return err

@@ -48,6 +48,14 @@ func (g *Manager) Restore(b []byte) error {
 	return nil
 }
 
+// Learn lets the inner manager learn, where it does.
+func (g *Manager) Learn() error {
+	if l, ok := g.inner.(foresail.Learner); ok {
+		return l.Learn()
+	}
+	return nil
+}
+
 func save(m foresail.Manager) ([]byte, error) {
 	if s, ok := m.(foresail.Stateful); ok {
 		return s.Save()

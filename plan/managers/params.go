@@ -17,13 +17,18 @@ type Param struct {
 	Default  float64
 	Log      bool // steps are better taken as factors than as differences; Min is then above 0
 	Integer  bool // whole numbers only
+	Fixed    bool // tuning leaves it alone
 	Doc      string
+	Choices  []string // what the values 0, 1, … stand for; nil: themselves
 }
 
 // String reads like "target 0.2..0.9".
 func (p Param) String() string {
 	s := fmt.Sprintf("%s %v..%v", p.Name, p.Min, p.Max)
-	if p.Integer {
+	switch {
+	case p.Choices != nil:
+		return fmt.Sprintf("%s (0..%d: %s)", p.Name, len(p.Choices)-1, strings.Join(p.Choices, ", "))
+	case p.Integer:
 		s += " (whole numbers)"
 	}
 	return s

@@ -2,14 +2,17 @@ package managers
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"foresail.dev"
+	"foresail.dev/model/forecast/methods"
 	"foresail.dev/plan/autopilot"
 	"foresail.dev/plan/autoscale"
 	"foresail.dev/plan/autothrottle"
 	"foresail.dev/plan/hpa"
 	"foresail.dev/plan/k8scpu"
+	"foresail.dev/plan/madu"
 	"foresail.dev/plan/powerchief"
 	"foresail.dev/plan/static"
 	"foresail.dev/plan/vpa"
@@ -82,6 +85,7 @@ var table = []entry{
 	}, func(a *foresail.App, v values, seed uint64) (foresail.Manager, error) {
 		return autothrottle.New(a, autothrottle.Config{Seed: seed, Factor: v["slo_factor"], Exploration: orNone(v["exploration"]), Training: int(v["training_min"])})
 	}},
+	{"madu", "Madu: containers for the calls forecast, smoothed", maduParams(), buildMadu},
 }
 
 func buildHPA(a *foresail.App, v values, _ uint64) (foresail.Manager, error) {
@@ -130,4 +134,27 @@ func steps(of []autoscale.Step, v values) []autoscale.Step {
 		s.Factor = 1 + (s.Factor-1)*v["step"]
 	}
 	return of
+}
+
+// maduParams are those of Madu; the forecasters are numbered as they are listed.
+func maduParams() []Param {
+	names := methods.Names()
+	return []Param{
+		{Name: "forecaster", Max: float64(len(names) - 1), Default: float64(slices.Index(names, madu.DefaultForecaster())), Integer: true, Fixed: true,
+			Choices: names, Doc: "the method that forecasts calls"},
+		{Name: "m", Min: 1, Max: 60, Default: 5, Log: true, Integer: true, Doc: "minutes that it looks ahead and smooths over"},
+		{Name: "n", Min: 5, Max: 240, Default: 60, Integer: true, Fixed: true, Doc: "minutes that a network looks back"},
+		{Name: "target", Min: 0.1, Max: 0.95, Default: 0.5, Doc: "CPU used over CPU allocated that it stays at or under"},
+		{Name: "memory", Min: 0.1, Max: 1, Default: 0.6, Fixed: true, Doc: "memory used over memory allocated that it stays at or under"},
+		{Name: "rho", Min: 0, Max: 1, Default: 0.2, Doc: "the share of containers beyond those needed that smoothing may keep"},
+		{Name: "sigma", Min: 0, Max: 3, Default: 1, Doc: "sigmas added to the mean of a forecast"},
+		{Name: "lead_s", Min: 0, Max: 55, Default: 10, Fixed: true, Doc: "seconds before a minute in which what it needs more is asked for"},
+		{Name: "traces", Min: 0.01, Max: 1, Default: 0.1, Fixed: true, Doc: "the share of requests whose traces count calls, where the cluster can choose"},
+		{Name: "steps", Min: 0, Max: 100000, Default: 0, Integer: true, Fixed: true, Doc: "training steps of a network at most; 0: its own"},
+	}
+}
+
+func buildMadu(a *foresail.App, v values, seed uint64) (foresail.Manager, error) {
+	return madu.New(a, madu.Config{Forecaster: methods.Names()[int(v["forecaster"])], M: int(v["m"]), N: int(v["n"]), CPU: v["target"], Memory: v["memory"],
+		Rho: orNone(v["rho"]), Sigma: orNone(v["sigma"]), Lead: orNone(v.duration("lead_s")), Traces: v["traces"], Steps: int(v["steps"]), Seed: seed})
 }

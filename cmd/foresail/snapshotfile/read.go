@@ -1,4 +1,4 @@
-package main
+package snapshotfile
 
 import (
 	"bufio"
@@ -14,32 +14,32 @@ import (
 	"foresail.dev"
 )
 
-// readSnapshots reads what lineOf wrote, for the same application: the counters and gauges of services and replicas,
+// Read reads what Of wrote, for the same application: the counters and gauges of services and replicas,
 // not latencies, edges and endpoints.
-func readSnapshots(path string, app *foresail.App) ([]*foresail.Snapshot, error) {
+func Read(path string, app *foresail.App) ([]*foresail.Snapshot, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, usage(err)
+		return nil, err
 	}
 	defer f.Close()
 	d := json.NewDecoder(bufio.NewReaderSize(f, 1<<20))
 	var out []*foresail.Snapshot
 	for {
-		var l snapshotLine
+		var l Line
 		if err := d.Decode(&l); errors.Is(err, io.EOF) {
 			return out, nil
 		} else if err != nil {
-			return nil, usagef("%s: snapshot %d: %w", path, len(out)+1, err)
+			return nil, fmt.Errorf("%s: snapshot %d: %w", path, len(out)+1, err)
 		}
 		s, err := snapshotOf(app, &l)
 		if err != nil {
-			return nil, usagef("%s: snapshot %d: %w", path, len(out)+1, err)
+			return nil, fmt.Errorf("%s: snapshot %d: %w", path, len(out)+1, err)
 		}
 		out = append(out, s)
 	}
 }
 
-func snapshotOf(app *foresail.App, l *snapshotLine) (*foresail.Snapshot, error) {
+func snapshotOf(app *foresail.App, l *Line) (*foresail.Snapshot, error) {
 	s := &foresail.Snapshot{Start: l.Start, End: l.End, Stale: l.Stale, Dropped: l.Dropped,
 		Services: make([]foresail.ServiceStats, len(app.Services)), Endpoints: make([]foresail.EndpointStats, len(app.Endpoints))}
 	for _, name := range slices.Sorted(maps.Keys(l.Services)) {

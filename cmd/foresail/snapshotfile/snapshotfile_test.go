@@ -1,4 +1,4 @@
-package main
+package snapshotfile
 
 import (
 	"encoding/json"
@@ -14,7 +14,7 @@ import (
 
 var shopApp = &foresail.App{Name: "shop", Services: []foresail.Service{{Name: "web"}, {Name: "stock"}}}
 
-// What lineOf writes of counters comes back, and what was not observed stays absent.
+// What Of writes of counters comes back, and what was not observed stays absent.
 func TestSnapshotsComeBack(t *testing.T) {
 	at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	u := foresail.Usage{Has: foresail.SignalReady | foresail.SignalCPU | foresail.SignalThrottled | foresail.SignalMemory | foresail.SignalNetwork | foresail.SignalArrivals,
@@ -22,7 +22,7 @@ func TestSnapshotsComeBack(t *testing.T) {
 	s := &foresail.Snapshot{Start: at, End: at.Add(foresail.Beat), Services: []foresail.ServiceStats{
 		{Usage: u, Allocation: foresail.Allocation{Replicas: 2, CPU: 0.5}, Replicas: []foresail.ReplicaStats{{Name: "web-0", Usage: u}}}, {}}}
 	s.Services[0].Has |= foresail.SignalAllocation
-	line, err := json.Marshal(lineOf(shopApp, s))
+	line, err := json.Marshal(Of(shopApp, s))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,7 +30,7 @@ func TestSnapshotsComeBack(t *testing.T) {
 	if err := os.WriteFile(path, append(append(line, '\n'), line...), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	got, err := readSnapshots(path, shopApp)
+	got, err := Read(path, shopApp)
 	if err != nil || len(got) != 2 {
 		t.Fatalf("%d snapshots, %v", len(got), err)
 	}
@@ -47,7 +47,7 @@ func TestSnapshotsComeBack(t *testing.T) {
 		if err := os.WriteFile(path, []byte(strings.Replace(string(line), tt.old, tt.new, 1)), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := readSnapshots(path, shopApp); err == nil || !strings.Contains(err.Error(), tt.want) {
+		if _, err := Read(path, shopApp); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: %v, want %q", tt.new, err, tt.want)
 		}
 	}
@@ -57,7 +57,7 @@ func TestSnapshotsComeBack(t *testing.T) {
 func FuzzSnapshotLine(f *testing.F) {
 	f.Add([]byte(`{"start":"2026-01-01T00:00:00Z","end":"2026-01-01T00:00:01Z","services":{"web":{"cpu_core_seconds":1,"throttled_seconds":0.5,"network_in_bytes":3,"replicas":{"a":{"arrivals":1e308}}}}}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		var l snapshotLine
+		var l Line
 		if json.Unmarshal(b, &l) != nil {
 			return
 		}

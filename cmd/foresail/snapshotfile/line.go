@@ -1,4 +1,5 @@
-package main
+// Package snapshotfile writes snapshots as lines of JSON, and reads back what it wrote.
+package snapshotfile
 
 import (
 	"time"
@@ -9,7 +10,8 @@ import (
 
 // The form of one line of a snapshot file; see docs/formats/snapshots.md. What was not observed is absent.
 type (
-	snapshotLine struct {
+	// Line is one snapshot.
+	Line struct {
 		Start     time.Time               `json:"start"`
 		End       time.Time               `json:"end"`
 		Stale     bool                    `json:"stale,omitempty"`
@@ -90,9 +92,9 @@ type (
 	}
 )
 
-// lineOf names the services of a snapshot and leaves out what was not observed.
-func lineOf(app *foresail.App, s *foresail.Snapshot) snapshotLine {
-	l := snapshotLine{Start: s.Start, End: s.End, Stale: s.Stale, Dropped: s.Dropped, Services: map[string]serviceLine{}}
+// Of names the services of a snapshot and leaves out what was not observed.
+func Of(app *foresail.App, s *foresail.Snapshot) Line {
+	l := Line{Start: s.Start, End: s.End, Stale: s.Stale, Dropped: s.Dropped, Services: map[string]serviceLine{}}
 	for i := range s.Services {
 		svc := &s.Services[i]
 		out := serviceLine{usageLine: usageOf(&svc.Usage), Pending: svc.Pending}

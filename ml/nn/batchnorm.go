@@ -1,0 +1,141 @@
+package nn
+
+import "math"
+
+// BatchNorm normalises each channel over the batch and all pixels (Ioffe and Szegedy, ICML 2015, algorithm 1), then scales
+// and shifts it. Outside of training it uses running means of what it saw in training.
+type BatchNorm[T Float] struct {
+	Channels  int
+	Eps       float64 // added to variances
+	Momentum  float64 // of running statistics: what is kept of the old at each step
+	FixScale  bool    // the scale stays 1
+	scale     *Param[T]
+	shift     *Param[T]
+	mean      *Param[T]
+	variance  *Param[T]
+	inverse   []T // 1/√(variance+eps) of the last batch
+	xhat, y   []T
+	mu, m1    []float64
+	trained   bool // the last Forward was in training
+	gain, off []T
+}
+
+// NewBatchNorm makes a normalisation of the given number of channels with eps 1e-5 and momentum 0.9. Its running mean is 0
+// and its running variance 1.
+func NewBatchNorm[T Float](name string, channels int) *BatchNorm[T] {
+	b := &BatchNorm[T]{Channels: channels, Eps: 1e-5, Momentum: 0.9,
+		scale: newParam[T](name+".scale", channels), shift: newParam[T](name+".shift", channels),
+		mean: newParam[T](name+".mean", channels), variance: newParam[T](name+".variance", channels),
+		inverse: make([]T, channels), mu: make([]float64, channels), m1: make([]float64, channels),
+		gain: make([]T, channels), off: make([]T, channels)}
+	b.mean.G, b.variance.G = nil, nil
+	for i := range channels {
+		b.scale.W[i], b.variance.W[i] = 1, 1
+	}
+	return b
+}
+
+// Forward implements Layer.
+func (b *BatchNorm[T]) Forward(x Batch[T], train bool) Batch[T] {
+	if x.Cols%b.Channels != 0 {
+		panic("nn: BatchNorm is given a batch of another shape")
+	}
+	y := growBatch(&b.y, x.Rows, x.Cols)
+	b.trained = train
+	c := b.Channels
+	if !train {
+		for j := range c {
+			b.gain[j] = b.scaleOf(j) / T(math.Sqrt(float64(b.variance.W[j])+b.Eps))
+			b.off[j] = b.shift.W[j] - b.mean.W[j]*b.gain[j]
+		}
+		for i := 0; i < len(x.Data); i += c {
+			in, out := x.Data[i:i+c], y.Data[i:i+c]
+			for j, v := range in {
+				out[j] = v*b.gain[j] + b.off[j]
+			}
+		}
+		return y
+	}
+	b.estimate(x)
+	xhat := grow(&b.xhat, len(x.Data))
+	for i := 0; i < len(x.Data); i += c {
+		in, hat, out := x.Data[i:i+c], xhat[i:i+c], y.Data[i:i+c]
+		for j, v := range in {
+			hat[j] = (v - T(b.mu[j])) * b.inverse[j]
+			out[j] = hat[j]*b.scaleOf(j) + b.shift.W[j]
+		}
+	}
+	return y
+}
+
+// estimate takes mean and variance of each channel, in two passes, and moves the running ones.
+func (b *BatchNorm[T]) estimate(x Batch[T]) {
+	c := b.Channels
+	n := float64(len(x.Data) / c)
+	clear(b.mu)
+	clear(b.m1)
+	for i := 0; i < len(x.Data); i += c {
+		for j, v := range x.Data[i : i+c] {
+			b.mu[j] += float64(v)
+		}
+	}
+	for j := range c {
+		b.mu[j] /= n
+	}
+	for i := 0; i < len(x.Data); i += c {
+		for j, v := range x.Data[i : i+c] {
+			d := float64(v) - b.mu[j]
+			b.m1[j] += d * d
+		}
+	}
+	for j := range c {
+		v := b.m1[j] / n
+		b.inverse[j] = T(1 / math.Sqrt(v+b.Eps))
+		b.mean.W[j] = T(b.Momentum)*b.mean.W[j] + T((1-b.Momentum)*b.mu[j])
+		b.variance.W[j] = T(b.Momentum)*b.variance.W[j] + T((1-b.Momentum)*v)
+	}
+}
+
+func (b *BatchNorm[T]) scaleOf(j int) T {
+	if b.FixScale {
+		return 1
+	}
+	return b.scale.W[j]
+}
+
+// Backward implements Layer: dx = scale/σ · (dy - mean(dy) - x̂·mean(dy·x̂)).
+func (b *BatchNorm[T]) Backward(dy Batch[T]) Batch[T] {
+	if !b.trained {
+		panic("nn: BatchNorm goes back through a batch that was not for training")
+	}
+	c := b.Channels
+	n := float64(len(dy.Data) / c)
+	sum, dot := b.mu, b.m1
+	clear(sum)
+	clear(dot)
+	for i := 0; i < len(dy.Data); i += c {
+		hat := b.xhat[i : i+c]
+		for j, d := range dy.Data[i : i+c] {
+			sum[j] += float64(d)
+			dot[j] += float64(d * hat[j])
+		}
+	}
+	for j := range c {
+		b.shift.G[j] += T(sum[j])
+		if !b.FixScale {
+			b.scale.G[j] += T(dot[j])
+		}
+	}
+	for i := 0; i < len(dy.Data); i += c {
+		d, hat := dy.Data[i:i+c], b.xhat[i:i+c]
+		for j := range d {
+			d[j] = b.scaleOf(j) * b.inverse[j] * (d[j] - T(sum[j]/n) - hat[j]*T(dot[j]/n))
+		}
+	}
+	return dy
+}
+
+// Params implements Layer.
+func (b *BatchNorm[T]) Params() []*Param[T] {
+	return []*Param[T]{b.scale, b.shift, b.mean, b.variance}
+}
