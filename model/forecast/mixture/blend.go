@@ -5,8 +5,8 @@ import "math"
 // How experts are mixed, and how their mixture is with the plainest of them: what is left of a loss after a step, and the
 // power of the least loss over another that is its weight.
 const (
-	memory, sharp           = 0.995, 25.0
-	hedgeMemory, hedgeSharp = 0.99, 15.0
+	memory, sharp           = 0.995, 40.0
+	hedgeMemory, hedgeSharp = 0.99, 20.0
 )
 
 // doubt is that of n losses those of an expert that learns count by 1 + doubt/n, since it may have learnt noise.
