@@ -53,12 +53,24 @@ func keepLast(y []float64, reach int) []float64 {
 // layout says what a row holds for a series.
 type layout struct {
 	m       int
+	lean    bool // few lags and averages and nothing else: learnt from few rows
 	periods []int
 	offsets []int // steps after the origin at which earlier seasons are looked at
 	day     bool  // the calendar counts
 	week    bool
 	size    int
 	reach   int // how many values up to the origin a row may look at
+}
+
+// leanLags and leanRates are how many lags, and which averages, a lean row has.
+const (
+	leanLags = 3
+	leanRate = 2 // every second
+)
+
+// leanLayout is of short rows.
+func leanLayout(m int) layout {
+	return layout{m: m, lean: true, reach: 64, size: 1 + leanLags + (len(rates)+leanRate-1)/leanRate}
 }
 
 // past is how many earlier seasons a row looks at.
@@ -99,9 +111,19 @@ func (l layout) row(v *view, at time.Time, x []float64) {
 		}
 		return v.y[n-1-max(k, 0)]
 	}
-	x[0], x[1] = 1, last/unit
-	i := 2
+	i := 0
 	put := func(d float64) { x[i] = d / unit; i++ }
+	put(unit)
+	if l.lean {
+		for k := range leanLags {
+			put(back(k) - back(k+1))
+		}
+		for j := 0; j < len(rates); j += leanRate {
+			put(v.averages[j] - last)
+		}
+		return
+	}
+	put(last)
 	for j, k := range lags {
 		if j < near {
 			put(back(k-1) - back(k))

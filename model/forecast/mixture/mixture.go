@@ -1,9 +1,10 @@
 // Package mixture is Foresail's own forecast method: an online mixture of experts, weighted by their recent errors, with
 // intervals that are calibrated by what comes.
 //
-// The experts are the last value, exponential averages, the seasons that the series itself shows, and four ridge
-// regressions on lags, averages, seasons and the calendar, of the load and of its logarithm, with and without forgetting
-// (regression.go). For each step ahead they are mixed by their recent absolute errors (blend.go). The errors of the mixture
+// The experts are the last value, exponential averages, the seasons that the series itself shows, and six ridge
+// regressions: on lags, averages, seasons and the calendar, of the load and of its logarithm, and on few lags and averages
+// alone, each with and without forgetting (regression.go). For each step ahead they are mixed by their recent absolute
+// errors, and the mixture with the last value and the season by its own (blend.go). The errors of what comes of it
 // give the scale and the quantiles, which adapt so that they cover what they say (spread.go). Nothing is to be tuned.
 //
 // It learns from each value once, in some tens of microseconds for five steps ahead. docs/decisions/forecast.md says why it

@@ -29,6 +29,7 @@ type state struct {
 	smallest float64 // above 0
 	groups   []*group
 	blend    *blend
+	hedge    *blend    // of the mixture and the plainest experts
 	spreads  []*spread // by step ahead
 	waiting  []made    // a ring, by origin
 }
@@ -36,6 +37,7 @@ type state struct {
 // made is what was forecast at one origin.
 type made struct {
 	experts     [][]float64 // [expert][step]
+	hedged      [][]float64 // the same: the mixture, the last value, the season if there is one
 	terms       [][]float64 // [step][term]
 	quantiles   [][]float64 // [step][level]
 	mean, scale []float64
@@ -47,20 +49,24 @@ func newState(history forecast.Series, o forecast.Options) *state {
 	s := &state{o: o, m: o.M, step: history.Step, next: history.Start, guesses: make([]bool, o.M), smallest: math.Inf(1)}
 	s.periods = forecast.Periods(history, 3)
 	l := newLayout(o.M, s.periods, history.Step, len(history.Values))
+	lean := leanLayout(o.M)
 	s.reach = l.reach + o.M
 	s.groups = []*group{
+		newGroup(lean, identity, identity, newRegression(lean, 1, 2), newRegression(lean, 0.99, 2)),
 		newGroup(l, identity, identity, newRegression(l, 1, 5), newRegression(l, 0.9993, 10)),
 		newGroup(l, logOf, expOf, newRegression(l, 1, 5), newRegression(l, 0.9993, 10)),
 	}
 	s.averages = make([]float64, len(averages))
 	experts := 1 + len(averages) + 2*len(s.periods) + s.regressions()
 	s.blend = newBlend(o.M, experts, s.regressions())
+	hedged := 2 + min(len(s.periods), 1)
+	s.hedge = newHedge(o.M, hedged)
 	for range o.M {
 		s.spreads = append(s.spreads, newSpread(o.Levels))
 	}
 	s.waiting = make([]made, o.M)
 	for i := range s.waiting {
-		s.waiting[i] = made{grid(experts, o.M), grid(o.M, scaleTerms), grid(o.M, len(o.Levels)), make([]float64, o.M), make([]float64, o.M), make([][2]float64, o.M), 0}
+		s.waiting[i] = made{grid(experts, o.M), grid(hedged, o.M), grid(o.M, scaleTerms), grid(o.M, len(o.Levels)), make([]float64, o.M), make([]float64, o.M), make([][2]float64, o.M), 0}
 	}
 	return s
 }
@@ -116,6 +122,7 @@ func (s *state) judge(t int, load float64) {
 		f := &s.waiting[(t-1-k)%s.m]
 		s.spreads[k].learn(load, f.terms[k], f.mean[k], f.scales[k], f.unit, f.quantiles[k])
 		s.blend.judge(k, f.experts, load)
+		s.hedge.judge(k, f.hedged, load)
 	}
 }
 
@@ -131,7 +138,11 @@ func (s *state) forecast(t int) {
 			low, high = min(low, e[k]), max(high, e[k])
 		}
 		sp := s.spreads[k]
-		f.mean[k] = s.blend.of(k, f.experts)
+		f.hedged[0][k], f.hedged[1][k] = s.blend.of(k, f.experts), f.experts[0][k]
+		if len(f.hedged) > 2 {
+			f.hedged[2][k] = f.experts[1+len(averages)][k]
+		}
+		f.mean[k] = s.hedge.of(k, f.hedged)
 		sp.terms(f.mean[k], high-low, f.unit, f.terms[k])
 		f.scales[k] = sp.scales(f.terms[k], f.unit)
 		f.scale[k] = sp.quantiles(f.mean[k], f.scales[k], f.quantiles[k])
