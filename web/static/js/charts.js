@@ -3,7 +3,7 @@ import { $, el, whenVisible } from "./dom.js";
 import { absent, cores, count, ms, whole } from "./format.js";
 import { palette } from "./theme.js";
 
-// A chart is drawn anew when it has moved by STEP pixels, at most once a second and at least each three: in ten minutes on
+// A chart is drawn anew when it has moved by STEP pixels, at most each two seconds and at least each four: in ten minutes on
 // 600 pixels a second is one pixel, and drawing each would be most of what the page costs.
 const STEP = 3;
 
@@ -56,7 +56,7 @@ class Chart {
     }
     const end = points[points.length - 1].t;
     const span = Math.min(Math.max(60, (end - points[0].t) / 1000), this.store.keep);
-    this.every = Math.min(Math.max((STEP * span) / this.width, 1), 3) * 1000 - 100;
+    this.every = Math.min(Math.max((STEP * span) / this.width, 2), 4) * 1000 - 100;
     const high = Math.max(...lines.map((l) => Math.max(l.atLeast ?? 0, top(l.data))));
     const option = this.frame(p, span, lines, nice(high * 1.03));
     // Lines that came or went need the option anew; otherwise only data is replaced.
