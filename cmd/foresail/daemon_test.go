@@ -252,6 +252,10 @@ func TestSIGTERMEndsATestbedWithItsSummaryAndLeavesNothing(t *testing.T) {
 	if len(children) < 15 || len(d.cgroups()) == 0 {
 		t.Fatalf("%d child processes and cgroups %v: want one process for each replica, in cgroups", len(children), d.cgroups())
 	}
+	until(t, 30*time.Second, "requests of the first endpoint", func() bool {
+		s, err := d.state()
+		return err == nil && len(s.Now.Endpoints) > 0 && s.Now.Endpoints[0].Rate != nil && *s.Now.Endpoints[0].Rate > 0
+	})
 	d.cmd.Process.Signal(syscall.SIGTERM)
 	if code := d.end(30 * time.Second); code != 0 {
 		t.Fatalf("exit status %d\n%s", code, d.stderr())
