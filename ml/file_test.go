@@ -97,7 +97,7 @@ func TestEveryFlippedBitIsNoticed(t *testing.T) {
 	}
 }
 
-func TestErrorsSayWhatToDo(t *testing.T) {
+func TestErrorsSayWhatHelps(t *testing.T) {
 	file := write(t, example, bytesModel("weights"))
 	future := bytes.Clone(file)
 	binary.LittleEndian.PutUint32(future[len(magic):], Version+1)

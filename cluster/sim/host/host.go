@@ -122,8 +122,10 @@ func (h *Host) Image(key int32, pull int64) int64 {
 	return max(at, h.queue.Now())
 }
 
-// Keep makes an image be there already, and Forget makes the host fetch it anew.
-func (h *Host) Keep(key int32)   { h.images[key] = 0 }
+// Keep makes an image be there already.
+func (h *Host) Keep(key int32) { h.images[key] = 0 }
+
+// Forget makes the host fetch an image anew.
 func (h *Host) Forget(key int32) { delete(h.images, key) }
 
 // Disk has a disk work on a request of so many bytes that takes so long, ns, and tells when it will be done.
