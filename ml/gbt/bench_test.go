@@ -4,6 +4,7 @@ import (
 	"slices"
 	"testing"
 
+	"foresail.dev/ml"
 	"foresail.dev/ml/gbt"
 )
 
@@ -35,8 +36,8 @@ func BenchmarkTrain(b *testing.B) {
 		m.PredictAll(p, test.X)
 	}
 	done()
-	b.ReportMetric(auc(p, test.Y), "auc")
-	b.ReportMetric(logLoss(p, test.Y), "logloss")
+	b.ReportMetric(ml.AUC(labels(test.Y), p), "auc")
+	b.ReportMetric(ml.LogLoss(labels(test.Y), p), "logloss")
 }
 
 func BenchmarkQuantise(b *testing.B) {

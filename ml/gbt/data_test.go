@@ -29,32 +29,11 @@ func clicks(rows, features int, seed uint64) gbt.Data {
 	return d
 }
 
-// auc is the chance that a row of class 1 is scored above one of class 0.
-func auc(score, y []float64) float64 {
-	order := make([]int, len(y))
-	for i := range order {
-		order[i] = i
+// labels are classes of 0 and 1 as package ml takes them.
+func labels(y []float64) []bool {
+	out := make([]bool, len(y))
+	for i, v := range y {
+		out[i] = v == 1
 	}
-	sortBy(order, score)
-	var ranks, ones float64
-	for i := 0; i < len(order); {
-		j := i
-		for j < len(order) && score[order[j]] == score[order[i]] {
-			j++
-		}
-		for _, k := range order[i:j] {
-			ranks += y[k] * (float64(i+j+1) / 2)
-			ones += y[k]
-		}
-		i = j
-	}
-	return (ranks - ones*(ones+1)/2) / (ones * (float64(len(y)) - ones))
-}
-
-func logLoss(p, y []float64) float64 {
-	sum := 0.0
-	for i := range y {
-		sum -= y[i]*math.Log(p[i]) + (1-y[i])*math.Log(1-p[i])
-	}
-	return sum / float64(len(y))
+	return out
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"foresail.dev/ml"
 	"foresail.dev/ml/gbt"
 )
 
@@ -111,7 +112,7 @@ func TestTrainingStopsWhenValidationSaysSo(t *testing.T) {
 func loss(m *gbt.Model, d gbt.Data) float64 {
 	p := make([]float64, len(d.Y))
 	m.PredictAll(p, d.X)
-	return logLoss(p, d.Y)
+	return ml.LogLoss(labels(d.Y), p)
 }
 
 // A row of weight 3 is as good as three rows; a row of weight 0 is as good as none.

@@ -8,12 +8,12 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"foresail.dev/ml"
 	"foresail.dev/ml/gbt"
 	"foresail.dev/ml/gbt/xgboost"
 )
@@ -122,8 +122,8 @@ func TestAsGoodAsXGBoost(t *testing.T) {
 				}
 			})
 		}
-		a, b := auc(own, test.Y), auc(other, test.Y)
-		la, lb := logLoss(own, test.Y), logLoss(other, test.Y)
+		a, b := ml.AUC(labels(test.Y), own), ml.AUC(labels(test.Y), other)
+		la, lb := ml.LogLoss(labels(test.Y), own), ml.LogLoss(labels(test.Y), other)
 		row := fmt.Sprintf("| %s | %.4f / %.4f | %.4f / %.4f | %.2f / %.2f | %.2f | %.2f / %.2f |", c.name, a, b, la, lb,
 			ours.cpu.Seconds(), theirs.cpu.Seconds(), ours.cpu.Seconds()/theirs.cpu.Seconds(), ours.wall.Seconds(), theirs.wall.Seconds())
 		t.Log(row)
@@ -164,41 +164,11 @@ func mean(v []float64) float64 {
 	return sum / float64(len(v))
 }
 
-// auc is the chance that a row of class 1 is scored above one of class 0.
-func auc(score, y []float64) float64 {
-	order := make([]int, len(y))
-	for i := range order {
-		order[i] = i
+// labels are classes of 0 and 1 as package ml takes them.
+func labels(y []float64) []bool {
+	out := make([]bool, len(y))
+	for i, v := range y {
+		out[i] = v == 1
 	}
-	slices.SortFunc(order, func(a, b int) int {
-		switch {
-		case score[a] < score[b]:
-			return -1
-		case score[a] > score[b]:
-			return 1
-		}
-		return 0
-	})
-	var ranks, ones float64
-	for i := 0; i < len(order); {
-		j := i
-		for j < len(order) && score[order[j]] == score[order[i]] {
-			j++
-		}
-		for _, k := range order[i:j] {
-			ranks += y[k] * float64(i+j+1) / 2
-			ones += y[k]
-		}
-		i = j
-	}
-	return (ranks - ones*(ones+1)/2) / (ones * (float64(len(y)) - ones))
-}
-
-func logLoss(p, y []float64) float64 {
-	sum := 0.0
-	for i, v := range p {
-		v = min(max(v, 1e-12), 1-1e-12)
-		sum -= y[i]*math.Log(v) + (1-y[i])*math.Log(1-v)
-	}
-	return sum / float64(len(p))
+	return out
 }
