@@ -8,13 +8,15 @@ import (
 )
 
 // exact grows trees as a textbook would: every split between two neighbouring values of every feature is tried, and all
-// sums are made anew. It knows the squared and the logistic loss, missing values, weights and depth, and nothing else.
+// sums are made anew. Splits are chosen by derivatives rounded as those of histograms are, since of two splits that gain
+// nearly the same the rounding decides; leaves weigh what the derivatives themselves say. It knows the squared and the logistic loss, missing values, weights and depth, and nothing else.
 type exact struct {
-	cfg   gbt.Config
-	data  gbt.Data
-	g, h  []float64
-	gains []float64 // of all splits made, in no order
-	score []float64
+	cfg     gbt.Config
+	data    gbt.Data
+	g, h    []float64
+	rounded struct{ g, h []float64 }
+	gains   []float64 // of all splits made, in no order
+	score   []float64
 }
 
 func (e *exact) weight(r int) float64 {
@@ -47,19 +49,49 @@ func (e *exact) boost() {
 				e.g[r], e.h[r] = e.weight(r)*(p-e.data.Y[r]), e.weight(r)*p*(1-p)
 			}
 		}
+		e.rounded.g, e.rounded.h = round(e.g, e.h)
 		e.grow(rows, 0)
 	}
 }
 
-func (e *exact) sums(rows []int) (g, h float64) {
+// round keeps 17 bits and the sign of each number, of the largest of its kind, or 30 where that is more than 128 times the
+// mean of g or h. Sums of what it returns are exact.
+func round(g, h []float64) (rg, rh []float64) {
+	most := func(v []float64) (most, mean float64) {
+		for _, x := range v {
+			most, mean = math.Max(most, math.Abs(x)), mean+math.Abs(x)/float64(len(v))
+		}
+		return most, mean
+	}
+	gMost, gMean := most(g)
+	hMost, hMean := most(h)
+	bits := 17
+	if gMost > 128*gMean || hMost > 128*hMean {
+		bits = 30
+	}
+	to := func(v []float64, most float64) []float64 {
+		out := make([]float64, len(v))
+		if most == 0 {
+			return out
+		}
+		unit := math.Pow(2, math.Floor(math.Log2(most))+1-float64(bits))
+		for i, x := range v {
+			out[i] = math.RoundToEven(x/unit) * unit
+		}
+		return out
+	}
+	return to(g, gMost), to(h, hMost)
+}
+
+func sums(gs, hs []float64, rows []int) (g, h float64) {
 	for _, r := range rows {
-		g, h = g+e.g[r], h+e.h[r]
+		g, h = g+gs[r], h+hs[r]
 	}
 	return g, h
 }
 
 func (e *exact) grow(rows []int, depth int) {
-	g, h := e.sums(rows)
+	g, h := sums(e.rounded.g, e.rounded.h, rows)
 	bestGain := max(e.cfg.Gamma, 1e-9)
 	var bestLeft, bestRight []int
 	for f := 0; f < e.data.Features && depth < e.cfg.Depth; f++ {
@@ -79,8 +111,8 @@ func (e *exact) grow(rows []int, depth int) {
 						right = append(right, r)
 					}
 				}
-				gl, hl := e.sums(left)
-				gr, hr := e.sums(right)
+				gl, hl := sums(e.rounded.g, e.rounded.h, left)
+				gr, hr := sums(e.rounded.g, e.rounded.h, right)
 				if len(left) == 0 || len(right) == 0 || hl < e.cfg.MinChildWeight || hr < e.cfg.MinChildWeight {
 					continue
 				}
@@ -92,6 +124,7 @@ func (e *exact) grow(rows []int, depth int) {
 		}
 	}
 	if bestLeft == nil {
+		g, h := sums(e.g, e.h, rows)
 		for _, r := range rows {
 			e.score[r] -= e.cfg.LearningRate * g / (h + e.cfg.L2)
 		}

@@ -3,6 +3,7 @@ package gbt
 import (
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 )
 
@@ -113,10 +114,12 @@ func (b *booster) boost() *Model {
 		b.cfg.derivatives(b.grad, b.hess, b.score, b.y, b.weight)
 		b.sample()
 		b.grow(b.grad, b.hess)
-		if len(b.tree) == 1 && !sampled {
-			break // no split gains, nor would one for the next tree
-		}
 		b.weighLeaves()
+		// A tree without a split still moves every score, so that the next one may split; one that moves nothing would be
+		// the same for ever.
+		if !sampled && len(b.tree) == 1 && math.Abs(b.tree[0].value) <= 1e-12*(1+math.Abs(b.model.base)) {
+			break
+		}
 		b.model.add(b.tree, b.table)
 		b.advance()
 		if b.worse() {

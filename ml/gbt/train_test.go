@@ -59,8 +59,7 @@ func TestTreesAreThoseOfTheExactGreedyMethod(t *testing.T) {
 		for _, g := range want.gains {
 			wantGain += g
 		}
-		// Sums are of derivatives rounded to 17 bits, so that gains differ by some 1e-4.
-		if splits != len(want.gains) || math.Abs(gain-wantGain) > 2e-3*(1+wantGain) {
+		if splits != len(want.gains) || math.Abs(gain-wantGain) > 1e-9*(1+wantGain) {
 			t.Fatalf("%d splits gain %v, want %d that gain %v", splits, gain, len(want.gains), wantGain)
 		}
 		for r, w := range want.score {
