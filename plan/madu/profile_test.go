@@ -27,7 +27,13 @@ func TestTheLineIsThatOfMostPoints(t *testing.T) {
 		}
 		l, ok := f.line(false)
 		at := slope*700 + base
-		if got := l.Slope*700 + l.Base; !ok || math.Abs(got/at-1) > 0.06 {
+		// Where calls are a small part of the CPU, noise may say that they cost less than nothing: then the line is proportional
+		// to calls, and right where the points are and no more.
+		tolerance := 0.06
+		if slope*700 < 0.2*at {
+			tolerance = 0.4
+		}
+		if got := l.Slope*700 + l.Base; !ok || math.Abs(got/at-1) > tolerance {
 			t.Fatalf("%v at the middle, want %v: %+v", got, at, l)
 		}
 		if l.Slope < 0 || l.Base < 0 {
