@@ -1,24 +1,11 @@
 package gbt_test
 
 import (
-	"slices"
 	"testing"
 
 	"foresail.dev/ml"
 	"foresail.dev/ml/gbt"
 )
-
-func sortBy(order []int, score []float64) {
-	slices.SortFunc(order, func(a, b int) int {
-		switch {
-		case score[a] < score[b]:
-			return -1
-		case score[a] > score[b]:
-			return 1
-		}
-		return a - b
-	})
-}
 
 // BenchmarkTrain trains 100 trees of depth 6 on 50,000 rows of 100 features, and predicts 20,000 others.
 func BenchmarkTrain(b *testing.B) {

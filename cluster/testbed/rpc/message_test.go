@@ -1,8 +1,10 @@
 package rpc
 
 import (
+	"context"
 	"net"
 	"net/http"
+	"sync"
 	"testing"
 
 	"foresail.dev"
@@ -43,7 +45,15 @@ func TestMessagesAreCounted(t *testing.T) {
 	table := &Table{}
 	table.Set(routes([]string{l.Addr().String()}))
 	c := NewClient(table, func() float64 { return 0 }, client)
-	t.Cleanup(func() { c.Close(); _ = s.Close(); <-ended })
+	// The server counts what it has written, which a caller may have read before that: it has ended when Shutdown has.
+	end := sync.OnceFunc(func() {
+		c.Close()
+		if err := s.Shutdown(context.Background()); err != nil {
+			t.Error(err)
+		}
+		<-ended
+	})
+	t.Cleanup(end)
 
 	before := wire.Bytes{}
 	for _, size := range []wire.Bytes{{In: 0, Out: 0}, {In: 1, Out: 1}, {In: 300, Out: 5000}, {In: 70_000, Out: 0}, {In: 0, Out: 3 << 20}, {In: 1 << 20, Out: 100_001}} {
@@ -61,6 +71,7 @@ func TestMessagesAreCounted(t *testing.T) {
 			t.Errorf("a request of %d bytes and an answer of %d: the caller sent %d and received %d", size.In, size.Out, got.Out, got.In)
 		}
 	}
+	end()
 	if c, s := client.Bytes(), server.Bytes(); c.In != s.Out || c.Out != s.In {
 		t.Errorf("the caller counts %+v, the callee %+v", c, s)
 	}
