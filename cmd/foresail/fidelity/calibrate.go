@@ -29,10 +29,9 @@ type platform struct {
 
 // calibrationRound is what one round found, by load.
 type calibrationRound struct {
-	Before   string // the case that it was made before
-	Points   []platform
-	Requests float64
-	Others   float64 // cores that others used meanwhile
+	Before string // the application that it was made for
+	Points []platform
+	Others float64 // cores that others used meanwhile
 }
 
 // calibrate runs the calibration application at each load, one after the other, and finds what the platform takes.
@@ -61,7 +60,6 @@ func (r *Run) calibrate(ctx context.Context, before string) (calibrationRound, e
 		d := r.File.Duration.Seconds()
 		p.PerSend, p.PerSpan = seconds(m.users*d/math.Max(n, 1)), seconds(m.collector/math.Max(m.spans, 1))
 		out.Points = append(out.Points, p)
-		out.Requests += n
 		out.Others += m.others / float64(len(r.File.Calibration.Loads))
 	}
 	slices.SortFunc(out.Points, func(a, b platform) int { return cmp.Compare(a.Rate, b.Rate) })
