@@ -11,6 +11,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
 
@@ -214,7 +215,7 @@ func text(s string) string {
 
 func newState(d *Def, base []labels.Label, more ...labels.Label) *state {
 	all := append(slices.Clone(base), more...)
-	all = append(all, labels.Label{Name: labels.MetricName, Value: d.Name})
+	all = append(all, labels.Label{Name: model.MetricNameLabel, Value: d.Name})
 	slices.SortFunc(all, func(a, b labels.Label) int { return cmp.Compare(a.Name, b.Name) })
 	return &state{Series: Series{Def: d, Labels: labels.New(all...)}}
 }
