@@ -113,64 +113,56 @@ func read(t testing.TB, h store.History, from, to time.Time, step time.Duration)
 
 var forever = start.Add(1000 * time.Hour)
 
+// drawn is an application and some snapshots of it.
+type drawn struct {
+	app   *foresail.App
+	all   []*foresail.Snapshot
+	again int // the store is opened anew before this one
+}
+
 // What is appended is read back, after a restart too.
 func TestSnapshotsComeBack(t *testing.T) {
-	rapid.Check(t, func(rt *rapid.T) {
-		dir, err := os.MkdirTemp(t.TempDir(), "")
-		if err != nil {
-			rt.Fatal(err)
-		}
-		app := seriestest.App(rt)
-		in := seriestest.Snapshots(rt, app, 4)
-		h, err := store.Open(dir, store.Options{Sync: time.Hour})
-		if err != nil {
-			rt.Fatal(err)
-		}
-		again := rapid.IntRange(0, len(in)).Draw(rt, "restart before")
-		for i, s := range in {
-			if i == again {
+	draw := rapid.Custom(func(t *rapid.T) drawn {
+		app := seriestest.App(t)
+		all := seriestest.Snapshots(t, app, 8)
+		return drawn{app, all, rapid.IntRange(0, len(all)).Draw(t, "restart before")}
+	})
+	for seed := range 12 {
+		d, dir := draw.Example(seed), t.TempDir()
+		h := open(t, dir, store.Options{Sync: time.Hour})
+		for i, s := range d.all {
+			if i == d.again {
 				if err := h.Close(); err != nil {
-					rt.Fatal(err)
+					t.Fatal(err)
 				}
-				if h, err = store.Open(dir, store.Options{}); err != nil {
-					rt.Fatal(err)
-				}
+				h = open(t, dir, store.Options{})
 			}
-			if err := h.Append(app, s); err != nil {
-				rt.Fatal(err)
+			if err := h.Append(d.app, s); err != nil {
+				t.Fatal(err)
 			}
 		}
-		same := func(h store.History) {
-			i := 0
-			for s, err := range h.Snapshots(context.Background(), start, forever, 0) {
-				if err != nil {
-					rt.Fatal(err)
-				}
-				if i >= len(in) {
-					rt.Fatalf("more than %d snapshots", len(in))
-				}
-				if err := seriestest.Same(in[i], s); err != nil {
-					rt.Fatalf("snapshot %d: %v", i, err)
-				}
-				i++
-			}
-			if i != len(in) {
-				rt.Fatalf("%d snapshots of %d", i, len(in))
-			}
-			if from, to := h.Range(); !from.Equal(in[0].Start) || !to.Equal(in[len(in)-1].End) {
-				rt.Fatalf("from %v to %v", from, to)
-			}
-		}
-		same(h)
 		r, err := store.OpenRead(dir, store.Options{}) // beside the writer
 		if err != nil {
-			rt.Fatal(err)
+			t.Fatal(err)
 		}
-		same(r)
-		if err := errors.Join(r.Close(), h.Close()); err != nil {
-			rt.Fatal(err)
+		for _, h := range []store.History{h, r} {
+			out := read(t, h, start, forever, 0)
+			if len(out) != len(d.all) {
+				t.Fatalf("%d snapshots of %d", len(out), len(d.all))
+			}
+			for i := range out {
+				if err := seriestest.Same(d.all[i], out[i]); err != nil {
+					t.Fatalf("seed %d: snapshot %d: %v", seed, i, err)
+				}
+			}
+			if from, to := h.Range(); !from.Equal(d.all[0].Start) || !to.Equal(d.all[len(out)-1].End) {
+				t.Errorf("from %v to %v", from, to)
+			}
 		}
-	})
+		if err := r.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 func TestStepsMergeAndGapsAreStale(t *testing.T) {
@@ -220,16 +212,16 @@ func TestStepsMergeAndGapsAreStale(t *testing.T) {
 func TestRetention(t *testing.T) {
 	app := shop(2)
 	dir := t.TempDir()
-	h, err := store.OpenSmall(dir, store.Options{Retention: 10 * time.Minute}, 2*time.Minute)
+	h, err := store.OpenSmall(dir, store.Options{Retention: 6 * time.Minute}, time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer h.Close()
-	for k := range 3600 {
+	for k := range 1500 {
 		if err := h.Append(app, second(app, k, 1)); err != nil {
 			t.Fatal(err)
 		}
-		if k%300 == 299 {
+		if k%150 == 149 {
 			if err := h.Compact(); err != nil {
 				t.Fatal(err)
 			}
@@ -249,7 +241,7 @@ func TestRetention(t *testing.T) {
 			t.Fatalf("%v arrivals in %v", got, s.Duration())
 		}
 	}
-	if !at.Equal(start.Add(time.Hour)) || minutes < 40 || minutes > 50 {
+	if !at.Equal(start.Add(25*time.Minute)) || minutes < 14 || minutes > 19 {
 		t.Errorf("until %v, of which %d are minutes", at, minutes)
 	}
 }
