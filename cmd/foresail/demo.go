@@ -9,6 +9,7 @@ import (
 
 	"foresail.dev/appfile"
 	"foresail.dev/cluster/sim"
+	"foresail.dev/cmd/foresail/history"
 	"foresail.dev/loop"
 	"foresail.dev/web"
 )
@@ -23,7 +24,7 @@ mix: {read-home-timeline: 60, read-user-timeline: 15, read-post: 8, compose-post
 `
 
 func newDemo() *cobra.Command {
-	var listen, history string
+	var listen, historyDir string
 	var duration time.Duration
 	var seed uint64
 	var asJSON bool
@@ -50,12 +51,12 @@ func newDemo() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			kept, err := historyIn(history).keep(blueprint.App, false, c.ErrOrStderr())
+			kept, err := history.In(historyDir).Keep(blueprint.App, false, c.ErrOrStderr())
 			if err != nil {
-				return err
+				return historyUsage(err)
 			}
-			defer func() { err = errors.Join(err, kept.close()) }()
-			s, err := sim.New(sim.Config{Blueprint: blueprint, Load: l, Seed: seed, Start: kept.start(now()), Duration: duration})
+			defer func() { err = errors.Join(err, kept.Close()) }()
+			s, err := sim.New(sim.Config{Blueprint: blueprint, Load: l, Seed: seed, Start: kept.Start(now()), Duration: duration})
 			if err != nil {
 				return err
 			}
@@ -73,7 +74,7 @@ func newDemo() *cobra.Command {
 	}
 	fl := c.Flags()
 	fl.StringVar(&listen, "listen", web.DefaultAddr, "address of the page")
-	fl.StringVar(&history, "history", "", "keep the snapshots of each second in this directory, a history store")
+	fl.StringVar(&historyDir, "history", "", "keep the snapshots of each second in this directory, a history store")
 	fl.DurationVar(&duration, "duration", 0, "stop after this time; 0: run until stopped")
 	fl.Uint64Var(&seed, "seed", 1, "seed of everything that is drawn")
 	fl.BoolVar(&asJSON, "json", false, "print the result as JSON when it ends")

@@ -1,4 +1,5 @@
-package main
+// Package history is what the command line does with a history store: a run fills one, and the commands of "foresail history" read it.
+package history
 
 import (
 	"context"
@@ -14,8 +15,8 @@ import (
 	"foresail.dev/telemetry/store"
 )
 
-// historyConfig is "history" of foresail.yaml: where snapshots are kept, and for how long.
-type historyConfig struct {
+// Config is "history" of foresail.yaml: where snapshots are kept, and for how long.
+type Config struct {
 	Dir       string        `yaml:"dir"`                       // empty: none are kept
 	Every     time.Duration `yaml:"every" rule:"max=1h"`       // length of the snapshots that are kept
 	Retention time.Duration `yaml:"retention" rule:"min=0"`    // of them
@@ -24,34 +25,35 @@ type historyConfig struct {
 	Sync      time.Duration `yaml:"sync" rule:"min=0,max=24h"` // how often the log is forced to disk; 0: after each snapshot
 	KeyFile   string        `yaml:"key_file"`                  // empty: not encrypted
 
-	wait bool // a slow disk makes the run wait, instead of losing snapshots
+	Wait bool `yaml:"-"` // a slow disk makes the run wait, instead of losing snapshots
 }
 
-func defaultHistory() historyConfig {
-	return historyConfig{Every: time.Second, Retention: store.DefaultRetention, Minutes: store.DefaultMinutes, Sync: store.DefaultSync}
+// Default is what is in effect where a file says nothing.
+func Default() Config {
+	return Config{Every: time.Second, Retention: store.DefaultRetention, Minutes: store.DefaultMinutes, Sync: store.DefaultSync}
 }
 
-// historyIn is the history that --history names.
-func historyIn(dir string) historyConfig {
-	c := defaultHistory()
+// In is the history that --history names.
+func In(dir string) Config {
+	c := Default()
 	c.Dir = dir
 	return c
 }
 
-// keeping is a history that a run fills.
-type keeping struct {
+// Keeping is a history that a run fills.
+type Keeping struct {
 	store    *store.Store
 	recorder *store.Recorder
 	err      io.Writer
 	began    time.Time
 }
 
-// keep opens the history of a run; nil where none is kept. Where late is set, what comes late is waited for.
-func (c historyConfig) keep(app *foresail.App, late bool, errors io.Writer) (*keeping, error) {
+// Keep opens the history of a run; nil where none is kept. Where late is set, what comes late is waited for.
+func (c Config) Keep(app *foresail.App, late bool, errors io.Writer) (*Keeping, error) {
 	if c.Dir == "" {
 		return nil, nil
 	}
-	key, err := readKey(c.KeyFile)
+	key, err := ReadKey(c.KeyFile)
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +66,7 @@ func (c historyConfig) keep(app *foresail.App, late bool, errors io.Writer) (*ke
 	if err != nil {
 		return nil, badStore(err)
 	}
-	ro := store.RecorderOptions{Every: c.Every, Wait: c.wait}
+	ro := store.RecorderOptions{Every: c.Every, Wait: c.Wait}
 	if late {
 		ro.Hold = foresail.RevisionLimit
 	}
@@ -75,19 +77,19 @@ func (c historyConfig) keep(app *foresail.App, late bool, errors io.Writer) (*ke
 		}
 		fmt.Fprintf(errors, "history: snapshots are kept again; %d are lost\n", lost)
 	}
-	return &keeping{store: s, recorder: store.NewRecorder(s, ro), err: errors, began: time.Now().UTC()}, nil
+	return &Keeping{store: s, recorder: store.NewRecorder(s, ro), err: errors, began: time.Now().UTC()}, nil
 }
 
-// takes refuses a history that is there already of the time that a simulation begins at.
-func (k *keeping) takes(start time.Time) error {
+// Takes refuses a history that is there already of the time that a simulation begins at.
+func (k *Keeping) Takes(start time.Time) error {
 	if k == nil || !k.store.Free().After(start) {
 		return nil
 	}
 	return usagef("--history: it is kept until %s already, and the simulation begins at %s: give another directory", k.store.Free().Format(time.RFC3339), start.Format(time.RFC3339))
 }
 
-// start is when a simulation that would start at t does: not before the history that is there ends.
-func (k *keeping) start(t time.Time) time.Time {
+// Start is when a simulation that would start at t does: not before the history that is there ends.
+func (k *Keeping) Start(t time.Time) time.Time {
 	if k == nil {
 		return t
 	}
@@ -95,17 +97,17 @@ func (k *keeping) start(t time.Time) time.Time {
 	return k.began
 }
 
-// events put what is observed into the history.
-func (k *keeping) events() loop.Events {
+// Events put what is observed into the history.
+func (k *Keeping) Events() loop.Events {
 	if k == nil {
 		return loop.Events{}
 	}
 	return loop.Events{Observed: func(h *foresail.History, s *foresail.Snapshot) { k.recorder.Observe(h.App(), s) }}
 }
 
-// past gives a loop what was observed before, up to the minute and the second in which the run began, so that a manager does not start
+// Past gives a loop what was observed before, up to the minute and the second in which the run began, so that a manager does not start
 // with nothing. A gap comes as stale snapshots.
-func (k *keeping) past(needs foresail.Needs) iter.Seq2[*foresail.Snapshot, error] {
+func (k *Keeping) Past(needs foresail.Needs) iter.Seq2[*foresail.Snapshot, error] {
 	return func(yield func(*foresail.Snapshot, error) bool) {
 		oldest, newest := k.store.Range()
 		if newest.IsZero() {
@@ -129,8 +131,8 @@ func (k *keeping) past(needs foresail.Needs) iter.Seq2[*foresail.Snapshot, error
 	}
 }
 
-// close keeps what is still held, and says what was lost.
-func (k *keeping) close() error {
+// Close keeps what is still held, and says what was lost.
+func (k *Keeping) Close() error {
 	if k == nil {
 		return nil
 	}
