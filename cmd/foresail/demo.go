@@ -51,7 +51,7 @@ func newDemo() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			kept, err := history.In(historyDir).Keep(blueprint.App, false, c.ErrOrStderr())
+			kept, err := history.At(historyDir).Keep(blueprint.App, false, c.ErrOrStderr())
 			if err != nil {
 				return historyUsage(err)
 			}

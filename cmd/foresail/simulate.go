@@ -110,7 +110,7 @@ func simulate(c *cobra.Command, f simulateFlags) (err error) {
 	if err != nil {
 		return usage(err)
 	}
-	keep := history.In(f.history)
+	keep := history.At(f.history)
 	keep.Wait = true
 	kept, err := keep.Keep(blueprint.App, false, c.ErrOrStderr())
 	if err != nil {

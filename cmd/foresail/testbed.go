@@ -43,7 +43,7 @@ Runs until it is stopped (Ctrl-C) or the duration is over, then prints a summary
 			}
 			ctx, stop := stoppable(c.Context())
 			defer stop()
-			kept, err := history.In(historyDir).Keep(blueprint.App, true, c.ErrOrStderr())
+			kept, err := history.At(historyDir).Keep(blueprint.App, true, c.ErrOrStderr())
 			if err != nil {
 				return historyUsage(err)
 			}

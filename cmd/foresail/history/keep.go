@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"path/filepath"
 	"time"
 
 	"foresail.dev"
@@ -33,11 +34,20 @@ func Default() Config {
 	return Config{Every: time.Second, Retention: store.DefaultRetention, Minutes: store.DefaultMinutes, Sync: store.DefaultSync}
 }
 
-// In is the history that --history names.
-func In(dir string) Config {
+// At is the history that --history names.
+func At(dir string) Config {
 	c := Default()
 	c.Dir = dir
 	return c
+}
+
+// In makes names of files those relative to a directory.
+func (c *Config) In(dir string) {
+	for _, name := range []*string{&c.Dir, &c.KeyFile} {
+		if *name != "" && !filepath.IsAbs(*name) {
+			*name = filepath.Join(dir, *name)
+		}
+	}
 }
 
 // Keeping is a history that a run fills.
