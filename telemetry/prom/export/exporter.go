@@ -7,6 +7,8 @@ package export
 
 import (
 	"net/http"
+	"runtime"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -61,7 +63,7 @@ func New(cfg Config) *Exporter {
 	}
 	e := &Exporter{cfg: cfg, registry: prometheus.NewRegistry()}
 	e.registry.MustRegister(e, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	e.decided = newDecisions(&e.cfg)
+	e.decided = newDecisions(e.cfg)
 	return e
 }
 
@@ -131,24 +133,42 @@ func (e *Exporter) observe(app *foresail.App, s *foresail.Snapshot) {
 // Describe says nothing: which series there are depends on the application.
 func (e *Exporter) Describe(chan<- *prometheus.Desc) {}
 
-// Collect yields every series.
+// Collect yields every series, as they are at one moment.
 func (e *Exporter) Collect(out chan<- prometheus.Metric) {
 	var all []prometheus.Metric
 	e.mu.Lock()
 	e.catchUp()
-	each := make(chan prometheus.Metric)
-	done := make(chan struct{})
-	go func() {
-		for m := range each {
-			all = append(all, m)
-		}
-		close(done)
-	}()
-	e.collect(each)
-	close(each)
-	<-done
+	e.collect(func(m prometheus.Metric) { all = append(all, m) })
 	e.mu.Unlock()
 	for _, m := range all {
 		out <- m
 	}
+}
+
+func (e *Exporter) collect(emit func(prometheus.Metric)) {
+	b := board{emit: emit, start: e.cfg.Start, limit: e.cfg.Limit}
+	if e.observed != nil {
+		e.observed.collect(emit)
+		names, counts := e.observed.foldedFamilies()
+		for i, n := range names {
+			b.put("foresail_metrics_folded_series", float64(counts[i]), n)
+		}
+		b.put("foresail_metrics_skipped_snapshots_total", float64(e.observed.skipped+e.dropped))
+	}
+	version, golang := build()
+	b.put("foresail_build_info", 1, golang, version)
+	for _, s := range e.sources {
+		s(b.put)
+	}
+	b.application = e.cfg.App.Name
+	e.decided.collect(&b)
+}
+
+// build tells which Foresail this is.
+func build() (version, golang string) {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown", runtime.Version()
+	}
+	return info.Main.Version, info.GoVersion
 }

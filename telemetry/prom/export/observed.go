@@ -125,12 +125,12 @@ func (o *observed) sweep(longest int64) {
 }
 
 // collect yields every series, those beyond the limit as one.
-func (o *observed) collect(out chan<- prometheus.Metric) {
+func (o *observed) collect(emit func(prometheus.Metric)) {
 	others := map[*family]*metric{}
 	for _, at := range o.slots {
 		m := &metric{desc: at.of.desc, labels: at.labels, kind: at.of.def.Kind, v: at.v, h: at.h, start: o.start}
 		if !at.folded {
-			out <- m
+			emit(m)
 			continue
 		}
 		if sum := others[at.of]; sum != nil {
@@ -157,7 +157,7 @@ func (o *observed) collect(out chan<- prometheus.Metric) {
 			}
 			m.labels = append(m.labels, &dto.LabelPair{Name: proto.String(name), Value: proto.String(value)})
 		}
-		out <- m
+		emit(m)
 	}
 }
 
