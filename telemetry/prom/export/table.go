@@ -2,6 +2,10 @@ package export
 
 import (
 	"slices"
+	"sync"
+
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/metadata"
 
 	"foresail.dev/telemetry/series"
 )
@@ -90,3 +94,16 @@ func Families() []Family {
 	}
 	return append(out, health...)
 }
+
+// Meta is what remote write says of a family: type, help and unit; nothing of one that is not Foresail's own.
+func Meta(name string) metadata.Metadata {
+	return metas()[name]
+}
+
+var metas = sync.OnceValue(func() map[string]metadata.Metadata {
+	out := map[string]metadata.Metadata{}
+	for _, f := range Families() {
+		out[f.Name] = metadata.Metadata{Type: model.MetricType(f.Kind.String()), Help: f.Help, Unit: f.Unit}
+	}
+	return out
+})
