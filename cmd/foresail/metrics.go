@@ -37,7 +37,8 @@ func (r *job) startMetrics() (*metricsRun, error) {
 	m := &metricsRun{cancel: cancel, queues: map[string]*write.Queue{}, tell: func(err error) { fmt.Fprintln(r.err, err) }, exporter: export.New(export.Config{App: r.app, Manager: r.manager.Name(), Mode: r.mode, Hold: r.hold(),
 		Replicas: r.metrics.Replicas, Limit: r.metrics.Limit})}
 	if r.bed != nil {
-		m.exporter.Add(r.bed.health)
+		m.exporter.Add(export.Spans(r.bed.assembler.Stats))
+		m.exporter.Add(r.bed.receiverHealth)
 	}
 	for i := range r.writes {
 		w := &r.writes[i]
@@ -59,7 +60,7 @@ func (r *job) startMetrics() (*metricsRun, error) {
 		told := once(func(err error) { m.tell(fmt.Errorf("%s: %w", target, err)) })
 		q := write.NewQueue(c, limit, told)
 		m.queues[target] = q
-		m.exporter.Add(func(emit func(string, float64, ...string)) { remoteHealth(q, target, emit) })
+		m.exporter.Add(q.Source(target))
 		m.pushes.Go(func() { write.Push(ctx, m.exporter.Gatherer(), q, every, w.Labels, told) })
 	}
 	return m, nil
@@ -119,37 +120,11 @@ func (m *metricsRun) stop() {
 	}
 }
 
-// health is what became of spans.
-func (b *bed) health(emit func(name string, v float64, labels ...string)) {
-	s := b.assembler.Stats()
-	for _, c := range []struct {
-		name, label string
-		n           uint64
-	}{
-		{"foresail_spans_total", "assembled", s.Assembled}, {"foresail_spans_total", "outside", s.Outside},
-		{"foresail_spans_total", "duplicate", s.Duplicate}, {"foresail_spans_total", "dropped", s.Dropped.Total()},
-		{"foresail_spans_dropped_total", "malformed", s.Dropped.Malformed}, {"foresail_spans_dropped_total", "too_late", s.Dropped.TooLate},
-		{"foresail_spans_dropped_total", "ahead", s.Dropped.Ahead}, {"foresail_spans_dropped_total", "limit", s.Dropped.Limit},
-		{"foresail_spans_dropped_total", "orphan", s.Dropped.Orphan},
-	} {
-		emit(c.name, float64(c.n), c.label)
-	}
-	emit("foresail_spans_waiting", float64(s.Waiting))
-	emit("foresail_calls_lost_total", float64(s.CallsLost))
+// receiverHealth is what became of requests to the receiver of spans.
+func (b *bed) receiverHealth(emit func(name string, v float64, labels ...string)) {
 	r := b.receiver.Stats()
 	for outcome, n := range map[string]uint64{"taken": r.Requests, "malformed": r.Malformed, "busy": r.Busy, "slow": r.Slow, "foreign": r.Foreign} {
 		emit("foresail_receiver_requests_total", float64(n), outcome)
 	}
 	emit("foresail_receiver_bytes_total", float64(r.Bytes))
-}
-
-// remoteHealth is what became of samples for a server.
-func remoteHealth(q *write.Queue, target string, emit func(name string, v float64, labels ...string)) {
-	s := q.Stats()
-	for outcome, n := range map[string]uint64{"sent": s.Sent, "refused": s.Refused, "dropped_full": s.DroppedFull, "dropped_late": s.DroppedLate} {
-		emit("foresail_remote_write_samples_total", float64(n), outcome, target)
-	}
-	emit("foresail_remote_write_retries_total", float64(s.Retries), target)
-	emit("foresail_remote_write_requests_total", float64(s.Requests), target)
-	emit("foresail_remote_write_queue_bytes", float64(s.Bytes), target)
 }

@@ -16,12 +16,16 @@ import (
 var begin = time.Date(2026, 1, 5, 12, 0, 0, 0, time.UTC)
 
 // run simulates the named application under a load that doubles and falls again, managed by a guarded manager, and tells the
-// exporter; at is called once a simulated interval of every.
+// exporter. No service may have more than one replica besides those it starts with. at is called once a simulated interval of every.
 func run(t testing.TB, app, manager string, length, every time.Duration, cfg export.Config, at func(e *export.Exporter, now time.Time)) *export.Exporter {
 	t.Helper()
 	blueprint, err := appfile.ReadApp(app)
 	if err != nil {
 		t.Fatal(err)
+	}
+	for i := range blueprint.App.Services { // little room, so that plans meet a bound
+		svc := &blueprint.App.Services[i]
+		svc.Bounds.MaxReplicas = svc.Initial.Replicas + 1
 	}
 	m, err := managers.Guarded(manager, "hpa", blueprint.App)
 	if err != nil {
