@@ -3,6 +3,9 @@ package arch
 // otel is what speaks OpenTelemetry.
 var otel = []string{"go.opentelemetry.io", "google.golang.org/grpc", "google.golang.org/protobuf", "google.golang.org/genproto"}
 
+// promLibraries are what speaks Prometheus.
+var promLibraries = []string{"github.com/prometheus", "github.com/google/go-cmp", "google.golang.org/protobuf"}
+
 // Rules are the rules of this tree; DESIGN's layout table in executable form.
 var Rules = []Rule{
 	{Dir: "", Own: []string{"sketch"}, Pure: true, Why: "the root package holds the words everything shares, so it depends on next to nothing"},
@@ -16,6 +19,10 @@ var Rules = []Rule{
 	{Dir: "telemetry", Own: []string{"", "sketch"}, Why: "the assembler is fed by every source and knows none"},
 	{Dir: "telemetry/otlp", Own: []string{"", "sketch", "telemetry"}, Others: otel, Why: "a wire format knows the assembler and no sibling"},
 	{Dir: "telemetry/jaeger", Own: []string{"", "sketch", "telemetry"}, Why: "a wire format knows the assembler and no sibling"},
+	{Dir: "telemetry/prom/write", Others: promLibraries, Why: "remote write carries series, and knows nothing of what they say"},
+	{Dir: "telemetry/series", Own: []string{"", "sketch"}, Tests: []string{"telemetry/series/seriestest"}, Others: []string{"github.com/prometheus/prometheus/model"}, Pure: true, Why: "series are arithmetic on snapshots, whoever stores or sends them"},
+	{Dir: "telemetry/series/seriestest", Own: []string{"", "sketch"}, Others: []string{"pgregory.net/rapid"}, Pure: true, Why: "what is drawn for tests"},
+	{Dir: "telemetry/store", Own: []string{"", "sketch", "telemetry/series"}, Tests: []string{"telemetry/series/seriestest"}, Others: []string{"github.com/prometheus/prometheus", "golang.org/x/sys"}, Why: "history on disk knows what a snapshot is, and not where it came from"},
 	{Dir: "ml", Pure: true, Why: "ml knows model files and scores, and no learner"},
 	{Dir: "ml/nn", Own: []string{"ml/nn/..."}, Others: []string{"golang.org/x/sys/cpu"}, Pure: true, Why: "learners don't know each other, nor what they are used for"},
 	{Dir: "ml/gbt", Own: []string{"ml/gbt/..."}, Tests: []string{"ml"}, Pure: true, Why: "learners don't know each other, nor what they are used for"},
@@ -31,5 +38,6 @@ var Rules = []Rule{
 	{Dir: "scenario", Own: []string{"", "sketch", "load", "fault", "appfile", "loop", "plan/...", "cluster/sim"}, Why: "scenarios play the simulator, the loop and managers to each other"},
 	{Dir: "web", Own: []string{"", "sketch", "loop"}, Why: "web shows what the loop tells it, wherever the application runs"},
 	{Dir: "cmd", Own: []string{"..."}, Others: []string{"..."}, Why: "wiring"},
+	{Dir: "internal/peers", Why: "peers are other people's programs, started as anybody would"},
 	{Dir: "internal/arch", Why: "the rules depend on nothing"},
 }
