@@ -60,6 +60,9 @@ func (c *Cluster) hear(r *replica, p *process, m wire.ToParent) {
 	if m.Ready != "" {
 		r.address = m.Ready
 	}
+	if m.Metrics != "" {
+		r.metrics = m.Metrics
+	}
 	c.heard(p, m)
 }
 
