@@ -92,6 +92,16 @@ func (c *Cluster) hearUsers(p *process, m wire.ToParent) {
 	c.heard(p, m)
 }
 
+// Broken is why the run can't go on; nil while it can. Next says it as well, to whoever observes by it.
+func (c *Cluster) Broken() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.broken != nil {
+		return fmt.Errorf("testbed: %w", c.broken)
+	}
+	return nil
+}
+
 // usersEnded is called when the users' process has ended. It is not started again: a run without its load is no run.
 func (c *Cluster) usersEnded(p *process) {
 	c.mu.Lock()

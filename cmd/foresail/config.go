@@ -27,6 +27,9 @@ type runConfig struct {
 	Speed       float64       `yaml:"speed" rule:"above=0,max=1000"`
 	Nodes       appfile.Nodes `yaml:"nodes"` // of a simulated cluster
 	State       string        `yaml:"state"` // where the manager's state is kept; empty: it is not kept
+
+	Telemetry telemetryConfig `yaml:"telemetry"`
+	Testbed   testbedConfig   `yaml:"testbed"`
 }
 
 type guardConfig struct {
@@ -62,6 +65,9 @@ func readRunConfig(path string) (runConfig, error) {
 	}
 	if c.Cluster == "testbed" && len(c.Nodes.Nodes) > 0 {
 		return c, usagef("%s: nodes: real processes run on this machine; leave them out, or use cluster: sim", path)
+	}
+	if err := c.observed(path); err != nil {
+		return c, err
 	}
 	dir := filepath.Dir(path)
 	c.Load = relative(dir, c.Load)

@@ -209,10 +209,11 @@ func pick(n *names, labels []string, v model.Vector) (best string, serves map[fo
 				unknown = append(unknown, value)
 			}
 		}
-		if len(ids) > len(serves) {
-			best, serves, other = l, ids, unknown
-		} else if other == nil {
-			other = unknown
+		if len(ids) > len(serves) || best == "" && other == nil {
+			serves, other = ids, unknown
+			if len(ids) > 0 {
+				best = l
+			}
 		}
 	}
 	slices.Sort(other)

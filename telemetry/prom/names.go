@@ -64,9 +64,11 @@ func (n *names) search(label, value string) foresail.ServiceID {
 		}
 	}
 	if strings.HasSuffix(label, "pod") || strings.HasSuffix(label, "pod_name") {
-		if m := podName.FindStringSubmatch(value); m != nil {
-			if id, ok := n.known[m[1]]; ok {
-				return id
+		for _, pattern := range podNames {
+			if m := pattern.FindStringSubmatch(value); m != nil {
+				if id, ok := n.known[m[1]]; ok {
+					return id
+				}
 			}
 		}
 	}
@@ -82,8 +84,8 @@ func (n *names) search(label, value string) foresail.ServiceID {
 // maxOpen bounds the services of an application that is found rather than given.
 const maxOpen = 2000
 
-// podName is what deployments, daemon sets and stateful sets make of their own name.
-var podName = regexp.MustCompile(`^(.+?)(?:-[a-z0-9]{6,10})?-(?:[a-z0-9]{5}|[0-9]+)$`)
+// podNames are what stateful sets, daemon sets and deployments make of their own name.
+var podNames = []*regexp.Regexp{regexp.MustCompile(`^(.+)-[0-9]+$`), regexp.MustCompile(`^(.+)-[a-z0-9]{5}$`), regexp.MustCompile(`^(.+)-[a-z0-9]{6,10}-[a-z0-9]{5}$`)}
 
 func unchanged(s string) string { return s }
 

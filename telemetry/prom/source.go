@@ -2,6 +2,7 @@ package prom
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -14,13 +15,23 @@ type Source struct {
 	setup  setup
 	every  time.Duration
 	plan   *plan
+	opened time.Time
 	sought time.Time // when series were looked for last
 	base   *moment   // at the end of the last interval
 	end    time.Time // of it
 }
 
-// refind is how often it looks for series that were not there before.
-const refind = time.Minute
+// ErrNothing is wrapped by Open's error where the server answers, and has nothing to read.
+var ErrNothing = errors.New("no series that a recipe knows")
+
+// refind is how often it looks for series that were not there before: more often at first, when replicas that have started
+// are found one after the other.
+func (s *Source) refind() time.Duration {
+	if s.cfg.Now().Sub(s.opened) < 2*time.Minute {
+		return 10 * time.Second
+	}
+	return time.Minute
+}
 
 // Open finds out what is there: how often it is scraped, and which series. It fails where nothing answers, and where nothing
 // that it knows is there.
@@ -34,13 +45,14 @@ func Open(ctx context.Context, cfg Config) (*Source, error) {
 		return nil, err
 	}
 	if len(s.plan.queries) == 0 {
-		return nil, fmt.Errorf("prometheus: %s has no series of %s that a recipe knows; see foresail doctor --prometheus %s",
-			redacted(cfg.URL), r.app.Name, redacted(cfg.URL))
+		return nil, fmt.Errorf("prometheus: %s: %w of %s; see foresail doctor --prometheus %s",
+			redacted(cfg.URL), ErrNothing, r.app.Name, redacted(cfg.URL))
 	}
 	for _, n := range s.plan.notes {
 		r.tell(n)
 	}
-	s.every, s.sought = r.interval(s.setup), r.cfg.Now()
+	s.opened = r.cfg.Now()
+	s.every, s.sought = r.interval(s.setup), s.opened
 	if s.every < s.setup.scrape {
 		r.tell(fmt.Sprintf("an interval of %v is shorter than the %v between scrapes: some snapshots will be empty, and others hold two scrapes", s.every, s.setup.scrape))
 	}
@@ -60,6 +72,25 @@ func (r *Reader) explore(ctx context.Context) (s setup, p *plan, err error) {
 	s.scrape = r.scraped(ctx, p, at)
 	r.client.params.Set("max_lookback", seconds(s.look(r.cfg.Now()).back)) // as above
 	return s, p, nil
+}
+
+// Ready reports whether every service's CPU or requests are there, and it is known how far samples are apart: before, what
+// has just started is still being found.
+func (s *Source) Ready() bool {
+	seen := map[foresail.ServiceID]bool{}
+	for _, f := range s.plan.found {
+		if f.kind == CPU || f.kind == Requests || f.kind == RequestsTotal {
+			for id := range f.serves {
+				seen[id] = true
+			}
+		}
+	}
+	for i := range s.app.Services {
+		if !s.app.Services[i].Gone && !seen[foresail.ServiceID(i)] {
+			return false
+		}
+	}
+	return s.setup.scrape > 0
 }
 
 // App is the application.
@@ -86,7 +117,7 @@ func (s *Source) Next(ctx context.Context) (*foresail.Snapshot, error) {
 		end = end.Add(late.Truncate(s.every))
 	}
 	due := end.Add(s.cfg.Lag)
-	if now.Sub(s.sought) >= refind && due.Sub(now) > s.every/4 {
+	if now.Sub(s.sought) >= s.refind() && due.Sub(now) > s.every/4 {
 		s.seek(ctx, due)
 	}
 	if err := sleep(ctx, due.Sub(s.cfg.Now())); err != nil {

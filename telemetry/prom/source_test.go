@@ -273,7 +273,7 @@ func TestOpenFails(t *testing.T) {
 		{"of another kind", "answered with a vector", func(string, *http.Request) *http.Response {
 			return answered(200, "application/json", `{"status":"success","data":{"resultType":"vector","result":[]}}`)
 		}},
-		{"nothing known", "no series of shop", func(q string, _ *http.Request) *http.Response {
+		{"nothing known", "no series that a recipe knows of shop", func(q string, _ *http.Request) *http.Response {
 			if q == "time()" {
 				return nil
 			}
