@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"sync"
 	"time"
 
@@ -20,7 +21,7 @@ import (
 // bed is a testbed and the receiver that its processes report to.
 type bed struct {
 	*testbed.Cluster
-	assembler *telemetry.Assembler
+	assembler *telemetry.Assembler // nil, as receiver is: nobody receives spans
 	receiver  *otlp.Receiver
 	stopped   sync.Once
 	stopErr   error
@@ -36,10 +37,15 @@ type bedConfig struct {
 	log        io.Writer
 	favour     bool                  // its processes go before everything else on this machine
 	spans      func([]foresail.Span) // told all spans; nil: nobody is
+	metrics    bedMetrics
+	blind      bool // it sends no spans: it is observed by its metrics alone
 }
 
 // startBed receives spans and starts the processes that send them.
 func startBed(ctx context.Context, c bedConfig) (*bed, error) {
+	if c.blind {
+		return startBlind(ctx, c)
+	}
 	b := &bed{assembler: telemetry.NewAssembler(c.blueprint.App, telemetry.Options{EndpointService: users.Service})}
 	// One steady time for who sends spans and who receives them: setting the machine's clock is then no skew.
 	epoch := wire.NewEpoch()
@@ -55,6 +61,7 @@ func startBed(ctx context.Context, c bedConfig) (*bed, error) {
 	b.Cluster, err = testbed.New(ctx, testbed.Config{
 		Blueprint: c.blueprint, Load: c.load, Seed: c.seed, Duration: c.duration,
 		Observer: b.assembler, OTLP: b.receiver.GRPCAddr(), Epoch: epoch, Log: c.log, Favour: c.favour,
+		Metrics: c.metrics.Listen, Targets: c.metrics.Targets,
 	})
 	if err != nil {
 		return nil, errors.Join(err, b.stopReceiver())
@@ -69,6 +76,9 @@ func (b *bed) stop() error {
 }
 
 func (b *bed) stopReceiver() error {
+	if b.receiver == nil {
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	if err := b.receiver.Shutdown(ctx); err != nil {
@@ -105,7 +115,10 @@ type clientDetail struct {
 }
 
 func (b *bed) detail() bedDetail {
-	d := bedDetail{Writes: []writeDetail{}, Spans: b.assembler.Stats()}
+	d := bedDetail{Writes: []writeDetail{}}
+	if b.assembler != nil {
+		d.Spans = b.assembler.Stats()
+	}
 	for _, w := range b.Writes() {
 		if !w.Initial {
 			d.Writes = append(d.Writes, writeDetail{w.At, w.Replica, w.Path, w.Value})
@@ -131,6 +144,9 @@ func (b *bed) print(w io.Writer) error {
 func (b *bed) shortfalls(observed float64) (out []string) {
 	d := b.detail()
 	ended := 0.0
+	if b.assembler == nil {
+		observed = math.Inf(1) // metrics come later, and nothing of them is lost
+	}
 	for _, c := range d.Clients {
 		ended += float64(c.Ended)
 	}

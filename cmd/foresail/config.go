@@ -29,6 +29,9 @@ type runConfig struct {
 	Metrics     metricsConfig `yaml:"metrics"`
 	RemoteWrite []remoteWrite `yaml:"remote_write"`
 	State       string        `yaml:"state"` // where the manager's state is kept; empty: it is not kept
+
+	Telemetry telemetryConfig `yaml:"telemetry"`
+	Testbed   testbedConfig   `yaml:"testbed"`
 }
 
 type guardConfig struct {
@@ -64,6 +67,9 @@ func readRunConfig(path string) (runConfig, error) {
 	}
 	if c.Cluster == "testbed" && len(c.Nodes.Nodes) > 0 {
 		return c, usagef("%s: nodes: real processes run on this machine; leave them out, or use cluster: sim", path)
+	}
+	if err := c.observed(path); err != nil {
+		return c, err
 	}
 	dir := filepath.Dir(path)
 	if err := checkRemoteWrites(path, dir, c.RemoteWrite); err != nil {

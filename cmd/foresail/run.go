@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"syscall"
 	"time"
 
@@ -74,8 +75,15 @@ func manage(c *cobra.Command, cfg runConfig, asJSON bool) error {
 		page: web.Config{Addr: cfg.Listen}, metrics: cfg.Metrics, writes: cfg.RemoteWrite}
 	switch cfg.Cluster {
 	case "testbed":
-		b, err := startBed(ctx, bedConfig{blueprint: blueprint, load: l, seed: cfg.Seed, duration: cfg.Duration,
-			grpc: cfg.OTLP.GRPC, http: cfg.OTLP.HTTP, log: c.ErrOrStderr()})
+		bed := bedConfig{blueprint: blueprint, load: l, seed: cfg.Seed, duration: cfg.Duration,
+			grpc: cfg.OTLP.GRPC, http: cfg.OTLP.HTTP, log: c.ErrOrStderr(), metrics: cfg.Testbed.Metrics}
+		if cfg.Telemetry.Prometheus != nil {
+			if err := r.fromPrometheus(ctx, bed, cfg.Telemetry.Prometheus); err != nil {
+				return err
+			}
+			break
+		}
+		b, err := startBed(ctx, bed)
 		if err != nil {
 			return err
 		}
@@ -111,6 +119,7 @@ type job struct {
 	files    *recorder // nil: none
 	metrics  metricsConfig
 	writes   []remoteWrite
+	past     []*foresail.Snapshot
 	out, err interface{ Write([]byte) (int, error) }
 }
 
@@ -169,6 +178,9 @@ func (r *job) run(ctx context.Context) (err error) {
 	if r.state != "" {
 		o.State = loop.File(r.state)
 	}
+	if len(r.past) > 0 {
+		o.Past = slices.Values(r.past)
+	}
 	runErr := loop.Run(ctx, r.cluster, r.manager, o)
 	sum.end()
 	if r.bed != nil { // so that what the clients counted is final
@@ -189,7 +201,7 @@ func badAddress(err error) error {
 
 // hold is how late a request may become known: where they are known from spans, the slow ones come late.
 func (r *job) hold() time.Duration {
-	if r.bed == nil {
+	if r.bed == nil || r.bed.receiver == nil {
 		return 0
 	}
 	return foresail.RevisionLimit

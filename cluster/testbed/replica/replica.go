@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"foresail.dev"
+	"foresail.dev/cluster/testbed/metrics"
 	"foresail.dev/cluster/testbed/rpc"
 	tracing "foresail.dev/cluster/testbed/trace"
 	"foresail.dev/cluster/testbed/wire"
@@ -53,7 +54,8 @@ type replica struct {
 	inFlight atomic.Int64 // requests not answered, and asynchronous calls
 	server   http.Server
 	out      *wire.Writer
-	told     sync.Once // that own work failed
+	metrics  *metrics.Metrics // nil: none are kept
+	told     sync.Once        // that own work failed
 }
 
 // Run is the life of a replica: it takes orders from in and reports to out, until it is drained (0), its parent is gone
@@ -111,6 +113,16 @@ func (r *replica) start(b *wire.Boot, ended chan<- error) (err error) {
 			return err
 		}
 	}
+	if b.Metrics {
+		r.metrics = metrics.New()
+		at, err := r.metrics.Listen(func(err error) { ended <- fmt.Errorf("serve metrics: %w", err) })
+		if err != nil {
+			return err
+		}
+		if err := r.out.Write(wire.ToParent{Metrics: at}); err != nil {
+			return err
+		}
+	}
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		return err
@@ -140,6 +152,9 @@ func (r *replica) report() {
 	}
 }
 
+// statusGone is what metrics say of a request whose caller gave up, as servers do that have a word for it.
+const statusGone = 599
+
 // ServeHTTP serves one operation: 200 when it is done, 500 when it failed, 503 when it was refused. Once begun it is
 // done to its end even when the caller gives up; one that still waits for a worker then is dropped when its turn comes.
 func (r *replica) ServeHTTP(w http.ResponseWriter, req *http.Request) {
@@ -152,22 +167,28 @@ func (r *replica) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	op := &r.service.Operations[i]
+	status := http.StatusOK
+	r.metrics.Arrived()
+	defer func() { r.metrics.Served(op.Name, status, r.clock.Now().Sub(arrived)) }()
 	ctx, deeper := rpc.Nested(context.Background(), req)
 	ctx = propagation.TraceContext{}.Extract(ctx, propagation.HeaderCarrier(req.Header))
 	ctx, span := r.tracer.Start(ctx, op.Name, trace.WithSpanKind(trace.SpanKindServer), trace.WithTimestamp(arrived))
 	// The whole request is here before it is worked on, waits or is refused.
 	if rpc.Receive(req) != nil {
+		status = statusGone
 		end(span, rpc.ErrTimeout, r.clock.Now())
 		return
 	}
 	if !r.gate.enter() {
 		end(span, rpc.ErrRefused, r.clock.Now())
-		w.WriteHeader(http.StatusServiceUnavailable)
+		status = http.StatusServiceUnavailable
+		w.WriteHeader(status)
 		return
 	}
 	if req.Context().Err() != nil { // its caller gave up while it waited
 		r.gate.leave()
 		end(span, rpc.ErrTimeout, r.clock.Now())
+		status = statusGone
 		return
 	}
 	mem := &held{}
@@ -178,7 +199,8 @@ func (r *replica) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	r.gate.leave()
 	end(span, err, r.clock.Now())
 	if err != nil {
-		w.WriteHeader(http.StatusInternalServerError)
+		status = http.StatusInternalServerError
+		w.WriteHeader(status)
 		return
 	}
 	rpc.Answer(w, op.Response)
