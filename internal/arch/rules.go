@@ -13,6 +13,7 @@ var Rules = []Rule{
 	{Dir: "appfile/write", Own: []string{"", "appfile", "apps"}, Others: []string{"go.yaml.in/yaml/v3"}, Why: "what appfile reads, the other way round"},
 	{Dir: "apps", Tests: []string{"", "appfile", "cluster/sim", "load", "sketch"}, Why: "apps holds files"},
 	{Dir: "apps/random", Own: []string{""}, Tests: []string{"appfile", "appfile/write", "cluster/sim", "load", "sketch"}, Pure: true, Why: "what is drawn is a blueprint, and hangs on its configuration alone"},
+	{Dir: "access", Others: []string{"google.golang.org/grpc"}, Why: "access knows ports and who may use them, and nothing of what goes over them"},
 	{Dir: "telemetry", Own: []string{"", "sketch"}, Why: "the assembler is fed by every source and knows none"},
 	{Dir: "telemetry/otlp", Own: []string{"", "sketch", "telemetry"}, Others: otel, Why: "a wire format knows the assembler and no sibling"},
 	{Dir: "telemetry/jaeger", Own: []string{"", "sketch", "telemetry"}, Why: "a wire format knows the assembler and no sibling"},
