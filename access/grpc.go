@@ -27,7 +27,7 @@ func (t *Tokens) Options(need Role, c *tls.Config) []grpc.ServerOption {
 // UnaryInterceptor lets in calls of those who have a role; others get Unauthenticated, PermissionDenied or ResourceExhausted.
 func (t *Tokens) UnaryInterceptor(need Role) grpc.UnaryServerInterceptor {
 	return func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
-		ctx, err := t.call(ctx, need)
+		ctx, err := t.Call(ctx, need)
 		if err != nil {
 			return nil, err
 		}
@@ -35,10 +35,11 @@ func (t *Tokens) UnaryInterceptor(need Role) grpc.UnaryServerInterceptor {
 	}
 }
 
-// StreamInterceptor does the same for streams. A stream whose token is revoked ends at the next message it receives.
+// StreamInterceptor does the same for streams. A stream whose token is revoked ends at the next message it receives. gRPC calls
+// stream interceptors only for methods whose description says that one side streams.
 func (t *Tokens) StreamInterceptor(need Role) grpc.StreamServerInterceptor {
 	return func(srv any, s grpc.ServerStream, _ *grpc.StreamServerInfo, next grpc.StreamHandler) error {
-		ctx, err := t.call(s.Context(), need)
+		ctx, err := t.Call(s.Context(), need)
 		if err != nil {
 			return err
 		}
@@ -46,7 +47,9 @@ func (t *Tokens) StreamInterceptor(need Role) grpc.StreamServerInterceptor {
 	}
 }
 
-func (t *Tokens) call(ctx context.Context, need Role) (context.Context, error) {
+// Call lets a gRPC call in and returns its context with who makes it (see From), or says why not, as a status. Handlers of methods that
+// no interceptor sees ask it themselves.
+func (t *Tokens) Call(ctx context.Context, need Role) (context.Context, error) {
 	if t == nil {
 		return ctx, nil
 	}

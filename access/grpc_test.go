@@ -3,7 +3,6 @@ package access
 import (
 	"context"
 	"net"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -14,6 +13,8 @@ import (
 	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+
+	"foresail.dev/access/accesstest"
 )
 
 // healthServer answers with who asks; Watch answers each time it is told to.
@@ -41,12 +42,10 @@ func TestGRPC(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.tokens.file.reload()
-	dir := t.TempDir()
-	ca := newAuthority(t, "ca")
-	caFile := filepath.Join(dir, "ca.pem")
-	write(t, caFile, ca.pem, 0o644)
-	files := ca.issue(t, dir, "server", 1, later())
-	byName, stranger := ca.issue(t, dir, agent, 2, later()), ca.issue(t, dir, "somebody", 3, later())
+	ca := accesstest.New(t, "ca")
+	caFile := ca.File
+	files := issued(t, ca, "server", 1, later())
+	byName, stranger := issued(t, ca, agent, 2, later()), issued(t, ca, "somebody", 3, later())
 	files.CA = caFile
 	sc, err := Server(files)
 	if err != nil {

@@ -12,9 +12,9 @@ import (
 	"strings"
 	"testing"
 	"time"
-)
 
-func later() time.Time { return time.Now().Add(time.Hour) }
+	"foresail.dev/access/accesstest"
+)
 
 // serve answers with the name that the client's certificate bears, and returns its URL.
 func serve(t *testing.T, c *tls.Config) string {
@@ -58,17 +58,15 @@ func recheckNow(t *testing.T) {
 
 func TestCertificatesAreReadAgainWhenTheyChange(t *testing.T) {
 	recheckNow(t)
-	dir := t.TempDir()
-	ca := newAuthority(t, "ca")
-	write(t, filepath.Join(dir, "ca.pem"), ca.pem, 0o644)
-	files := ca.issue(t, dir, "server", 7, later())
+	ca := accesstest.New(t, "ca")
+	files := issued(t, ca, "server", 7, later())
 	var trouble []error
 	files.Trouble = func(err error) { trouble = append(trouble, err) }
 	sc, err := Server(files)
 	if err != nil {
 		t.Fatal(err)
 	}
-	cc, err := Client(Files{CA: filepath.Join(dir, "ca.pem")})
+	cc, err := Client(Files{CA: ca.File})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +82,7 @@ func TestCertificatesAreReadAgainWhenTheyChange(t *testing.T) {
 	if n := serial(); n != 7 {
 		t.Fatalf("serial %d, want 7", n)
 	}
-	ca.issue(t, dir, "server", 8, later())
+	issued(t, ca, "server", 8, later())
 	if n := serial(); n != 8 {
 		t.Fatalf("after renewal serial %d, want 8", n)
 	}
@@ -96,7 +94,7 @@ func TestCertificatesAreReadAgainWhenTheyChange(t *testing.T) {
 	if len(trouble) != 1 || !strings.Contains(trouble[0].Error(), files.Cert) {
 		t.Fatalf("told %q, want one error that names the file", trouble)
 	}
-	ca.issue(t, dir, "server", 9, later())
+	issued(t, ca, "server", 9, later())
 	if n := serial(); n != 9 {
 		t.Fatalf("after the repair serial %d, want 9", n)
 	}
@@ -104,13 +102,11 @@ func TestCertificatesAreReadAgainWhenTheyChange(t *testing.T) {
 
 func TestMutualTLS(t *testing.T) {
 	recheckNow(t)
-	dir := t.TempDir()
-	ca, other := newAuthority(t, "ca"), newAuthority(t, "other")
-	caFile := filepath.Join(dir, "ca.pem")
-	write(t, caFile, ca.pem, 0o644)
-	files := ca.issue(t, dir, "server", 1, later())
-	client := ca.issue(t, dir, "client", 2, later())
-	stranger := other.issue(t, dir, "stranger", 3, later())
+	ca, other := accesstest.New(t, "ca"), accesstest.New(t, "other")
+	caFile := ca.File
+	files := issued(t, ca, "server", 1, later())
+	client := issued(t, ca, "client", 2, later())
+	stranger := issued(t, other, "stranger", 3, later())
 	files.CA, client.CA, stranger.CA = caFile, caFile, caFile
 	sc, err := Server(files)
 	if err != nil {
@@ -138,7 +134,7 @@ func TestMutualTLS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	write(t, caFile, other.pem, 0o644) // the CA that clients must have is now another
+	write(t, caFile, other.PEM, 0o644) // the CA that clients must have is now another
 	if _, _, err := ask(t, s, c); err == nil {
 		t.Fatal("a client of the CA that was replaced was let in")
 	}
@@ -152,9 +148,8 @@ func TestMutualTLS(t *testing.T) {
 }
 
 func TestOldTLSIsRefused(t *testing.T) {
-	dir := t.TempDir()
-	ca := newAuthority(t, "ca")
-	sc, err := Server(ca.issue(t, dir, "server", 1, later()))
+	ca := accesstest.New(t, "ca")
+	sc, err := Server(issued(t, ca, "server", 1, later()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -169,10 +164,10 @@ func TestOldTLSIsRefused(t *testing.T) {
 
 func TestFaultyFilesAreNamed(t *testing.T) {
 	dir := t.TempDir()
-	ca := newAuthority(t, "ca")
-	good := ca.issue(t, dir, "server", 1, later())
-	ended := ca.issue(t, dir, "ended", 2, time.Now().Add(-time.Hour))
-	readable := ca.issue(t, dir, "readable", 3, later())
+	ca := accesstest.New(t, "ca")
+	good := issued(t, ca, "server", 1, later())
+	ended := issued(t, ca, "ended", 2, time.Now().Add(-time.Hour))
+	readable := issued(t, ca, "readable", 3, later())
 	if err := os.Chmod(readable.Key, 0o644); err != nil {
 		t.Fatal(err)
 	}

@@ -106,7 +106,9 @@ func (t *Tokens) admit(c caller, need Role) (Who, *Refusal) {
 		if e, ok := t.bySubject(c.state); ok {
 			return t.enough(e, c.addr, need)
 		}
-		return Who{}, t.refuse(c.addr, &missing, "no token")
+		t.failed.add(t.now(), c.addr, "no token") // nobody guesses with nothing, so the answer stays the same
+		r := missing
+		return Who{}, &r
 	}
 	if len(c.headers) > 1 {
 		return Who{}, t.refuse(c.addr, &unknown, "more than one Authorization header")

@@ -1,4 +1,5 @@
-package access
+// Package accesstest makes certificates for tests, as a real authority would.
+package accesstest
 
 import (
 	"crypto/ecdsa"
@@ -16,14 +17,18 @@ import (
 	"time"
 )
 
-// authority signs certificates for tests.
-type authority struct {
+// Authority signs certificates.
+type Authority struct {
+	File string // its own certificate
+	PEM  []byte
+
 	cert *x509.Certificate
 	key  *ecdsa.PrivateKey
-	pem  []byte
+	dir  string
 }
 
-func newAuthority(t testing.TB, name string) *authority {
+// New makes an authority whose files go to a folder of the test's.
+func New(t testing.TB, name string) *Authority {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -39,11 +44,15 @@ func newAuthority(t testing.TB, name string) *authority {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &authority{cert, key, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})}
+	a := &Authority{cert: cert, key: key, dir: t.TempDir(), PEM: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})}
+	a.File = filepath.Join(a.dir, "ca.pem")
+	Write(t, a.File, a.PEM, 0o644)
+	return a
 }
 
-// issue writes NAME.crt and NAME.key to dir. A name with a scheme becomes a URI, any other a common name; servers are 127.0.0.1.
-func (a *authority) issue(t testing.TB, dir, name string, serial int64, until time.Time) Files {
+// Issue signs a certificate and writes it and its key to files that are named after it; a second call replaces them. A
+// name with a scheme becomes a URI, any other a common name; "server" is also 127.0.0.1 and localhost.
+func (a *Authority) Issue(t testing.TB, name string, serial int64, until time.Time) (certFile, keyFile string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -56,7 +65,7 @@ func (a *authority) issue(t testing.TB, dir, name string, serial int64, until ti
 		tmpl.URIs, file = []*url.URL{u}, "uri"
 	}
 	if name == "server" {
-		tmpl.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1)}
+		tmpl.IPAddresses, tmpl.DNSNames = []net.IP{net.IPv4(127, 0, 0, 1)}, []string{"localhost"}
 	}
 	der, err := x509.CreateCertificate(rand.Reader, tmpl, a.cert, &key.PublicKey, a.key)
 	if err != nil {
@@ -66,20 +75,20 @@ func (a *authority) issue(t testing.TB, dir, name string, serial int64, until ti
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := Files{Cert: filepath.Join(dir, file+".crt"), Key: filepath.Join(dir, file+".key")}
-	write(t, f.Cert, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o644)
-	write(t, f.Key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}), 0o600)
-	return f
+	certFile, keyFile = filepath.Join(a.dir, file+".crt"), filepath.Join(a.dir, file+".key")
+	Write(t, certFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o644)
+	Write(t, keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}), 0o600)
+	return certFile, keyFile
 }
 
-// write replaces a file, so that it is another even where the clock of the file system is coarse.
-func write(t testing.TB, path string, b []byte, mode os.FileMode) {
+// Write replaces a file, so that it is another even where the clock of the file system is coarse.
+func Write(t testing.TB, path string, b []byte, mode os.FileMode) {
 	t.Helper()
 	tmp := path + ".new"
 	if err := os.WriteFile(tmp, b, mode); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Chmod(tmp, mode); err != nil {
+	if err := os.Chmod(tmp, mode); err != nil { // whatever the umask is
 		t.Fatal(err)
 	}
 	if err := os.Rename(tmp, path); err != nil {
