@@ -13,6 +13,7 @@ import (
 	"foresail.dev/cluster/testbed"
 	"foresail.dev/cluster/testbed/users"
 	"foresail.dev/cluster/testbed/wire"
+	"foresail.dev/cmd/foresail/security"
 	"foresail.dev/load"
 	"foresail.dev/telemetry"
 	"foresail.dev/telemetry/otlp"
@@ -21,8 +22,8 @@ import (
 // bed is a testbed and the receiver that its processes report to.
 type bed struct {
 	*testbed.Cluster
-	assembler *telemetry.Assembler // nil, as receiver is: nobody receives spans
-	receiver  *otlp.Receiver
+	assembler *telemetry.Assembler // nil, as receivers are: nobody receives spans
+	receivers []*otlp.Receiver     // the processes' own first
 	stopped   sync.Once
 	stopErr   error
 }
@@ -34,6 +35,7 @@ type bedConfig struct {
 	seed       uint64
 	duration   time.Duration
 	grpc, http string // where spans are received; http may be empty
+	ports      security.Ports
 	log        io.Writer
 	favour     bool                  // its processes go before everything else on this machine
 	spans      func([]foresail.Span) // told all spans; nil: nobody is
@@ -54,37 +56,58 @@ func startBed(ctx context.Context, c bedConfig) (*bed, error) {
 	if c.spans != nil {
 		sink = tee{b.assembler, c.spans}
 	}
-	b.receiver, err = otlp.Listen(otlp.Config{GRPC: c.grpc, HTTP: c.http, Now: wire.NewClock(epoch).Now}, sink)
-	if err != nil {
-		return nil, badAddress(err)
+	if err := b.receive(c, wire.NewClock(epoch).Now, sink); err != nil {
+		return nil, errors.Join(badAddress(err), b.stopReceivers())
 	}
 	b.Cluster, err = testbed.New(ctx, testbed.Config{
 		Blueprint: c.blueprint, Load: c.load, Seed: c.seed, Duration: c.duration,
-		Observer: b.assembler, OTLP: b.receiver.GRPCAddr(), Epoch: epoch, Log: c.log, Favour: c.favour,
+		Observer: b.assembler, OTLP: b.receivers[0].GRPCAddr(), Epoch: epoch, Log: c.log, Favour: c.favour,
 		Metrics: c.metrics.Listen, Targets: c.metrics.Targets,
 	})
 	if err != nil {
-		return nil, errors.Join(err, b.stopReceiver())
+		return nil, errors.Join(err, b.stopReceivers())
 	}
 	return b, nil
 }
 
+// receive opens the ports for spans. Where they ask for something, the testbed's own processes, which have no token and
+// leave this machine never, get a port of their own on loopback.
+func (b *bed) receive(c bedConfig, now func() time.Time, sink otlp.Sink) error {
+	cfgs := []otlp.Config{{GRPC: c.grpc, HTTP: c.http, TLS: c.ports.TLS, Tokens: c.ports.Tokens, AllowRemote: c.ports.Allows("otlp"), Log: c.ports.Log, Now: now}}
+	if c.ports.TLS != nil || c.ports.Tokens != nil {
+		cfgs = append([]otlp.Config{{GRPC: "127.0.0.1:0", Now: now}}, cfgs...)
+	}
+	for _, cfg := range cfgs {
+		r, err := otlp.Listen(cfg, sink)
+		if err != nil {
+			return err
+		}
+		b.receivers = append(b.receivers, r)
+		for _, addr := range []string{r.GRPCAddr(), r.HTTPAddr()} {
+			if addr != "" {
+				c.ports.Warn("otlp", addr)
+			}
+		}
+	}
+	return nil
+}
+
 // stop ends every process, then the receiver, so that the last spans still arrive. It may be called again.
 func (b *bed) stop() error {
-	b.stopped.Do(func() { b.stopErr = errors.Join(b.Cluster.Close(), b.stopReceiver()) })
+	b.stopped.Do(func() { b.stopErr = errors.Join(b.Cluster.Close(), b.stopReceivers()) })
 	return b.stopErr
 }
 
-func (b *bed) stopReceiver() error {
-	if b.receiver == nil {
-		return nil
-	}
+func (b *bed) stopReceivers() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	if err := b.receiver.Shutdown(ctx); err != nil {
-		return fmt.Errorf("stopping the OTLP receiver: %w", err)
+	var errs []error
+	for _, r := range b.receivers {
+		if err := r.Shutdown(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("stopping the OTLP receiver: %w", err))
+		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // bedDetail is what the result of a testbed holds beside its rows.

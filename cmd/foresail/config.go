@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"foresail.dev/appfile"
+	"foresail.dev/cmd/foresail/security"
 	"foresail.dev/loop"
 	"foresail.dev/plan/managers"
 )
@@ -30,6 +31,7 @@ type runConfig struct {
 	RemoteWrite []remoteWrite `yaml:"remote_write"`
 	State       string        `yaml:"state"` // where the manager's state is kept; empty: it is not kept
 
+	Security  security.Config `yaml:"security"`
 	Telemetry telemetryConfig `yaml:"telemetry"`
 	Testbed   testbedConfig   `yaml:"testbed"`
 }
@@ -76,6 +78,7 @@ func readRunConfig(path string) (runConfig, error) {
 		return c, err
 	}
 	c.Load = relative(dir, c.Load)
+	c.Security = c.Security.Relative(dir)
 	if strings.ContainsAny(c.Application, "/.") {
 		c.Application = relative(dir, c.Application)
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"foresail.dev/loop"
+	"foresail.dev/telemetry/otlp"
 	"foresail.dev/telemetry/prom/export"
 	"foresail.dev/telemetry/prom/write"
 )
@@ -122,8 +123,11 @@ func (m *metricsRun) stop() {
 
 // receiverHealth is what became of requests to the receiver of spans.
 func (b *bed) receiverHealth(emit func(name string, v float64, labels ...string)) {
-	r := b.receiver.Stats()
-	for outcome, n := range map[string]uint64{"taken": r.Requests, "malformed": r.Malformed, "busy": r.Busy, "slow": r.Slow, "foreign": r.Foreign} {
+	var r otlp.Stats
+	for _, receiver := range b.receivers {
+		r = r.Plus(receiver.Stats())
+	}
+	for outcome, n := range map[string]uint64{"taken": r.Requests, "malformed": r.Malformed, "busy": r.Busy, "slow": r.Slow, "foreign": r.Foreign, "denied": r.Denied} {
 		emit("foresail_receiver_requests_total", float64(n), outcome)
 	}
 	emit("foresail_receiver_bytes_total", float64(r.Bytes))

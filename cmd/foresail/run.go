@@ -12,6 +12,7 @@ import (
 
 	"foresail.dev"
 	"foresail.dev/cluster/sim"
+	"foresail.dev/cmd/foresail/security"
 	"foresail.dev/loop"
 	"foresail.dev/web"
 )
@@ -21,6 +22,7 @@ func newRun() *cobra.Command {
 	var duration time.Duration
 	var seed uint64
 	var asJSON bool
+	var ports security.Config
 	c := &cobra.Command{
 		Use:   "run -f foresail.yaml",
 		Short: "Manages one application, and serves the page that shows it",
@@ -45,6 +47,7 @@ Runs until it is stopped (Ctrl-C) or the duration is over, then prints a summary
 			if cfg.Duration < 0 {
 				return usagef("--duration %v: give a time longer than zero, or 0 to run until stopped", cfg.Duration)
 			}
+			cfg.Security = cfg.Security.With(ports)
 			return manage(c, cfg, asJSON)
 		},
 	}
@@ -54,6 +57,7 @@ Runs until it is stopped (Ctrl-C) or the duration is over, then prints a summary
 	fl.StringVar(&listen, "listen", "", "address of the page, instead of what the file says")
 	fl.Uint64Var(&seed, "seed", 1, "seed of the load and of everything that is drawn, instead of what the file says")
 	fl.BoolVar(&asJSON, "json", false, "print the result as JSON")
+	ports.Register(fl)
 	return c
 }
 
@@ -68,15 +72,19 @@ func manage(c *cobra.Command, cfg runConfig, asJSON bool) error {
 	if err != nil {
 		return err
 	}
+	secured, err := cfg.Security.Open(c.ErrOrStderr())
+	if err != nil {
+		return usage(err)
+	}
 	ctx, stop := stoppable(c.Context())
 	defer stop()
 	r := job{app: blueprint.App, manager: manager, mode: cfg.Mode, seed: cfg.Seed, duration: cfg.Duration, state: cfg.State,
 		json: asJSON, name: "run", out: c.OutOrStdout(), err: c.ErrOrStderr(),
-		page: web.Config{Addr: cfg.Listen}, metrics: cfg.Metrics, writes: cfg.RemoteWrite}
+		page: web.Config{Addr: cfg.Listen}, metrics: cfg.Metrics, writes: cfg.RemoteWrite, ports: secured}
 	switch cfg.Cluster {
 	case "testbed":
 		bed := bedConfig{blueprint: blueprint, load: l, seed: cfg.Seed, duration: cfg.Duration,
-			grpc: cfg.OTLP.GRPC, http: cfg.OTLP.HTTP, log: c.ErrOrStderr(), metrics: cfg.Testbed.Metrics}
+			grpc: cfg.OTLP.GRPC, http: cfg.OTLP.HTTP, ports: secured, log: c.ErrOrStderr(), metrics: cfg.Testbed.Metrics}
 		if cfg.Telemetry.Prometheus != nil {
 			if err := r.fromPrometheus(ctx, bed, cfg.Telemetry.Prometheus); err != nil {
 				return err
@@ -116,6 +124,7 @@ type job struct {
 	json     bool
 	name     string
 	page     web.Config
+	ports    security.Ports
 	files    *recorder // nil: none
 	metrics  metricsConfig
 	writes   []remoteWrite
@@ -139,6 +148,8 @@ func (r *job) run(ctx context.Context) (err error) {
 	}
 	defer metrics.stop()
 	r.page.Metrics = metrics.handler()
+	r.page.TLS, r.page.Tokens, r.page.Hosts, r.page.Log = r.ports.TLS, r.ports.Tokens, r.ports.Hosts, r.ports.Log
+	r.page.AllowRemote = r.ports.Allows("page")
 	server, err := web.New(r.page)
 	if err != nil {
 		return usage(err)
@@ -168,7 +179,8 @@ func (r *job) run(ctx context.Context) (err error) {
 	if r.mode == loop.Observe {
 		does = "observed"
 	}
-	fmt.Fprintf(r.err, "%s is %s; see http://%s\n", r.app.Name, does, addr)
+	fmt.Fprintf(r.err, "%s is %s; see %s\n", r.app.Name, does, server.URL())
+	r.ports.Warn("page", addr.String())
 
 	sum := newSummary(r.app, r.hold())
 	o := loop.Options{Mode: r.mode, Events: loop.Join(sum.events(), server.Events(), metrics.events(), r.notices())}
