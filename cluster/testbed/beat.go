@@ -252,6 +252,9 @@ func replicaOf(s *foresail.ServiceStats, r *foresail.ReplicaStats) *foresail.Usa
 		i = len(s.Replicas)
 		s.Replicas = append(s.Replicas, foresail.ReplicaStats{Name: r.Name})
 	}
-	s.Replicas[i].Node, s.Replicas[i].Started = r.Node, r.Started
+	s.Replicas[i].Started = r.Started
+	if s.Replicas[i].Node == "" { // an agent knows what its node is called
+		s.Replicas[i].Node = r.Node
+	}
 	return &s.Replicas[i].Usage
 }

@@ -50,3 +50,6 @@ func (u *Meter) Next(now Stats, cores float64, end time.Duration) (cpu, throttle
 	u.seen, u.end, u.late = now, max(end, u.end), min(waited-throttled, Period)
 	return cpu, throttled
 }
+
+// Total is the CPU time that the group has used since it was made.
+func (u *Meter) Total() time.Duration { return u.seen.CPU }

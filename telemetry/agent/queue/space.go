@@ -24,7 +24,7 @@ import (
 
 // Listener is a listening socket.
 type Listener struct {
-	Owner    int // whose it is, for who asks; a new one has NoOwner
+	Owner    int // whose it is, for who asks; a new one has NoOwner, and none below 0 is asked for
 	Inode    uint32
 	family   uint8
 	shared   bool // others listen on the same address (SO_REUSEPORT): it can't be asked for alone
@@ -147,7 +147,7 @@ func (s *Space) Backlogs() (gone bool, err error) {
 		i := from
 		for ; i < len(s.Listeners) && asked < batch; i++ {
 			l := &s.Listeners[i]
-			if l.Owner == NoOwner {
+			if l.Owner < 0 {
 				continue
 			}
 			if l.shared {
