@@ -8,25 +8,28 @@ import (
 	"time"
 
 	"foresail.dev/appfile"
+	"foresail.dev/cmd/foresail/security"
 	"foresail.dev/loop"
 	"foresail.dev/plan/managers"
 )
 
 // runConfig is foresail.yaml; see docs/formats/run.md.
 type runConfig struct {
-	Application string        `yaml:"application" rule:"required"` // a file, relative to this one, or the name of a built-in application
-	Load        string        `yaml:"load" rule:"required"`        // a load file, relative to this one
-	Cluster     string        `yaml:"cluster" rule:"oneof=sim|testbed"`
-	Mode        loop.Mode     `yaml:"mode"`
-	Manager     managerName   `yaml:"manager"`
-	Guard       guardConfig   `yaml:"guard"`
-	Listen      string        `yaml:"listen"` // of the page
-	OTLP        otlpConfig    `yaml:"otlp"`
-	Seed        uint64        `yaml:"seed"`
-	Duration    time.Duration `yaml:"duration" rule:"min=0"` // 0: until stopped
-	Speed       float64       `yaml:"speed" rule:"above=0,max=1000"`
-	Nodes       appfile.Nodes `yaml:"nodes"` // of a simulated cluster
-	State       string        `yaml:"state"` // where the manager's state is kept; empty: it is not kept
+	Application string          `yaml:"application" rule:"required"` // a file, relative to this one, or the name of a built-in application
+	Load        string          `yaml:"load" rule:"required"`        // a load file, relative to this one
+	Cluster     string          `yaml:"cluster" rule:"oneof=sim|testbed"`
+	Mode        loop.Mode       `yaml:"mode"`
+	Manager     managerName     `yaml:"manager"`
+	Guard       guardConfig     `yaml:"guard"`
+	Listen      string          `yaml:"listen"` // of the page
+	OTLP        otlpConfig      `yaml:"otlp"`
+	Seed        uint64          `yaml:"seed"`
+	Duration    time.Duration   `yaml:"duration" rule:"min=0"` // 0: until stopped
+	Speed       float64         `yaml:"speed" rule:"above=0,max=1000"`
+	Nodes       appfile.Nodes   `yaml:"nodes"` // of a simulated cluster
+	Security    security.Config `yaml:"security"`
+	Agents      agentsConfig    `yaml:"agents"` // of a testbed: where node agents report
+	State       string          `yaml:"state"`  // where the manager's state is kept; empty: it is not kept
 }
 
 type guardConfig struct {
@@ -63,8 +66,12 @@ func readRunConfig(path string) (runConfig, error) {
 	if c.Cluster == "testbed" && len(c.Nodes.Nodes) > 0 {
 		return c, usagef("%s: nodes: real processes run on this machine; leave them out, or use cluster: sim", path)
 	}
+	if c.Cluster != "testbed" && c.Agents.Listen != "" {
+		return c, usagef("%s: agents: a simulated cluster has no nodes that an agent could run on; leave it out, or use cluster: testbed", path)
+	}
 	dir := filepath.Dir(path)
 	c.Load = relative(dir, c.Load)
+	c.Security = c.Security.Relative(dir)
 	if strings.ContainsAny(c.Application, "/.") {
 		c.Application = relative(dir, c.Application)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"foresail.dev"
 	"foresail.dev/cluster/sim"
+	"foresail.dev/cmd/foresail/security"
 	"foresail.dev/loop"
 	"foresail.dev/web"
 )
@@ -20,6 +21,7 @@ func newRun() *cobra.Command {
 	var duration time.Duration
 	var seed uint64
 	var asJSON bool
+	var ports security.Config
 	c := &cobra.Command{
 		Use:   "run -f foresail.yaml",
 		Short: "Manages one application, and serves the page that shows it",
@@ -44,6 +46,7 @@ Runs until it is stopped (Ctrl-C) or the duration is over, then prints a summary
 			if cfg.Duration < 0 {
 				return usagef("--duration %v: give a time longer than zero, or 0 to run until stopped", cfg.Duration)
 			}
+			cfg.Security = cfg.Security.With(ports)
 			return manage(c, cfg, asJSON)
 		},
 	}
@@ -53,6 +56,7 @@ Runs until it is stopped (Ctrl-C) or the duration is over, then prints a summary
 	fl.StringVar(&listen, "listen", "", "address of the page, instead of what the file says")
 	fl.Uint64Var(&seed, "seed", 1, "seed of the load and of everything that is drawn, instead of what the file says")
 	fl.BoolVar(&asJSON, "json", false, "print the result as JSON")
+	ports.Register(fl)
 	return c
 }
 
@@ -67,15 +71,19 @@ func manage(c *cobra.Command, cfg runConfig, asJSON bool) error {
 	if err != nil {
 		return err
 	}
+	secured, err := cfg.Security.Open(c.ErrOrStderr())
+	if err != nil {
+		return usage(err)
+	}
 	ctx, stop := stoppable(c.Context())
 	defer stop()
 	r := job{app: blueprint.App, manager: manager, mode: cfg.Mode, seed: cfg.Seed, duration: cfg.Duration, state: cfg.State,
 		json: asJSON, name: "run", out: c.OutOrStdout(), err: c.ErrOrStderr(),
-		page: web.Config{Addr: cfg.Listen}}
+		page: web.Config{Addr: cfg.Listen}, ports: secured}
 	switch cfg.Cluster {
 	case "testbed":
 		b, err := startBed(ctx, bedConfig{blueprint: blueprint, load: l, seed: cfg.Seed, duration: cfg.Duration,
-			grpc: cfg.OTLP.GRPC, http: cfg.OTLP.HTTP, log: c.ErrOrStderr()})
+			grpc: cfg.OTLP.GRPC, http: cfg.OTLP.HTTP, agents: cfg.Agents, ports: secured, log: c.ErrOrStderr()})
 		if err != nil {
 			return err
 		}
@@ -108,6 +116,7 @@ type job struct {
 	json     bool
 	name     string
 	page     web.Config
+	ports    security.Ports
 	files    *recorder // nil: none
 	out, err interface{ Write([]byte) (int, error) }
 }
@@ -122,6 +131,8 @@ func (r *job) run(ctx context.Context) (err error) {
 	}
 	r.page.App, r.page.Mode, r.page.Manager = r.app, r.mode.String(), r.manager.Name()
 	r.page.Hold = min(r.hold(), time.Second) // a page should not be late, and most spans come within a second
+	r.page.TLS, r.page.Tokens, r.page.Hosts, r.page.Log = r.ports.TLS, r.ports.Tokens, r.ports.Hosts, r.ports.Log
+	r.page.AllowRemote = r.ports.Allows("page")
 	server, err := web.New(r.page)
 	if err != nil {
 		return usage(err)
@@ -151,7 +162,8 @@ func (r *job) run(ctx context.Context) (err error) {
 	if r.mode == loop.Observe {
 		does = "observed"
 	}
-	fmt.Fprintf(r.err, "%s is %s; see http://%s\n", r.app.Name, does, addr)
+	fmt.Fprintf(r.err, "%s is %s; see %s\n", r.app.Name, does, server.URL())
+	r.ports.Warn("page", addr.String())
 
 	sum := newSummary(r.app, r.hold())
 	o := loop.Options{Mode: r.mode, Events: loop.Join(sum.events(), server.Events(), r.notices())}

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"foresail.dev/access"
 	"foresail.dev/telemetry"
 	"go.opentelemetry.io/collector/pdata/ptrace/ptraceotlp"
 	spb "google.golang.org/genproto/googleapis/rpc/status"
@@ -31,13 +32,29 @@ func (r *Receiver) newHTTP() *http.Server {
 	mux := http.NewServeMux()
 	mux.HandleFunc(path, r.serveTraces)
 	return &http.Server{
-		Handler:           r.refuseForeign(mux),
+		Handler:           r.refuseForeign(r.admit(mux)),
 		ReadHeaderTimeout: min(5*time.Second, r.cfg.ReadTime),
 		ReadTimeout:       r.cfg.ReadTime,
 		WriteTimeout:      30 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    16 << 10,
+		TLSConfig:         r.cfg.TLS,
+		ErrorLog:          access.ErrorLog(r.cfg.Log),
 	}
+}
+
+// admit lets senders in before anything of a request's body is read.
+func (r *Receiver) admit(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		in, refusal := r.cfg.Tokens.Request(req, access.Write)
+		if refusal != nil {
+			r.stats.denied.Add(1)
+			refusal.Headers(w.Header())
+			fail(w, typeOf(req), &failure{refusal.Status, refusal.Code, refusal.Text})
+			return
+		}
+		next.ServeHTTP(w, in)
+	})
 }
 
 // failure is an answer other than success.

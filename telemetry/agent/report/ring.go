@@ -13,14 +13,13 @@ const Kept = 64
 
 // Table is a table as it is sent. It is not changed once made.
 type Table struct {
-	Generation uint64
-	Containers int
-	bytes      []byte
+	Of    *wire.Table
+	bytes []byte
 }
 
 // NewTable writes a table.
 func NewTable(t *wire.Table) *Table {
-	return &Table{t.Generation, len(t.Containers), t.Append(nil)}
+	return &Table{t, t.Append(nil)}
 }
 
 // Ring holds the beats that the daemon does not have yet. Any goroutine may use it.
