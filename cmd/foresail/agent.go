@@ -51,7 +51,7 @@ Without --daemon and with --for it looks for that long, and prints what it saw a
 	fl := c.Flags()
 	fl.StringVar(&f.daemon, "daemon", "", "address that the daemon takes reports at")
 	fl.StringVar(&f.node, "node", "", "name of this node; default: $NODE_NAME, or what the machine is called")
-	fl.StringVar(&f.rules, "rules", "", "file that says which control groups are which services; see docs/formats/agent.md")
+	fl.StringVar(&f.rules, "rules", "", "file that says which control groups are which services (docs/formats/agent.md); default: replicas of a testbed")
 	fl.StringVar(&f.tls.CA, "tls-ca", "", "CA (PEM) that the daemon's certificate must be signed by; default: the system's")
 	fl.StringVar(&f.tls.Cert, "tls-cert", "", "certificate (PEM) to show to the daemon")
 	fl.StringVar(&f.tls.Key, "tls-key", "", "private key of --tls-cert (PEM, mode 0600)")
@@ -78,7 +78,7 @@ func (f *agentFlags) run(c *cobra.Command) error {
 		if err := appfile.ReadFile(f.rules, &file); err != nil {
 			return usage(err)
 		}
-		rules = append(file.Rules, rules...)
+		rules = file.Rules
 	}
 	compiled, err := identity.Compile(rules)
 	if err != nil {
