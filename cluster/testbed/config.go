@@ -53,6 +53,9 @@ type Config struct {
 	// Favour lets the run's processes go before everything else on this machine where CPUs are short, so that others disturb
 	// what is measured as little as may be. It changes nothing among the processes.
 	Favour bool
+	// Agent says that a node agent reports to the observer what cgroups tell: CPU, throttled time, memory. They are not read
+	// here then.
+	Agent bool
 	// Outstanding is how many requests of the users may be unanswered at once; beyond, a request fails without being
 	// sent. Default: 4096.
 	Outstanding int

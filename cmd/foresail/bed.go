@@ -16,6 +16,7 @@ import (
 	"foresail.dev/cmd/foresail/security"
 	"foresail.dev/load"
 	"foresail.dev/telemetry"
+	"foresail.dev/telemetry/agent/receive"
 	"foresail.dev/telemetry/otlp"
 )
 
@@ -24,6 +25,7 @@ type bed struct {
 	*testbed.Cluster
 	assembler *telemetry.Assembler // nil, as receivers are: nobody receives spans
 	receivers []*otlp.Receiver     // the processes' own first
+	agents    *agents              // nil: cgroups are read here
 	stopped   sync.Once
 	stopErr   error
 }
@@ -35,6 +37,7 @@ type bedConfig struct {
 	seed       uint64
 	duration   time.Duration
 	grpc, http string // where spans are received; http may be empty
+	agents     agentsConfig
 	ports      security.Ports
 	log        io.Writer
 	favour     bool                  // its processes go before everything else on this machine
@@ -59,9 +62,17 @@ func startBed(ctx context.Context, c bedConfig) (*bed, error) {
 	if err := b.receive(c, wire.NewClock(epoch).Now, sink); err != nil {
 		return nil, errors.Join(badAddress(err), b.stopReceivers())
 	}
+	var observer testbed.Observer = b.assembler
+	if c.agents.Listen != "" {
+		if b.agents, err = listenForAgents(c.agents, c.ports, wire.NewClock(epoch).Now, b.assembler); err != nil {
+			return nil, errors.Join(err, b.stopReceivers())
+		}
+		observer = b.agents
+		fmt.Fprintf(c.log, "agents report to %s\n", b.agents.server.Addr())
+	}
 	b.Cluster, err = testbed.New(ctx, testbed.Config{
-		Blueprint: c.blueprint, Load: c.load, Seed: c.seed, Duration: c.duration,
-		Observer: b.assembler, OTLP: b.receivers[0].GRPCAddr(), Epoch: epoch, Log: c.log, Favour: c.favour,
+		Blueprint: c.blueprint, Load: c.load, Seed: c.seed, Duration: c.duration, Agent: b.agents != nil,
+		Observer: observer, OTLP: b.receivers[0].GRPCAddr(), Epoch: epoch, Log: c.log, Favour: c.favour,
 		Metrics: c.metrics.Listen, Targets: c.metrics.Targets,
 	})
 	if err != nil {
@@ -101,7 +112,7 @@ func (b *bed) stop() error {
 func (b *bed) stopReceivers() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	var errs []error
+	errs := []error{b.agents.stop()}
 	for _, r := range b.receivers {
 		if err := r.Shutdown(ctx); err != nil {
 			errs = append(errs, fmt.Errorf("stopping the OTLP receiver: %w", err))
@@ -116,6 +127,7 @@ type bedDetail struct {
 	Clients []clientDetail  `json:"clients"`
 	Behind  float64         `json:"behind_s"` // how long after its intended time the last request was sent
 	Spans   telemetry.Stats `json:"spans"`
+	Agents  *receive.Stats  `json:"agents,omitempty"`
 }
 
 // writeDetail is one limit that a plan wrote to a cgroup.
@@ -141,6 +153,10 @@ func (b *bed) detail() bedDetail {
 	d := bedDetail{Writes: []writeDetail{}}
 	if b.assembler != nil {
 		d.Spans = b.assembler.Stats()
+	}
+	if b.agents != nil {
+		stats := b.agents.server.Stats()
+		d.Agents = &stats
 	}
 	for _, w := range b.Writes() {
 		if !w.Initial {

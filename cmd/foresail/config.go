@@ -31,6 +31,7 @@ type runConfig struct {
 	RemoteWrite []remoteWrite `yaml:"remote_write"`
 	State       string        `yaml:"state"` // where the manager's state is kept; empty: it is not kept
 
+	Agents    agentsConfig    `yaml:"agents"` // of a testbed: where node agents report
 	Security  security.Config `yaml:"security"`
 	Telemetry telemetryConfig `yaml:"telemetry"`
 	Testbed   testbedConfig   `yaml:"testbed"`
@@ -72,6 +73,9 @@ func readRunConfig(path string) (runConfig, error) {
 	}
 	if err := c.observed(path); err != nil {
 		return c, err
+	}
+	if c.Cluster != "testbed" && c.Agents.Listen != "" {
+		return c, usagef("%s: agents: a simulated cluster has no nodes that an agent could run on; leave it out, or use cluster: testbed", path)
 	}
 	dir := filepath.Dir(path)
 	if err := checkRemoteWrites(path, dir, c.RemoteWrite); err != nil {

@@ -84,7 +84,7 @@ func manage(c *cobra.Command, cfg runConfig, asJSON bool) error {
 	switch cfg.Cluster {
 	case "testbed":
 		bed := bedConfig{blueprint: blueprint, load: l, seed: cfg.Seed, duration: cfg.Duration,
-			grpc: cfg.OTLP.GRPC, http: cfg.OTLP.HTTP, ports: secured, log: c.ErrOrStderr(), metrics: cfg.Testbed.Metrics}
+			grpc: cfg.OTLP.GRPC, http: cfg.OTLP.HTTP, ports: secured, log: c.ErrOrStderr(), agents: cfg.Agents, metrics: cfg.Testbed.Metrics}
 		if cfg.Telemetry.Prometheus != nil {
 			if err := r.fromPrometheus(ctx, bed, cfg.Telemetry.Prometheus); err != nil {
 				return err
@@ -213,7 +213,7 @@ func badAddress(err error) error {
 
 // hold is how late a request may become known: where they are known from spans, the slow ones come late.
 func (r *job) hold() time.Duration {
-	if r.bed == nil || r.bed.receiver == nil {
+	if r.bed == nil || len(r.bed.receivers) == 0 {
 		return 0
 	}
 	return foresail.RevisionLimit
