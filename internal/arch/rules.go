@@ -16,6 +16,7 @@ var Rules = []Rule{
 	{Dir: "telemetry", Own: []string{"", "sketch"}, Why: "the assembler is fed by every source and knows none"},
 	{Dir: "telemetry/otlp", Own: []string{"", "sketch", "telemetry"}, Others: otel, Why: "a wire format knows the assembler and no sibling"},
 	{Dir: "telemetry/jaeger", Own: []string{"", "sketch", "telemetry"}, Why: "a wire format knows the assembler and no sibling"},
+	{Dir: "telemetry/store/bucket", Own: []string{"ml"}, Others: []string{"gocloud.dev"}, Why: "a bucket keeps files and knows nothing of what is in them but that they are whole"},
 	{Dir: "ml", Pure: true, Why: "ml knows model files and scores, and no learner"},
 	{Dir: "ml/nn", Own: []string{"ml/nn/..."}, Others: []string{"golang.org/x/sys/cpu"}, Pure: true, Why: "learners don't know each other, nor what they are used for"},
 	{Dir: "ml/gbt", Own: []string{"ml/gbt/..."}, Tests: []string{"ml"}, Pure: true, Why: "learners don't know each other, nor what they are used for"},
