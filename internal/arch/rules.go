@@ -32,5 +32,6 @@ var Rules = []Rule{
 	{Dir: "scenario", Own: []string{"", "sketch", "load", "fault", "appfile", "loop", "plan/...", "cluster/sim"}, Why: "scenarios play the simulator, the loop and managers to each other"},
 	{Dir: "web", Own: []string{"", "sketch", "loop"}, Why: "web shows what the loop tells it, wherever the application runs"},
 	{Dir: "cmd", Own: []string{"..."}, Others: []string{"..."}, Why: "wiring"},
+	{Dir: "hack/fleet", Own: []string{"load"}, Why: "what measurements are made on is drawn by the same generators that simulations use"},
 	{Dir: "internal/arch", Why: "the rules depend on nothing"},
 }
