@@ -25,8 +25,9 @@ type runConfig struct {
 	Seed        uint64        `yaml:"seed"`
 	Duration    time.Duration `yaml:"duration" rule:"min=0"` // 0: until stopped
 	Speed       float64       `yaml:"speed" rule:"above=0,max=1000"`
-	Nodes       appfile.Nodes `yaml:"nodes"` // of a simulated cluster
-	State       string        `yaml:"state"` // where the manager's state is kept; empty: it is not kept
+	Nodes       appfile.Nodes `yaml:"nodes"`  // of a simulated cluster
+	State       string        `yaml:"state"`  // where the manager's state is kept; empty: it is not kept
+	Models      string        `yaml:"models"` // where foresail train has put models; empty: there are none
 }
 
 type guardConfig struct {
@@ -64,6 +65,9 @@ func readRunConfig(path string) (runConfig, error) {
 		return c, usagef("%s: nodes: real processes run on this machine; leave them out, or use cluster: sim", path)
 	}
 	dir := filepath.Dir(path)
+	if err := c.checkModels(dir); err != nil {
+		return c, usagef("%s: models: %w", path, err)
+	}
 	c.Load = relative(dir, c.Load)
 	if strings.ContainsAny(c.Application, "/.") {
 		c.Application = relative(dir, c.Application)

@@ -50,6 +50,8 @@ type Row struct {
 	LastValue   *float64  `json:"last_value_accuracy,omitempty"`
 	Within10    *float64  `json:"within10,omitempty"`
 	Coverage90  *float64  `json:"coverage90,omitempty"`
+	MASE        *float64  `json:"mase,omitempty"`
+	LastMASE    *float64  `json:"last_value_mase,omitempty"`
 	TrainS      float64   `json:"train_s,omitempty"`
 	TrainedTo   time.Time `json:"trained_to,omitzero"`
 	Version     string    `json:"version,omitempty"`

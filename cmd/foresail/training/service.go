@@ -197,6 +197,7 @@ func (r *Run) measure(ctx context.Context, p part, data []byte, row *Row) error 
 	row.HeldOut = res.Steps
 	row.Accuracy, row.Within10, row.Coverage90 = known(res.Accuracy), known(res.Within10), known(res.Coverage90)
 	row.LastValue = known(last.Accuracy)
+	row.MASE, row.LastMASE = known(res.MASE), known(last.MASE)
 	return nil
 }
 

@@ -158,6 +158,9 @@ func (r *Run) load(ctx context.Context, service string) (part, error) {
 		return p, errUnfit{err}
 	}
 	if why := r.Settings.lacking(past); why != "" {
+		if held := len(s.Values) - p.train; held > 0 {
+			why += fmt.Sprintf(" (%d more steps are held out)", held)
+		}
 		return p, errUnfit{errors.New(why)}
 	}
 	if constant(past.Values) {
