@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"go.yaml.in/yaml/v3"
+
 	"foresail.dev/load"
 )
 
@@ -151,5 +153,39 @@ func TestTrainingGoesOnAfterAKill(t *testing.T) {
 	var exit *exec.ExitError
 	if err := program(t, append(args, "--shards", "3")...).Run(); !errors.As(err, &exit) || exit.ExitCode() != 2 {
 		t.Errorf("--shards without a shard: %v", err)
+	}
+}
+
+// The manifest in deploy/ calls this program as it is: its flags are read, and its shards are as many as its completions.
+func TestTheJobsManifest(t *testing.T) {
+	data, err := os.ReadFile("../../deploy/train-job.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var job struct {
+		Spec struct {
+			CompletionMode string `yaml:"completionMode"`
+			Completions    int    `yaml:"completions"`
+			Template       struct {
+				Spec struct {
+					Containers []struct{ Args []string }
+				}
+			}
+		}
+	}
+	if err := yaml.Unmarshal(data, &job); err != nil {
+		t.Fatal(err)
+	}
+	args := job.Spec.Template.Spec.Containers[0].Args
+	c := newTrain()
+	if err := c.ParseFlags(args[1:]); err != nil || args[0] != c.Name() {
+		t.Fatal(args, err)
+	}
+	shards, _ := c.Flags().GetInt("shards")
+	if job.Spec.CompletionMode != "Indexed" || shards != job.Spec.Completions {
+		t.Errorf("%s, %d completions and %d shards", job.Spec.CompletionMode, job.Spec.Completions, shards)
+	}
+	if err := c.Args(c, c.Flags().Args()); err != nil {
+		t.Error(err)
 	}
 }
