@@ -31,6 +31,7 @@ type runConfig struct {
 	RemoteWrite []remoteWrite `yaml:"remote_write"`
 	State       string        `yaml:"state"` // where the manager's state is kept; empty: it is not kept
 
+	Models    string          `yaml:"models"` // where foresail train has put models; empty: there are none
 	Agents    agentsConfig    `yaml:"agents"` // of a testbed: where node agents report
 	Security  security.Config `yaml:"security"`
 	Telemetry telemetryConfig `yaml:"telemetry"`
@@ -80,6 +81,9 @@ func readRunConfig(path string) (runConfig, error) {
 	dir := filepath.Dir(path)
 	if err := checkRemoteWrites(path, dir, c.RemoteWrite); err != nil {
 		return c, err
+	}
+	if err := c.checkModels(dir); err != nil {
+		return c, usagef("%s: models: %w", path, err)
 	}
 	c.Load = relative(dir, c.Load)
 	c.Security = c.Security.Relative(dir)

@@ -67,8 +67,7 @@ func manage(c *cobra.Command, cfg runConfig, asJSON bool) error {
 	if err != nil {
 		return err
 	}
-	flags := managerFlags{name: string(cfg.Manager), guarded: cfg.Guard.Enabled, baseline: string(cfg.Guard.Baseline)}
-	manager, err := flags.build(blueprint.App)
+	manager, err := managerOf(c, cfg, blueprint.App)
 	if err != nil {
 		return err
 	}

@@ -25,6 +25,7 @@ var Rules = []Rule{
 	{Dir: "telemetry/prom/export", Own: []string{"", "sketch", "loop", "telemetry", "telemetry/series"}, Tests: []string{"appfile", "cluster/sim", "load", "plan/...", "telemetry/prom/write"}, Others: append([]string{"go.yaml.in/yaml/v3"}, promLibraries...), Why: "metrics show what the loop tells, wherever the application runs"},
 	{Dir: "telemetry/prom", Own: []string{"", "sketch", "appfile"}, Others: append([]string{"golang.org/x/sync"}, promLibraries...), Why: "what is read from Prometheus becomes snapshots; recipes are files, read as strictly as any"},
 	{Dir: "telemetry/prom/write", Others: promLibraries, Why: "remote write carries series, and knows nothing of what they say"},
+	{Dir: "telemetry/store/bucket", Own: []string{"ml"}, Others: []string{"gocloud.dev"}, Why: "a bucket keeps files and knows nothing of what is in them but that they are whole"},
 	{Dir: "telemetry/series", Own: []string{"", "sketch"}, Tests: []string{"telemetry/series/seriestest"}, Others: []string{"github.com/prometheus/common/model", "github.com/prometheus/prometheus/model"}, Pure: true, Why: "series are arithmetic on snapshots, whoever stores or sends them"},
 	{Dir: "telemetry/series/seriestest", Own: []string{"", "sketch"}, Others: []string{"pgregory.net/rapid"}, Pure: true, Why: "what is drawn for tests"},
 	{Dir: "telemetry/store", Own: []string{"", "sketch", "telemetry/series"}, Tests: []string{"telemetry/series/seriestest"}, Others: []string{"github.com/prometheus/common/model", "github.com/prometheus/prometheus", "golang.org/x/sys"}, Why: "history on disk knows what a snapshot is, and not where it came from"},
@@ -44,5 +45,6 @@ var Rules = []Rule{
 	{Dir: "web", Own: []string{"", "sketch", "loop", "access"}, Tests: []string{"access/accesstest"}, Why: "web shows what the loop tells it, wherever the application runs"},
 	{Dir: "cmd", Own: []string{"..."}, Others: []string{"..."}, Why: "wiring"},
 	{Dir: "internal/peers", Why: "peers are other people's programs, started as anybody would"},
+	{Dir: "hack/fleet", Own: []string{"load"}, Why: "what measurements are made on is drawn by the same generators that simulations use"},
 	{Dir: "internal/arch", Why: "the rules depend on nothing"},
 }
