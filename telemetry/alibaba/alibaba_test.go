@@ -103,8 +103,9 @@ func (tr *tree) draw(t *rapid.T, id, um string, depth int) {
 		tr.edges[um+">"+dm]++
 	}
 	rt := rapid.IntRange(0, 50).Draw(t, "rt")
+	iface := "f" + dm
 	row := func(um, dm string, rt int) {
-		tr.rows = append(tr.rows, fmt.Sprintf("%d,T_%d,S_1,%s,%s,,%s,f%s,%s,,%d.0", 1000+tr.n, 7, id, um, how, dm, dm, rt))
+		tr.rows = append(tr.rows, fmt.Sprintf("%d,T_7,S_1,%s,%s,,%s,%s,%s,,%d.0", 1000+tr.n, id, um, how, iface, dm, rt))
 	}
 	two := how == "rpc" || how == "http"
 	hide := func(s string) string { // a name may be missing on one of two sides
@@ -125,7 +126,7 @@ func (tr *tree) draw(t *rapid.T, id, um string, depth int) {
 		if side == 0 || side == 2 {
 			row(hide(um), hide(dm), -rt)
 			if side == 2 {
-				tr.rows[len(tr.rows)-1] = fmt.Sprintf("%d,T_7,S_1,%s,%s,,%s,f%s,%s,,%d", 1000+tr.n, id, um, how, dm, dm, -rt-1)
+				tr.rows[len(tr.rows)-1] = fmt.Sprintf("%d,T_7,S_1,%s,%s,,%s,%s,%s,,%d", 1000+tr.n, id, um, how, iface, dm, -rt-1)
 			}
 		}
 	} else {
