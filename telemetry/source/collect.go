@@ -1,6 +1,7 @@
 package source
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"time"
@@ -71,6 +72,9 @@ func (c *Collector) AddSpans(spans []foresail.Span) error {
 	c.sum.Spans += len(spans)
 	c.whole.Add(spans)
 	if c.windows != nil {
+		if c.sum.Snapshots > 0 {
+			return ErrBoth
+		}
 		if err := c.windows.add(spans); err != nil {
 			return err
 		}
@@ -81,16 +85,25 @@ func (c *Collector) AddSpans(spans []foresail.Span) error {
 	return nil
 }
 
-// AddSnapshot takes a snapshot of metrics; it owns it. Ids are those of app.
+// AddSnapshot takes a snapshot of metrics; it owns it. Ids are those of app, to which more may be added later.
 func (c *Collector) AddSnapshot(app *foresail.App, s *foresail.Snapshot) error {
 	c.sum.Snapshots++
 	c.sum.extend(s.Start, s.End)
 	c.sum.addMetrics(app, s)
-	if c.o.Snapshots != nil {
-		return c.o.Snapshots(app, s)
+	if c.o.Snapshots == nil {
+		return nil
 	}
-	return nil
+	if c.sum.Spans > 0 {
+		return ErrBoth
+	}
+	named := *app
+	named.Name, named.Generation = c.o.Name, len(app.Services)+len(app.Endpoints)
+	s.Generation = named.Generation
+	return c.o.Snapshots(&named, s)
 }
+
+// ErrBoth is returned where snapshots are asked for of spans and of metrics at once: both count the same requests.
+var ErrBoth = errors.New("these files hold spans and metrics, which both count requests: put one of the two into a history, by naming its files")
 
 // AddMean tells the mean response time, in seconds, of n requests of a service, for sources that give no more of it: it is
 // in the summary, and in no snapshot.
