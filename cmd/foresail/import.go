@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -29,7 +30,6 @@ is told in docs/formats/import.md.`,
 type importFormat struct {
 	name, short, long, example string
 	what                       string // what its files are, for an error
-	folders                    bool   // folders are read too
 	match                      func(name string) bool
 	interval                   time.Duration // of snapshots, unless a flag says otherwise; 0: the data's own
 	flags                      func(c *cobra.Command, in *importer)
@@ -48,12 +48,8 @@ type importer struct {
 
 func newImporter(f importFormat) *cobra.Command {
 	in := &importer{}
-	use := f.name + " FILE..."
-	if f.folders {
-		use = f.name + " FILE|FOLDER..."
-	}
 	c := &cobra.Command{
-		Use: use, Short: f.short, Long: f.long, Example: f.example,
+		Use: f.name + " FILE|FOLDER...", Short: f.short, Long: f.long, Example: f.example,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return usagef("give one file of %s or more, or - for standard input", f.what)
@@ -91,8 +87,8 @@ func (in *importer) run(c *cobra.Command, f importFormat, paths []string) (err e
 	file, finish := f.start(collector, in)
 	progress := newProgress(c.ErrOrStderr())
 	read := func(name string, r io.Reader) error {
-		if collector.Faults().File = name; len(paths) == 1 && !f.folders {
-			collector.Faults().File = ""
+		if collector.Faults().File = name; name == paths[0] {
+			collector.Faults().File = "" // the only one
 		}
 		if err := file(name, &tracked{r: r, name: name, progress: progress}); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
@@ -124,8 +120,7 @@ func (in *importer) run(c *cobra.Command, f importFormat, paths []string) (err e
 
 // importError marks a file that can't be opened as one of usage.
 func importError(err error) error {
-	var path interface{ Timeout() bool } // *fs.PathError
-	if errors.As(err, &path) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
 		return usage(err)
 	}
 	return err
