@@ -175,14 +175,11 @@ var (
 
 // protoOf turns a JSON request into the protobuf form, so that both are scanned by the same code.
 func protoOf(b []byte) ([]byte, error) {
-	if tooDeep(b) {
-		return nil, errDepth
-	}
-	req := ptraceotlp.NewExportRequest()
-	if err := req.UnmarshalJSON(b); err != nil {
+	td, err := DecodeJSON(b)
+	if err != nil {
 		return nil, err
 	}
-	return req.MarshalProto()
+	return ptraceotlp.NewExportRequestFromTraces(td).MarshalProto()
 }
 
 // maxBrackets is more than JSON has open at once where values nest up to maxDepth.
