@@ -34,6 +34,7 @@ type bedConfig struct {
 	duration   time.Duration
 	grpc, http string // where spans are received; http may be empty
 	log        io.Writer
+	inFlight   bool                  // replicas report their requests in flight, to http
 	favour     bool                  // its processes go before everything else on this machine
 	spans      func([]foresail.Span) // told all spans; nil: nobody is
 }
@@ -52,9 +53,13 @@ func startBed(ctx context.Context, c bedConfig) (*bed, error) {
 	if err != nil {
 		return nil, badAddress(err)
 	}
+	metrics := ""
+	if c.inFlight {
+		metrics = b.receiver.HTTPAddr()
+	}
 	b.Cluster, err = testbed.New(ctx, testbed.Config{
 		Blueprint: c.blueprint, Load: c.load, Seed: c.seed, Duration: c.duration,
-		Observer: b.assembler, OTLP: b.receiver.GRPCAddr(), Epoch: epoch, Log: c.log, Favour: c.favour,
+		Observer: b.assembler, OTLP: b.receiver.GRPCAddr(), Metrics: metrics, Epoch: epoch, Log: c.log, Favour: c.favour,
 	})
 	if err != nil {
 		return nil, errors.Join(err, b.stopReceiver())

@@ -37,6 +37,8 @@ type guardConfig struct {
 type otlpConfig struct {
 	GRPC string `yaml:"grpc"`
 	HTTP string `yaml:"http"`
+	// InFlight: replicas of a testbed report their requests in flight as they begin, over HTTP.
+	InFlight bool `yaml:"in_flight"`
 }
 
 // managerName is the name of a manager that there is.
@@ -62,6 +64,9 @@ func readRunConfig(path string) (runConfig, error) {
 	}
 	if c.Cluster == "testbed" && len(c.Nodes.Nodes) > 0 {
 		return c, usagef("%s: nodes: real processes run on this machine; leave them out, or use cluster: sim", path)
+	}
+	if c.OTLP.InFlight && (c.Cluster != "testbed" || c.OTLP.HTTP == "") {
+		return c, usagef("%s: otlp.in_flight: replicas of a testbed report over HTTP: use cluster: testbed and set otlp.http, or leave it out", path)
 	}
 	dir := filepath.Dir(path)
 	c.Load = relative(dir, c.Load)

@@ -75,7 +75,7 @@ func manage(c *cobra.Command, cfg runConfig, asJSON bool) error {
 	switch cfg.Cluster {
 	case "testbed":
 		b, err := startBed(ctx, bedConfig{blueprint: blueprint, load: l, seed: cfg.Seed, duration: cfg.Duration,
-			grpc: cfg.OTLP.GRPC, http: cfg.OTLP.HTTP, log: c.ErrOrStderr()})
+			grpc: cfg.OTLP.GRPC, http: cfg.OTLP.HTTP, inFlight: cfg.OTLP.InFlight, log: c.ErrOrStderr()})
 		if err != nil {
 			return err
 		}
