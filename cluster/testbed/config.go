@@ -35,6 +35,9 @@ type Config struct {
 	Observer Observer // nil: snapshots hold what cgroups tell alone
 	OTLP     string   // host:port of the OTLP receiver (gRPC) that feeds the observer; empty, where Metrics are served: none
 
+	// InFlight is the host:port of an OTLP receiver (HTTP) that replicas report their requests in flight to each 100 ms, as they
+	// begin; spans tell of them only once they have ended. Default: they don't.
+	InFlight string
 	// Command runs this binary again, such that main calls Child with the arguments that are appended.
 	// Default: /proc/self/exe.
 	Command []string

@@ -40,6 +40,7 @@ type bedConfig struct {
 	agents     agentsConfig
 	ports      security.Ports
 	log        io.Writer
+	inFlight   bool                  // replicas report their requests in flight, to http
 	favour     bool                  // its processes go before everything else on this machine
 	spans      func([]foresail.Span) // told all spans; nil: nobody is
 	metrics    bedMetrics
@@ -70,10 +71,14 @@ func startBed(ctx context.Context, c bedConfig) (*bed, error) {
 		observer = b.agents
 		fmt.Fprintf(c.log, "agents report to %s\n", b.agents.server.Addr())
 	}
+	inFlight := ""
+	if c.inFlight {
+		inFlight = b.receivers[0].HTTPAddr()
+	}
 	b.Cluster, err = testbed.New(ctx, testbed.Config{
 		Blueprint: c.blueprint, Load: c.load, Seed: c.seed, Duration: c.duration, Agent: b.agents != nil,
 		Observer: observer, OTLP: b.receivers[0].GRPCAddr(), Epoch: epoch, Log: c.log, Favour: c.favour,
-		Metrics: c.metrics.Listen, Targets: c.metrics.Targets,
+		InFlight: inFlight, Metrics: c.metrics.Listen, Targets: c.metrics.Targets,
 	})
 	if err != nil {
 		return nil, errors.Join(err, b.stopReceivers())
@@ -86,7 +91,11 @@ func startBed(ctx context.Context, c bedConfig) (*bed, error) {
 func (b *bed) receive(c bedConfig, now func() time.Time, sink otlp.Sink) error {
 	cfgs := []otlp.Config{{GRPC: c.grpc, HTTP: c.http, TLS: c.ports.TLS, Tokens: c.ports.Tokens, AllowRemote: c.ports.Allows("otlp"), Log: c.ports.Log, Now: now}}
 	if c.ports.TLS != nil || c.ports.Tokens != nil {
-		cfgs = append([]otlp.Config{{GRPC: "127.0.0.1:0", Now: now}}, cfgs...)
+		own := otlp.Config{GRPC: "127.0.0.1:0", Now: now}
+		if c.inFlight {
+			own.HTTP = "127.0.0.1:0"
+		}
+		cfgs = append([]otlp.Config{own}, cfgs...)
 	}
 	for _, cfg := range cfgs {
 		r, err := otlp.Listen(cfg, sink)

@@ -46,6 +46,8 @@ type guardConfig struct {
 type otlpConfig struct {
 	GRPC string `yaml:"grpc"`
 	HTTP string `yaml:"http"`
+	// InFlight: replicas of a testbed report their requests in flight as they begin, over HTTP.
+	InFlight bool `yaml:"in_flight"`
 }
 
 // managerName is the name of a manager that there is.
@@ -77,6 +79,9 @@ func readRunConfig(path string) (runConfig, error) {
 	}
 	if c.Cluster != "testbed" && c.Agents.Listen != "" {
 		return c, usagef("%s: agents: a simulated cluster has no nodes that an agent could run on; leave it out, or use cluster: testbed", path)
+	}
+	if c.OTLP.InFlight && (c.Cluster != "testbed" || c.OTLP.HTTP == "") {
+		return c, usagef("%s: otlp.in_flight: replicas of a testbed report over HTTP: use cluster: testbed and set otlp.http, or leave it out", path)
 	}
 	dir := filepath.Dir(path)
 	if err := checkRemoteWrites(path, dir, c.RemoteWrite); err != nil {
