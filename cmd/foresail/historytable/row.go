@@ -1,6 +1,7 @@
 package historytable
 
 import (
+	"encoding/hex"
 	"fmt"
 	"math"
 	"slices"
@@ -67,6 +68,9 @@ func Columns(l series.Level) []Column {
 		}
 		out = append(out, Column{Name: strings.TrimSuffix(strings.TrimPrefix(d.Name, "foresail_"+l.String()+"_"), "_total"), Help: d.Help, def: d.Name})
 	}
+	if l == series.Endpoint {
+		out = append(out, Column{Name: "slowest_trace", Type: Text, Help: "Trace id of the slowest request."})
+	}
 	if histogram {
 		out = append(out, Column{Name: "latency_count", Help: "Requests in the latency."}, Column{Name: "latency_sum_seconds", Help: "Their latencies' sum."})
 		for _, q := range quantiles {
@@ -106,6 +110,9 @@ func Rows(app *foresail.App, s *foresail.Snapshot, l series.Level, only Only) (o
 			} else if v, ok := o.Labels[c.Name]; ok && c.Type == Text && v != "" {
 				r[c.Name] = v
 			}
+		}
+		if o.Slowest.Trace != (foresail.TraceID{}) {
+			r["slowest_trace"] = hex.EncodeToString(o.Slowest.Trace[:])
 		}
 		if o.Latency != nil && o.Latency.Count() > 0 {
 			r["latency_count"], r["latency_sum_seconds"] = o.Latency.Count(), o.Latency.Sum()
