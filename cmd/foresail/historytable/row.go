@@ -146,10 +146,10 @@ func (r Row) text(column string) string {
 	return "-"
 }
 
-// digits is a number with three digits that count.
+// digits is a number with three digits that count, or whole.
 func digits(v float64) string {
 	switch a := math.Abs(v); {
-	case a == 0 || a >= 100:
+	case v == math.Trunc(v) || a >= 100:
 		return fmt.Sprintf("%.0f", v)
 	case a >= 10:
 		return fmt.Sprintf("%.1f", v)
