@@ -75,6 +75,36 @@ func BenchmarkRead(b *testing.B) {
 	})
 }
 
+// Two days of minutes, as they are kept for months, are written and compacted; then a day is read. It says what they take on disk.
+func BenchmarkMinutes(b *testing.B) {
+	const n = 2*24*60 + 400 // the last half a block stays in memory
+	dir := b.TempDir()
+	h, err := store.OpenSmall(dir, store.Options{Retention: store.DefaultMinutes}, 12*time.Hour)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer h.Close()
+	app := shop(36)
+	for k := range n {
+		s := second(app, k, 3)
+		s.Start, s.End = start.Add(time.Duration(k)*time.Minute), start.Add(time.Duration(k+1)*time.Minute)
+		if err := h.Append(app, s); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if err := h.Compact(); err != nil {
+		b.Fatal(err)
+	}
+	sizes(b, dir, n*60)
+	b.ReportAllocs()
+	for b.Loop() {
+		if got := len(read(b, h, start, start.Add(24*time.Hour), time.Minute)); got != 24*60 {
+			b.Fatal(got)
+		}
+	}
+	b.ReportMetric(24*60*float64(b.N)/b.Elapsed().Seconds(), "snapshots/s")
+}
+
 // sizes prints what is on disk, by what it is.
 func sizes(b *testing.B, dir string, seconds int) {
 	for _, level := range []string{"samples", "minutes"} {
