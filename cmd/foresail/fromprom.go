@@ -96,11 +96,16 @@ const readyLimit = 30 * time.Second
 
 // openWhenScraped waits until Prometheus has something of the application, and for a while until it has all.
 func openWhenScraped(ctx context.Context, cfg prom.Config, w io.Writer) (*prom.Source, error) {
-	for began := time.Now(); ; {
+	began, complete := time.Now(), false
+	for {
 		source, err := prom.Open(ctx, cfg)
 		waited := time.Since(began)
-		if err == nil && (source.Ready() || waited > readyLimit) || err != nil && !errors.Is(err, prom.ErrNothing) {
+		if err == nil && (complete || waited > readyLimit) || err != nil && !errors.Is(err, prom.ErrNothing) {
 			return source, err
+		}
+		pause := time.Second
+		if complete = err == nil && source.Ready(); complete { // one scrape more, so that there are two of everything
+			pause = source.Every()
 		}
 		if waited > findLimit {
 			return nil, fmt.Errorf("%w; after %v: does it read the file of targets, and scrape them?", err, findLimit)
@@ -108,7 +113,7 @@ func openWhenScraped(ctx context.Context, cfg prom.Config, w io.Writer) (*prom.S
 			fmt.Fprintf(w, "waiting until Prometheus has scraped %s\n", cfg.App.Name)
 		}
 		select {
-		case <-time.After(time.Second):
+		case <-time.After(pause):
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
