@@ -39,6 +39,7 @@ func fromNative(h *model.SampleHistogram) (*hist, error) {
 	if !(out.count >= 0) || !likely(out.count) {
 		return nil, fmt.Errorf("a histogram that counts %v values", out.count)
 	}
+	judged := false
 	for _, b := range h.Buckets {
 		if b == nil {
 			return nil, fmt.Errorf("a histogram with a bucket missing")
@@ -51,8 +52,8 @@ func fromNative(h *model.SampleHistogram) (*hist, error) {
 			x.lo = 0 // the first of bounds of somebody's choice
 		}
 		out.buckets = append(out.buckets, x)
-		if x.n > 0 && (x.lo > 0 && !exponential(x.lo, x.hi) || x.lo == 0) {
-			out.linear = true
+		if x.lo >= 0 && x.n > 0 && !judged { // all of one are of the same sort
+			out.linear, judged = x.lo == 0 || !exponential(x.lo, x.hi), true
 		}
 	}
 	slices.SortFunc(out.buckets, byBound)
