@@ -16,6 +16,9 @@ func (s *Server) routes() http.Handler {
 	api.HandleFunc("/api/", func(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusNotFound, "no such thing here: GET /api/v1/app, state, stream, healthz or POST /api/v1/load")
 	})
+	if s.cfg.Metrics != nil {
+		api.Handle("GET /metrics", s.cfg.Metrics)
+	}
 	api.Handle("/", http.HandlerFunc(serveStatic))
 	return protect(api, s.cfg.Hosts)
 }

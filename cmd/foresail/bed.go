@@ -37,7 +37,7 @@ type bedConfig struct {
 	log        io.Writer
 	favour     bool                  // its processes go before everything else on this machine
 	spans      func([]foresail.Span) // told all spans; nil: nobody is
-	metrics    metricsConfig
+	metrics    bedMetrics
 	blind      bool // it sends no spans: it is observed by its metrics alone
 }
 

@@ -26,6 +26,8 @@ type runConfig struct {
 	Duration    time.Duration `yaml:"duration" rule:"min=0"` // 0: until stopped
 	Speed       float64       `yaml:"speed" rule:"above=0,max=1000"`
 	Nodes       appfile.Nodes `yaml:"nodes"` // of a simulated cluster
+	Metrics     metricsConfig `yaml:"metrics"`
+	RemoteWrite []remoteWrite `yaml:"remote_write"`
 	State       string        `yaml:"state"` // where the manager's state is kept; empty: it is not kept
 
 	Telemetry telemetryConfig `yaml:"telemetry"`
@@ -56,7 +58,7 @@ func (m *managerName) UnmarshalText(b []byte) error {
 
 func readRunConfig(path string) (runConfig, error) {
 	c := runConfig{Cluster: "sim", Mode: loop.Auto, Manager: "hpa", Guard: guardConfig{Enabled: true, Baseline: "hpa"},
-		OTLP: otlpConfig{GRPC: "127.0.0.1:4317", HTTP: "127.0.0.1:4318"}, Seed: 1, Speed: 1}
+		OTLP: otlpConfig{GRPC: "127.0.0.1:4317", HTTP: "127.0.0.1:4318"}, Seed: 1, Speed: 1, Metrics: defaultMetrics()}
 	if err := appfile.ReadFile(path, &c); err != nil {
 		return c, usage(err)
 	}
@@ -70,6 +72,9 @@ func readRunConfig(path string) (runConfig, error) {
 		return c, err
 	}
 	dir := filepath.Dir(path)
+	if err := checkRemoteWrites(path, dir, c.RemoteWrite); err != nil {
+		return c, err
+	}
 	c.Load = relative(dir, c.Load)
 	if strings.ContainsAny(c.Application, "/.") {
 		c.Application = relative(dir, c.Application)

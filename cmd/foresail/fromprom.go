@@ -15,11 +15,11 @@ import (
 
 // testbedConfig is what of a testbed the file may say.
 type testbedConfig struct {
-	Metrics metricsConfig `yaml:"metrics"`
+	Metrics bedMetrics `yaml:"metrics"`
 }
 
-// metricsConfig is where a testbed's metrics are for Prometheus; empty: it keeps none.
-type metricsConfig struct {
+// bedMetrics is where a testbed's metrics are for Prometheus; empty: it keeps none.
+type bedMetrics struct {
 	Listen  string `yaml:"listen"`
 	Targets string `yaml:"targets"` // the file that tells Prometheus of the replicas, as file_sd_configs reads it
 }
@@ -29,7 +29,7 @@ func (c *runConfig) observed(path string) error {
 	c.Telemetry.absolute(path)
 	m := &c.Testbed.Metrics
 	switch {
-	case *m != (metricsConfig{}) && c.Cluster != "testbed":
+	case *m != (bedMetrics{}) && c.Cluster != "testbed":
 		return usagef("%s: testbed: only real processes have metrics to scrape; use cluster: testbed", path)
 	case m.Targets != "" && m.Listen == "":
 		return usagef("%s: testbed.metrics: targets without listen: give the address that metrics are served at, 127.0.0.1:0 for a free port", path)

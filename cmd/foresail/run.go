@@ -72,7 +72,7 @@ func manage(c *cobra.Command, cfg runConfig, asJSON bool) error {
 	defer stop()
 	r := job{app: blueprint.App, manager: manager, mode: cfg.Mode, seed: cfg.Seed, duration: cfg.Duration, state: cfg.State,
 		json: asJSON, name: "run", out: c.OutOrStdout(), err: c.ErrOrStderr(),
-		page: web.Config{Addr: cfg.Listen}}
+		page: web.Config{Addr: cfg.Listen}, metrics: cfg.Metrics, writes: cfg.RemoteWrite}
 	switch cfg.Cluster {
 	case "testbed":
 		bed := bedConfig{blueprint: blueprint, load: l, seed: cfg.Seed, duration: cfg.Duration,
@@ -118,6 +118,8 @@ type job struct {
 	page     web.Config
 	files    *recorder // nil: none
 	past     []*foresail.Snapshot
+	metrics  metricsConfig
+	writes   []remoteWrite
 	out, err interface{ Write([]byte) (int, error) }
 }
 
@@ -131,6 +133,12 @@ func (r *job) run(ctx context.Context) (err error) {
 	}
 	r.page.App, r.page.Mode, r.page.Manager = r.app, r.mode.String(), r.manager.Name()
 	r.page.Hold = min(r.hold(), time.Second) // a page should not be late, and most spans come within a second
+	metrics, err := r.startMetrics()
+	if err != nil {
+		return err
+	}
+	defer metrics.stop()
+	r.page.Metrics = metrics.handler()
 	server, err := web.New(r.page)
 	if err != nil {
 		return usage(err)
@@ -163,7 +171,7 @@ func (r *job) run(ctx context.Context) (err error) {
 	fmt.Fprintf(r.err, "%s is %s; see http://%s\n", r.app.Name, does, addr)
 
 	sum := newSummary(r.app, r.hold())
-	o := loop.Options{Mode: r.mode, Events: loop.Join(sum.events(), server.Events(), r.notices())}
+	o := loop.Options{Mode: r.mode, Events: loop.Join(sum.events(), server.Events(), metrics.events(), r.notices())}
 	if r.files != nil {
 		o.Events = loop.Join(o.Events, loop.Events{Observed: func(h *foresail.History, s *foresail.Snapshot) { r.files.snapshot(h.App(), s) }})
 	}

@@ -55,7 +55,7 @@ Runs until it is stopped (Ctrl-C) or the duration is over, then prints a summary
 				return errors.Join(err, files.close())
 			}
 			r := job{app: blueprint.App, cluster: b, bed: b, manager: manager, mode: loop.Auto, seed: seed, duration: duration,
-				json: asJSON, name: "testbed", out: c.OutOrStdout(), err: c.ErrOrStderr(), page: web.Config{Addr: listen}, files: files}
+				json: asJSON, name: "testbed", out: c.OutOrStdout(), err: c.ErrOrStderr(), page: web.Config{Addr: listen}, metrics: defaultMetrics(), files: files}
 			return errors.Join(r.run(ctx), files.close())
 		},
 	}

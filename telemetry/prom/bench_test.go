@@ -72,5 +72,4 @@ func BenchmarkBetween(b *testing.B) {
 	b.ReportMetric(100*float64(b.N)/b.Elapsed().Seconds(), "services/s")
 }
 
-
 const factorOfSketch = 1.0443

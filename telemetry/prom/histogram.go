@@ -52,7 +52,7 @@ func fromNative(h *model.SampleHistogram) (*hist, error) {
 			x.lo = 0 // the first of bounds of somebody's choice
 		}
 		out.buckets = append(out.buckets, x)
-		if x.lo >= 0 && x.n > 0 && !judged { // all of one are of the same sort
+		if x.lo >= 0 && x.hi > 1e-8 && x.n > 0 && !judged { // all of one are of the same sort
 			out.linear, judged = x.lo == 0 || !exponential(x.lo, x.hi), true
 		}
 	}

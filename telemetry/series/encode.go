@@ -11,6 +11,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
 
@@ -195,17 +196,17 @@ func find[K comparable](m map[K]*entity, k K, build func() *entity) *entity {
 
 // newEntity has the labels that are given as name and value, and the application's.
 func newEntity(app *foresail.App, fields int, pairs ...string) *entity {
-	e := &entity{fields: make([]*state, fields), labels: []labels.Label{{Name: "application", Value: text(app.Name)}}}
+	e := &entity{fields: make([]*state, fields), labels: []labels.Label{{Name: "application", Value: Text(app.Name)}}}
 	for i := 0; i < len(pairs); i += 2 {
 		if pairs[i+1] != "" {
-			e.labels = append(e.labels, labels.Label{Name: pairs[i], Value: text(pairs[i+1])})
+			e.labels = append(e.labels, labels.Label{Name: pairs[i], Value: Text(pairs[i+1])})
 		}
 	}
 	return e
 }
 
-// text is a label's value: what Prometheus takes is valid UTF-8.
-func text(s string) string {
+// Text is a label's value: what Prometheus takes is valid UTF-8.
+func Text(s string) string {
 	if utf8.ValidString(s) {
 		return s
 	}
@@ -214,7 +215,7 @@ func text(s string) string {
 
 func newState(d *Def, base []labels.Label, more ...labels.Label) *state {
 	all := append(slices.Clone(base), more...)
-	all = append(all, labels.Label{Name: labels.MetricName, Value: d.Name})
+	all = append(all, labels.Label{Name: model.MetricNameLabel, Value: d.Name})
 	slices.SortFunc(all, func(a, b labels.Label) int { return cmp.Compare(a.Name, b.Name) })
 	return &state{Series: Series{Def: d, Labels: labels.New(all...)}}
 }
@@ -288,7 +289,7 @@ func (e *Encoder) writeSettings(at *entity, which int, settings map[string]float
 			if at.settings[which] == nil {
 				at.settings[which] = map[string]*state{}
 			}
-			st = newState(&settingDefs[which], at.labels, labels.Label{Name: "setting", Value: text(k)})
+			st = newState(&settingDefs[which], at.labels, labels.Label{Name: "setting", Value: Text(k)})
 			at.settings[which][k] = st
 		}
 		if math.IsNaN(v) || math.IsInf(v, 0) {

@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/histogram"
-	"github.com/prometheus/prometheus/model/labels"
 	"pgregory.net/rapid"
 
 	"foresail.dev"
@@ -129,7 +129,7 @@ func TestCountersOverLongerIntervalsAreWhatMergingSays(t *testing.T) {
 		for i := range app.Services {
 			for _, rows := range h.rows {
 				l := rows[0].Labels
-				if l.Get(labels.MetricName) != "foresail_service_arrivals_total" || l.Get("service") != app.Services[i].Name {
+				if l.Get(model.MetricNameLabel) != "foresail_service_arrivals_total" || l.Get("service") != app.Services[i].Name {
 					continue
 				}
 				if got, want := rows[len(rows)-1].V-rows[0].V, merged.Services[i].Arrivals; math.Abs(got-want) > 1e-9*(1+want) {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
 
@@ -72,7 +73,7 @@ type Column struct {
 
 // Column is where the samples of a series go; nil: it is none of those that snapshots are made of.
 func (w *Window) Column(l labels.Labels) *Column {
-	name := l.Get(labels.MetricName)
+	name := l.Get(model.MetricNameLabel)
 	p, ok := places[name]
 	if !ok || name == SnapshotSeries {
 		return nil

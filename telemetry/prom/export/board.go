@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-
 )
 
 // board puts up values of the families of decided and health.
@@ -81,4 +80,3 @@ func (c bounded) add(name string) {
 	}
 	c[name]++
 }
-

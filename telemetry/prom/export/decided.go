@@ -253,7 +253,7 @@ func (d *decisions) collectForecasts(b *board) {
 		}
 		b.put("foresail_forecast_timestamp_seconds", unix(f.From), name)
 		for _, q := range f.Quantiles {
-			b.put("foresail_forecast_arrivals_per_second_quantile", q.Arrivals/over, name, strconv.FormatFloat(q.Share, 'g', 4, 64))
+			b.put("foresail_forecast_arrivals_per_second_quantile", q.Arrivals/over, strconv.FormatFloat(q.Share, 'g', 4, 64), name)
 		}
 	}
 	b.each("foresail_forecast_arrivals_per_second", means)

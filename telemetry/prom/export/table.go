@@ -2,6 +2,10 @@ package export
 
 import (
 	"slices"
+	"sync"
+
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/metadata"
 
 	"foresail.dev/telemetry/series"
 )
@@ -19,9 +23,9 @@ type Family struct {
 const Other = "other"
 
 const (
-	counter   = series.Counter
-	gauge     = series.Gauge
-	histogram = series.NativeHistogram
+	counter       = series.Counter
+	gauge         = series.Gauge
+	histogramKind = series.NativeHistogram
 )
 
 // decided are the families of what Foresail was asked for, decides and expects; they have the label application besides.
@@ -50,7 +54,7 @@ var decided = []Family{
 	{"foresail_decisions_total", "Decisions: changed, kept (nothing was to change, or nothing may be), failed.", counter, "", []string{"outcome"}},
 	{"foresail_decision_errors_total", "Decisions in which the manager failed.", counter, "", nil},
 	{"foresail_apply_errors_total", "Changes that the cluster refused, by service; all where it refused the plan as a whole.", counter, "", []string{"service"}},
-	{"foresail_decision_duration_seconds", "Time that the manager took to decide.", histogram, "seconds", nil},
+	{"foresail_decision_duration_seconds", "Time that the manager took to decide.", histogramKind, "seconds", nil},
 	{"foresail_fallback_active", "1 while another manager than the one asked decides.", gauge, "", nil},
 	{"foresail_fallbacks_total", "How often another manager than the one asked took over.", counter, "", nil},
 
@@ -90,3 +94,16 @@ func Families() []Family {
 	}
 	return append(out, health...)
 }
+
+// Meta is what remote write says of a family: type, help and unit; nothing of one that is not Foresail's own.
+func Meta(name string) metadata.Metadata {
+	return metas()[name]
+}
+
+var metas = sync.OnceValue(func() map[string]metadata.Metadata {
+	out := map[string]metadata.Metadata{}
+	for _, f := range Families() {
+		out[f.Name] = metadata.Metadata{Type: model.MetricType(f.Kind.String()), Help: f.Help, Unit: f.Unit}
+	}
+	return out
+})

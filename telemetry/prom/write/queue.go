@@ -169,6 +169,19 @@ func (q *Queue) Stats() QueueStats {
 	return QueueStats{Stats: q.client.Stats(), Bytes: q.bytes, DroppedFull: q.full.Load(), DroppedLate: q.late.Load()}
 }
 
+// Source tells the counts under the names that /metrics has for them (see package export), of a server that is called target.
+func (q *Queue) Source(target string) func(emit func(name string, v float64, labels ...string)) {
+	return func(emit func(name string, v float64, labels ...string)) {
+		s := q.Stats()
+		for outcome, n := range map[string]uint64{"sent": s.Sent, "refused": s.Refused, "dropped_full": s.DroppedFull, "dropped_late": s.DroppedLate} {
+			emit("foresail_remote_write_samples_total", float64(n), outcome, target)
+		}
+		emit("foresail_remote_write_retries_total", float64(s.Retries), target)
+		emit("foresail_remote_write_requests_total", float64(s.Requests), target)
+		emit("foresail_remote_write_queue_bytes", float64(s.Bytes), target)
+	}
+}
+
 func weighAll(samples []Sample) (n int) {
 	for i := range samples {
 		n += weigh(&samples[i])

@@ -20,7 +20,7 @@ var Start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 // App draws an application of a few services and endpoints, some of them gone.
 func App(t *rapid.T) *foresail.App {
-	app := &foresail.App{Name: rapid.SampledFrom([]string{"shop", "Soziales Netz", "a\xffb"}).Draw(t, "application")}
+	app := &foresail.App{Name: rapid.SampledFrom([]string{"shop", "Soziales Netz", "a\"b\n"}).Draw(t, "application")}
 	for i := range rapid.IntRange(1, 4).Draw(t, "services") {
 		app.Services = append(app.Services, foresail.Service{Name: fmt.Sprintf("service-%d", i)})
 	}
