@@ -138,14 +138,20 @@ func (r *Reader) clock(ctx context.Context) (s setup, err error) {
 	if err != nil {
 		return s, fmt.Errorf("prometheus: %s: %w", redacted(r.client.access.URL), plain(err))
 	}
-	x, ok := v.(*model.Scalar)
-	if !ok {
+	var sec float64
+	switch x := v.(type) {
+	case *model.Scalar:
+		sec = float64(x.Value)
+	case model.Vector: // as VictoriaMetrics has it
+		if len(x) == 1 && x[0] != nil {
+			sec = float64(x[0].Value)
+		}
+	}
+	if !(sec > 0 && sec < 1e11) {
 		return s, fmt.Errorf("prometheus: %s: asked for its time, it answered with a %s: is this a Prometheus API?", redacted(r.client.access.URL), typeOf(v))
 	}
 	s.trip = r.cfg.Now().Sub(start)
-	if sec := float64(x.Value); sec > 0 && sec < 1e11 {
-		s.skew = time.Duration(sec*1e9) - time.Duration(start.Add(s.trip/2).UnixNano())
-	}
+	s.skew = time.Duration(sec*1e9) - time.Duration(start.Add(s.trip/2).UnixNano())
 	return s, nil
 }
 
