@@ -10,8 +10,14 @@ import (
 
 	"foresail.dev"
 	"foresail.dev/cluster/testbed"
+	"foresail.dev/cmd/foresail/promfile"
 	"foresail.dev/telemetry/prom"
 )
+
+// telemetryConfig is where an application is observed, where not by what runs it.
+type telemetryConfig struct {
+	Prometheus *promfile.Config `yaml:"prometheus"`
+}
 
 // testbedConfig is what of a testbed the file may say.
 type testbedConfig struct {
@@ -26,7 +32,9 @@ type bedMetrics struct {
 
 // observed checks what is observed where, and makes files relative to the configuration's.
 func (c *runConfig) observed(path string) error {
-	c.Telemetry.absolute(path)
+	if p := c.Telemetry.Prometheus; p != nil {
+		p.Dir = filepath.Dir(path)
+	}
 	m := &c.Testbed.Metrics
 	switch {
 	case *m != (bedMetrics{}) && c.Cluster != "testbed":
@@ -58,10 +66,10 @@ func startBlind(ctx context.Context, c bedConfig) (*bed, error) {
 const findLimit = 2 * time.Minute
 
 // fromPrometheus makes a job that acts on a testbed, and observes it through Prometheus alone.
-func (r *job) fromPrometheus(ctx context.Context, c bedConfig, p *prometheusConfig) (err error) {
-	reading, err := p.reading(r.app)
+func (r *job) fromPrometheus(ctx context.Context, c bedConfig, p *promfile.Config) (err error) {
+	reading, err := p.Reading(r.app)
 	if err != nil {
-		return err
+		return usage(err)
 	}
 	reading.Log = func(what string) { fmt.Fprintln(r.err, what) }
 	if _, err := prom.Open(ctx, reading); err != nil && !errors.Is(err, prom.ErrNothing) {
@@ -81,7 +89,7 @@ func (r *job) fromPrometheus(ctx context.Context, c bedConfig, p *prometheusConf
 	if err != nil {
 		return err
 	}
-	if back := p.backfill(); back > 0 {
+	if back := p.Back(); back > 0 {
 		if err := r.backfill(ctx, source, back); err != nil {
 			return err
 		}

@@ -11,6 +11,7 @@ import (
 
 	"foresail.dev"
 	"foresail.dev/appfile"
+	"foresail.dev/cmd/foresail/doctor"
 	"foresail.dev/internal/peers"
 	"foresail.dev/telemetry/prom"
 )
@@ -107,19 +108,19 @@ telemetry:
 }
 
 // examined is what the doctor says of services that have requests.
-func examined(t *testing.T, url string) []doctorRow {
+func examined(t *testing.T, url string) []doctor.Row {
 	t.Helper()
 	out, err := program(t, "doctor", "--prometheus", url, "-f", "hotel-reservation", "--json").Output()
 	if err != nil {
 		return nil
 	}
 	var res struct {
-		Rows []doctorRow `json:"rows"`
+		Rows []doctor.Row `json:"rows"`
 	}
 	if err := json.Unmarshal(out, &res); err != nil {
 		t.Fatal(err)
 	}
-	var full []doctorRow
+	var full []doctor.Row
 	for _, r := range res.Rows {
 		if r.Requests != "" && r.Latency != "" && r.CPU != "" && r.Network != "" {
 			full = append(full, r)
