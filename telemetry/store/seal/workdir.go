@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// workLock is held by the process that a work directory belongs to, so that one whose process is gone is known by it.
-const workLock = ".lock"
+// workLock is held by the process that a work directory belongs to, so that one whose process is gone is known by it. It is not kept.
+const workLock = "lock"
 
 // workDir is a private directory in memory.
 type workDir struct {
