@@ -28,6 +28,7 @@ type runConfig struct {
 	Speed       float64         `yaml:"speed" rule:"above=0,max=1000"`
 	Nodes       appfile.Nodes   `yaml:"nodes"` // of a simulated cluster
 	Security    security.Config `yaml:"security"`
+	History     historyConfig   `yaml:"history"`
 	State       string          `yaml:"state"` // where the manager's state is kept; empty: it is not kept
 }
 
@@ -55,7 +56,7 @@ func (m *managerName) UnmarshalText(b []byte) error {
 
 func readRunConfig(path string) (runConfig, error) {
 	c := runConfig{Cluster: "sim", Mode: loop.Auto, Manager: "hpa", Guard: guardConfig{Enabled: true, Baseline: "hpa"},
-		OTLP: otlpConfig{GRPC: "127.0.0.1:4317", HTTP: "127.0.0.1:4318"}, Seed: 1, Speed: 1}
+		OTLP: otlpConfig{GRPC: "127.0.0.1:4317", HTTP: "127.0.0.1:4318"}, Seed: 1, Speed: 1, History: defaultHistory()}
 	if err := appfile.ReadFile(path, &c); err != nil {
 		return c, usage(err)
 	}
@@ -68,6 +69,11 @@ func readRunConfig(path string) (runConfig, error) {
 	dir := filepath.Dir(path)
 	c.Load = relative(dir, c.Load)
 	c.Security = c.Security.Relative(dir)
+	for _, name := range []*string{&c.History.Dir, &c.History.KeyFile} {
+		if *name != "" {
+			*name = relative(dir, *name)
+		}
+	}
 	if strings.ContainsAny(c.Application, "/.") {
 		c.Application = relative(dir, c.Application)
 	}

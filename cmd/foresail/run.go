@@ -61,7 +61,7 @@ Runs until it is stopped (Ctrl-C) or the duration is over, then prints a summary
 }
 
 // manage runs what a configuration says until it ends, and prints the summary.
-func manage(c *cobra.Command, cfg runConfig, asJSON bool) error {
+func manage(c *cobra.Command, cfg runConfig, asJSON bool) (err error) {
 	blueprint, l, err := readFiles(cfg.Application, cfg.Load)
 	if err != nil {
 		return err
@@ -77,9 +77,14 @@ func manage(c *cobra.Command, cfg runConfig, asJSON bool) error {
 	}
 	ctx, stop := stoppable(c.Context())
 	defer stop()
+	kept, err := cfg.History.keep(blueprint.App, cfg.Cluster == "testbed", c.ErrOrStderr())
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, kept.close()) }()
 	r := job{app: blueprint.App, manager: manager, mode: cfg.Mode, seed: cfg.Seed, duration: cfg.Duration, state: cfg.State,
 		json: asJSON, name: "run", out: c.OutOrStdout(), err: c.ErrOrStderr(),
-		page: web.Config{Addr: cfg.Listen}, ports: secured}
+		page: web.Config{Addr: cfg.Listen}, ports: secured, kept: kept}
 	switch cfg.Cluster {
 	case "testbed":
 		b, err := startBed(ctx, bedConfig{blueprint: blueprint, load: l, seed: cfg.Seed, duration: cfg.Duration,
@@ -89,7 +94,7 @@ func manage(c *cobra.Command, cfg runConfig, asJSON bool) error {
 		}
 		r.bed, r.cluster = b, b
 	default:
-		simulated := sim.Config{Blueprint: blueprint, Load: l, Seed: cfg.Seed, Start: now(), Duration: cfg.Duration}
+		simulated := sim.Config{Blueprint: blueprint, Load: l, Seed: cfg.Seed, Start: kept.start(now()), Duration: cfg.Duration}
 		setNodes(&simulated, &cfg.Nodes)
 		s, err := sim.New(simulated)
 		if err != nil {
@@ -118,6 +123,7 @@ type job struct {
 	page     web.Config
 	ports    security.Ports
 	files    *recorder // nil: none
+	kept     *keeping  // nil: no history is kept
 	out, err interface{ Write([]byte) (int, error) }
 }
 
@@ -166,7 +172,10 @@ func (r *job) run(ctx context.Context) (err error) {
 	r.ports.Warn("page", addr.String())
 
 	sum := newSummary(r.app, r.hold())
-	o := loop.Options{Mode: r.mode, Events: loop.Join(sum.events(), server.Events(), r.notices())}
+	o := loop.Options{Mode: r.mode, Events: loop.Join(sum.events(), server.Events(), r.notices(), r.kept.events())}
+	if r.kept != nil {
+		o.Past = r.kept.past
+	}
 	if r.files != nil {
 		o.Events = loop.Join(o.Events, loop.Events{Observed: func(h *foresail.History, s *foresail.Snapshot) { r.files.snapshot(h.App(), s) }})
 	}

@@ -52,10 +52,10 @@ func Open(dir string, o Options) (*Store, error) {
 	}
 	s := &Store{dir: dir, disk: dir, options: o, lock: lock}
 	if err := s.unseal(false); err != nil {
-		return nil, errors.Join(err, lock.Release())
+		return nil, errors.Join(fmt.Errorf("opening the history store: %w", err), lock.Release())
 	}
 	if err := s.open(s.dir, true); err != nil {
-		return nil, errors.Join(err, s.sealUp(), lock.Release())
+		return nil, errors.Join(fmt.Errorf("opening the history store: %w", err), s.sealUp(), lock.Release())
 	}
 	if err := s.rollUp(); err != nil {
 		o.Trouble(fmt.Errorf("snapshots of minutes are behind: %w", err))

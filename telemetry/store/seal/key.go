@@ -80,6 +80,9 @@ func (k Key) Text() access.Secret {
 	return access.NewSecret(keyPrefix + base64.RawURLEncoding.EncodeToString([]byte(k.secret.Reveal())))
 }
 
+// Bytes are the key itself.
+func (k Key) Bytes() []byte { return []byte(k.secret.Reveal()) }
+
 // IsZero reports that there is no key.
 func (k Key) IsZero() bool { return k.secret.IsZero() }
 
