@@ -11,6 +11,7 @@ import (
 	"foresail.dev/cmd/foresail/security"
 	"foresail.dev/loop"
 	"foresail.dev/plan/managers"
+	"foresail.dev/telemetry/store/seal"
 )
 
 // runConfig is foresail.yaml; see docs/formats/run.md.
@@ -70,7 +71,7 @@ func readRunConfig(path string) (runConfig, error) {
 	c.Load = relative(dir, c.Load)
 	c.Security = c.Security.Relative(dir)
 	for _, name := range []*string{&c.History.Dir, &c.History.KeyFile} {
-		if *name != "" {
+		if *name != "" && !strings.HasPrefix(*name, seal.EnvPrefix) {
 			*name = relative(dir, *name)
 		}
 	}

@@ -36,7 +36,7 @@ type historyFlags struct {
 
 func (f *historyFlags) register(c *cobra.Command, json bool) {
 	c.Flags().StringVarP(&f.dir, "dir", "d", "", "directory of the store")
-	c.Flags().StringVar(&f.key, "key-file", "", "file with the store's key, where it is encrypted")
+	c.Flags().StringVar(&f.key, "key-file", "", "file with the store's key, or env:NAME, where it is encrypted")
 	if json {
 		c.Flags().BoolVar(&f.json, "json", false, "print the result as JSON")
 	}
@@ -266,12 +266,12 @@ func printReport(w io.Writer, r *store.Report) error {
 	return err
 }
 
-// readKey reads a store's key; no name: none.
+// readKey reads a store's key from a file, or from the environment variable of "env:NAME"; no name: none.
 func readKey(name string) ([]byte, error) {
 	if name == "" {
 		return nil, nil
 	}
-	key, err := seal.ReadKey(name)
+	key, err := seal.FindKey(name)
 	if err != nil {
 		return nil, usage(err)
 	}

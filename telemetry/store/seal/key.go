@@ -63,16 +63,24 @@ func ReadKey(path string) (Key, error) {
 	return k, nil
 }
 
-// EnvKey reads a key from an environment variable, where an orchestrator that fetches secrets puts it; ok is false when it is not set.
-func EnvKey(name string) (k Key, ok bool, err error) {
-	v, ok := os.LookupEnv(name)
-	if !ok || v == "" {
-		return Key{}, false, nil
+// EnvPrefix marks the name of a key that is in an environment variable, where an orchestrator that fetches secrets puts it.
+const EnvPrefix = "env:"
+
+// FindKey reads the key of a file, or of the environment variable of a name that begins with EnvPrefix.
+func FindKey(name string) (Key, error) {
+	env, ok := strings.CutPrefix(name, EnvPrefix)
+	if !ok {
+		return ReadKey(name)
 	}
-	if k, err = ParseKey(access.NewSecret(v)); err != nil {
-		return Key{}, true, fmt.Errorf("key in %s: %w", name, err)
+	v := os.Getenv(env)
+	if v == "" {
+		return Key{}, fmt.Errorf("key: the environment variable %s is not set", env)
 	}
-	return k, true, nil
+	k, err := ParseKey(access.NewSecret(v))
+	if err != nil {
+		return Key{}, fmt.Errorf("key in the environment variable %s: %w", env, err)
+	}
+	return k, nil
 }
 
 // Text is the line of a key file.

@@ -40,11 +40,13 @@ func TestKeys(t *testing.T) {
 		t.Fatal("a key shows itself")
 	}
 	t.Setenv("FORESAIL_TEST_KEY", k.Text().Reveal())
-	if got, ok, err := EnvKey("FORESAIL_TEST_KEY"); err != nil || !ok || got.ID() != k.ID() {
-		t.Fatal(got, ok, err)
+	for _, name := range []string{path, "env:FORESAIL_TEST_KEY"} {
+		if got, err := FindKey(name); err != nil || got.ID() != k.ID() {
+			t.Fatal(name, got, err)
+		}
 	}
-	if _, ok, err := EnvKey("FORESAIL_TEST_KEY_NONE"); ok || err != nil {
-		t.Fatal(ok, err)
+	if _, err := FindKey("env:FORESAIL_TEST_KEY_NONE"); err == nil {
+		t.Fatal("a variable that is not set is a key")
 	}
 	for _, bad := range []string{"", "x", keyPrefix, keyPrefix + "AAAA", keyPrefix + "!" + k.Text().Reveal()[len(keyPrefix)+1:]} {
 		if _, err := ParseKey(access.NewSecret(bad)); err == nil || len(bad) > 30 && strings.Contains(err.Error(), bad[20:]) {
