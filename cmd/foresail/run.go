@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"syscall"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 
 	"foresail.dev"
 	"foresail.dev/cluster/sim"
+	"foresail.dev/cmd/foresail/history"
 	"foresail.dev/cmd/foresail/security"
 	"foresail.dev/loop"
 	"foresail.dev/web"
@@ -66,8 +68,7 @@ func manage(c *cobra.Command, cfg runConfig, asJSON bool) (err error) {
 	if err != nil {
 		return err
 	}
-	flags := managerFlags{name: string(cfg.Manager), guarded: cfg.Guard.Enabled, baseline: string(cfg.Guard.Baseline)}
-	manager, err := flags.build(blueprint.App)
+	manager, err := managerOf(c, cfg, blueprint.App)
 	if err != nil {
 		return err
 	}
@@ -77,24 +78,31 @@ func manage(c *cobra.Command, cfg runConfig, asJSON bool) (err error) {
 	}
 	ctx, stop := stoppable(c.Context())
 	defer stop()
-	kept, err := cfg.History.keep(blueprint.App, cfg.Cluster == "testbed", c.ErrOrStderr())
+	kept, err := cfg.History.Keep(blueprint.App, cfg.Cluster == "testbed", c.ErrOrStderr())
 	if err != nil {
-		return err
+		return historyUsage(err)
 	}
-	defer func() { err = errors.Join(err, kept.close()) }()
+	defer func() { err = errors.Join(err, kept.Close()) }()
 	r := job{app: blueprint.App, manager: manager, mode: cfg.Mode, seed: cfg.Seed, duration: cfg.Duration, state: cfg.State,
 		json: asJSON, name: "run", out: c.OutOrStdout(), err: c.ErrOrStderr(),
-		page: web.Config{Addr: cfg.Listen}, ports: secured, kept: kept}
+		page: web.Config{Addr: cfg.Listen}, metrics: cfg.Metrics, writes: cfg.RemoteWrite, ports: secured, kept: kept}
 	switch cfg.Cluster {
 	case "testbed":
-		b, err := startBed(ctx, bedConfig{blueprint: blueprint, load: l, seed: cfg.Seed, duration: cfg.Duration,
-			grpc: cfg.OTLP.GRPC, http: cfg.OTLP.HTTP, ports: secured, log: c.ErrOrStderr()})
+		bed := bedConfig{blueprint: blueprint, load: l, seed: cfg.Seed, duration: cfg.Duration,
+			grpc: cfg.OTLP.GRPC, http: cfg.OTLP.HTTP, ports: secured, inFlight: cfg.OTLP.InFlight, log: c.ErrOrStderr(), agents: cfg.Agents, metrics: cfg.Testbed.Metrics}
+		if cfg.Telemetry.Prometheus != nil {
+			if err := r.fromPrometheus(ctx, bed, cfg.Telemetry.Prometheus); err != nil {
+				return err
+			}
+			break
+		}
+		b, err := startBed(ctx, bed)
 		if err != nil {
 			return err
 		}
 		r.bed, r.cluster = b, b
 	default:
-		simulated := sim.Config{Blueprint: blueprint, Load: l, Seed: cfg.Seed, Start: kept.start(now()), Duration: cfg.Duration}
+		simulated := sim.Config{Blueprint: blueprint, Load: l, Seed: cfg.Seed, Start: kept.Start(now()), Duration: cfg.Duration}
 		setNodes(&simulated, &cfg.Nodes)
 		s, err := sim.New(simulated)
 		if err != nil {
@@ -121,9 +129,12 @@ type job struct {
 	json     bool
 	name     string
 	page     web.Config
+	kept     *history.Keeping // nil: no history is kept
 	ports    security.Ports
 	files    *recorder // nil: none
-	kept     *keeping  // nil: no history is kept
+	metrics  metricsConfig
+	writes   []remoteWrite
+	past     []*foresail.Snapshot
 	out, err interface{ Write([]byte) (int, error) }
 }
 
@@ -137,6 +148,12 @@ func (r *job) run(ctx context.Context) (err error) {
 	}
 	r.page.App, r.page.Mode, r.page.Manager = r.app, r.mode.String(), r.manager.Name()
 	r.page.Hold = min(r.hold(), time.Second) // a page should not be late, and most spans come within a second
+	metrics, err := r.startMetrics()
+	if err != nil {
+		return err
+	}
+	defer metrics.stop()
+	r.page.Metrics = metrics.handler()
 	r.page.TLS, r.page.Tokens, r.page.Hosts, r.page.Log = r.ports.TLS, r.ports.Tokens, r.ports.Hosts, r.ports.Log
 	r.page.AllowRemote = r.ports.Allows("page")
 	server, err := web.New(r.page)
@@ -172,15 +189,19 @@ func (r *job) run(ctx context.Context) (err error) {
 	r.ports.Warn("page", addr.String())
 
 	sum := newSummary(r.app, r.hold())
-	o := loop.Options{Mode: r.mode, Events: loop.Join(sum.events(), server.Events(), r.notices(), r.kept.events())}
-	if r.kept != nil {
-		o.Past = r.kept.past
-	}
+	o := loop.Options{Mode: r.mode, Events: loop.Join(sum.events(), server.Events(), metrics.events(), r.notices(), r.kept.Events())}
 	if r.files != nil {
 		o.Events = loop.Join(o.Events, loop.Events{Observed: func(h *foresail.History, s *foresail.Snapshot) { r.files.snapshot(h.App(), s) }})
 	}
 	if r.state != "" {
 		o.State = loop.File(r.state)
+	}
+	switch {
+	case r.kept != nil:
+		r.kept.Backfill(r.app, r.past)
+		o.Recall = r.kept.Recall
+	case len(r.past) > 0:
+		o.Past = slices.Values(r.past)
 	}
 	runErr := loop.Run(ctx, r.cluster, r.manager, o)
 	sum.end()
@@ -202,7 +223,7 @@ func badAddress(err error) error {
 
 // hold is how late a request may become known: where they are known from spans, the slow ones come late.
 func (r *job) hold() time.Duration {
-	if r.bed == nil {
+	if r.bed == nil || len(r.bed.receivers) == 0 {
 		return 0
 	}
 	return foresail.RevisionLimit

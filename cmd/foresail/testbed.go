@@ -6,13 +6,14 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"foresail.dev/cmd/foresail/history"
 	"foresail.dev/cmd/foresail/security"
 	"foresail.dev/loop"
 	"foresail.dev/web"
 )
 
 func newTestbed() *cobra.Command {
-	var app, loadFile, listen, otlpAddr, snapshots, spans, history string
+	var app, loadFile, listen, otlpAddr, snapshots, spans, historyDir string
 	var duration time.Duration
 	var seed uint64
 	var asJSON, favour bool
@@ -47,11 +48,11 @@ Runs until it is stopped (Ctrl-C) or the duration is over, then prints a summary
 			}
 			ctx, stop := stoppable(c.Context())
 			defer stop()
-			kept, err := historyIn(history).keep(blueprint.App, true, c.ErrOrStderr())
+			kept, err := history.At(historyDir).Keep(blueprint.App, true, c.ErrOrStderr())
 			if err != nil {
-				return err
+				return historyUsage(err)
 			}
-			defer func() { err = errors.Join(err, kept.close()) }()
+			defer func() { err = errors.Join(err, kept.Close()) }()
 			files := &recorder{}
 			if err := files.open(snapshots, spans); err != nil {
 				return err
@@ -65,7 +66,7 @@ Runs until it is stopped (Ctrl-C) or the duration is over, then prints a summary
 				return errors.Join(err, files.close())
 			}
 			r := job{app: blueprint.App, cluster: b, bed: b, manager: manager, mode: loop.Auto, seed: seed, duration: duration,
-				json: asJSON, name: "testbed", out: c.OutOrStdout(), err: c.ErrOrStderr(), page: web.Config{Addr: listen}, files: files, kept: kept, ports: secured}
+				json: asJSON, name: "testbed", out: c.OutOrStdout(), err: c.ErrOrStderr(), page: web.Config{Addr: listen}, files: files, ports: secured, metrics: defaultMetrics(), kept: kept}
 			return errors.Join(r.run(ctx), files.close())
 		},
 	}
@@ -75,7 +76,7 @@ Runs until it is stopped (Ctrl-C) or the duration is over, then prints a summary
 	fl.StringVar(&listen, "listen", web.DefaultAddr, "address of the page")
 	fl.StringVar(&otlpAddr, "otlp", "127.0.0.1:0", "address where the processes' spans are received (gRPC); port 0 takes a free one")
 	fl.StringVar(&snapshots, "snapshots", "", "write every snapshot to this file, one JSON object a line")
-	fl.StringVar(&history, "history", "", "keep the snapshots of each second in this directory, a history store")
+	fl.StringVar(&historyDir, "history", "", "keep the snapshots of each second in this directory, a history store")
 	fl.StringVar(&spans, "spans", "", "write all spans to this file, as OTLP JSON lines")
 	fl.BoolVar(&favour, "favour", false, "let the run's processes go before everything else on this machine where CPUs are short")
 	fl.DurationVar(&duration, "duration", 0, "stop after this time; 0: run until stopped")
