@@ -267,7 +267,8 @@ func (s *Sampler) open(path string, now time.Duration) (*container, bool) {
 	}
 	s.keys++
 	c.key, c.group, c.meter, c.cores = s.keys, group, cgroup.StartMeter(stats, now), group.Cores(s.buf)
-	c.slow(s.buf, s.node.Disks, nil) // what it counted so far is not of the second to come
+	c.slow(s.buf, s.node.Disks, nil)
+	c.age = s.keys // what it counted so far is not of the second to come
 	if len(s.cpus) > 0 {
 		if c.perf, err = perf.OpenGroup(filepath.Join(s.perfRoot, path), s.cpus, perf.CacheMisses); err == nil {
 			c.perf.Next()

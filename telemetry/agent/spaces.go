@@ -140,7 +140,7 @@ func (s *spaces) place(now time.Duration, containers []*container) {
 	}
 	for _, c := range containers {
 		s.byKey[c.key] = c
-		if c.space == nil || !alive(s.cfg.Proc, c.pid) {
+		if c.space == nil && (c.pid == 0 || c.age%slowest == 0) || c.age%slowest == 0 && !alive(s.cfg.Proc, c.pid) {
 			s.settle(c, now)
 		}
 		if c.space != nil {
