@@ -34,6 +34,7 @@ type container struct {
 	cpuStalled, memoryStalled, ioStalled      node.Counter
 	dev, snmp                                 *cgroup.File // of its network namespace, where that is its own
 	in, out, resent                           node.Counter
+	placed                                    bool // it was tried to find its network namespace
 	space                                     *space
 	backlog, limit, unread, unreadBytes, busy int64
 	listening                                 bool // somebody of it listens
