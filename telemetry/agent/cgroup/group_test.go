@@ -184,8 +184,8 @@ func TestTreeNoticesChanges(t *testing.T) {
 	if !tree.Changed() || len(walk()) != 2 {
 		t.Error("a directory that went was not noticed")
 	}
-	if len(tree.watched) != 2 || len(tree.watches) != 2 {
-		t.Errorf("%v and %v are watched still", tree.watched, tree.watches)
+	if len(tree.dirs) != 2 || len(tree.ids) != 2 {
+		t.Errorf("%v and %v are known still", tree.dirs, tree.ids)
 	}
 }
 
