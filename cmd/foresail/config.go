@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"foresail.dev/appfile"
+	"foresail.dev/cmd/foresail/agents"
 	"foresail.dev/cmd/foresail/security"
 	"foresail.dev/loop"
 	"foresail.dev/plan/managers"
@@ -28,7 +29,7 @@ type runConfig struct {
 	Speed       float64         `yaml:"speed" rule:"above=0,max=1000"`
 	Nodes       appfile.Nodes   `yaml:"nodes"` // of a simulated cluster
 	Security    security.Config `yaml:"security"`
-	Agents      agentsConfig    `yaml:"agents"` // of a testbed: where node agents report
+	Agents      agents.Config   `yaml:"agents"` // of a testbed: where node agents report
 	State       string          `yaml:"state"`  // where the manager's state is kept; empty: it is not kept
 }
 

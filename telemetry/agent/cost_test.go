@@ -85,12 +85,6 @@ func (g *groups) join(path string, pid int) {
 	}
 }
 
-func (g *groups) drop(path string) {
-	for _, r := range g.roots {
-		_ = unix.Rmdir(filepath.Join(r, path))
-	}
-}
-
 // remove runs after the processes have ended.
 func (g *groups) remove() {
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
