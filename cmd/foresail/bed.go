@@ -13,6 +13,7 @@ import (
 	"foresail.dev/cluster/testbed"
 	"foresail.dev/cluster/testbed/users"
 	"foresail.dev/cluster/testbed/wire"
+	"foresail.dev/cmd/foresail/agents"
 	"foresail.dev/cmd/foresail/security"
 	"foresail.dev/load"
 	"foresail.dev/telemetry"
@@ -25,7 +26,7 @@ type bed struct {
 	*testbed.Cluster
 	assembler *telemetry.Assembler // nil, as receivers are: nobody receives spans
 	receivers []*otlp.Receiver     // the processes' own first
-	agents    *agents              // nil: cgroups are read here
+	agents    *agents.Observer     // nil: cgroups are read here
 	stopped   sync.Once
 	stopErr   error
 }
@@ -37,7 +38,7 @@ type bedConfig struct {
 	seed       uint64
 	duration   time.Duration
 	grpc, http string // where spans are received; http may be empty
-	agents     agentsConfig
+	agents     agents.Config
 	ports      security.Ports
 	log        io.Writer
 	inFlight   bool                  // replicas report their requests in flight, to http
@@ -65,11 +66,11 @@ func startBed(ctx context.Context, c bedConfig) (*bed, error) {
 	}
 	var observer testbed.Observer = b.assembler
 	if c.agents.Listen != "" {
-		if b.agents, err = listenForAgents(c.agents, c.ports, wire.NewClock(epoch).Now, b.assembler); err != nil {
-			return nil, errors.Join(err, b.stopReceivers())
+		if b.agents, err = agents.Listen(c.agents, c.ports, wire.NewClock(epoch).Now, b.assembler); err != nil {
+			return nil, errors.Join(badAddress(err), b.stopReceivers())
 		}
 		observer = b.agents
-		fmt.Fprintf(c.log, "agents report to %s\n", b.agents.server.Addr())
+		fmt.Fprintf(c.log, "agents report to %s\n", b.agents.Server.Addr())
 	}
 	inFlight := ""
 	if c.inFlight {
@@ -121,7 +122,7 @@ func (b *bed) stop() error {
 func (b *bed) stopReceivers() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	errs := []error{b.agents.stop()}
+	errs := []error{b.agents.Stop()}
 	for _, r := range b.receivers {
 		if err := r.Shutdown(ctx); err != nil {
 			errs = append(errs, fmt.Errorf("stopping the OTLP receiver: %w", err))
@@ -164,7 +165,7 @@ func (b *bed) detail() bedDetail {
 		d.Spans = b.assembler.Stats()
 	}
 	if b.agents != nil {
-		stats := b.agents.server.Stats()
+		stats := b.agents.Server.Stats()
 		d.Agents = &stats
 	}
 	for _, w := range b.Writes() {

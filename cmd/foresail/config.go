@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"foresail.dev/appfile"
+	"foresail.dev/cmd/foresail/agents"
 	"foresail.dev/cmd/foresail/history"
 	"foresail.dev/cmd/foresail/security"
 	"foresail.dev/loop"
@@ -34,7 +35,7 @@ type runConfig struct {
 
 	History   history.Config  `yaml:"history"`
 	Models    string          `yaml:"models"` // where foresail train has put models; empty: there are none
-	Agents    agentsConfig    `yaml:"agents"` // of a testbed: where node agents report
+	Agents    agents.Config   `yaml:"agents"` // of a testbed: where node agents report
 	Security  security.Config `yaml:"security"`
 	Telemetry telemetryConfig `yaml:"telemetry"`
 	Testbed   testbedConfig   `yaml:"testbed"`
