@@ -25,8 +25,9 @@ type runConfig struct {
 	Seed        uint64        `yaml:"seed"`
 	Duration    time.Duration `yaml:"duration" rule:"min=0"` // 0: until stopped
 	Speed       float64       `yaml:"speed" rule:"above=0,max=1000"`
-	Nodes       appfile.Nodes `yaml:"nodes"` // of a simulated cluster
-	State       string        `yaml:"state"` // where the manager's state is kept; empty: it is not kept
+	Nodes       appfile.Nodes `yaml:"nodes"`  // of a simulated cluster
+	Traces      tracesConfig  `yaml:"traces"` // exemplar traces that are kept
+	State       string        `yaml:"state"`  // where the manager's state is kept; empty: it is not kept
 }
 
 type guardConfig struct {
@@ -53,7 +54,7 @@ func (m *managerName) UnmarshalText(b []byte) error {
 
 func readRunConfig(path string) (runConfig, error) {
 	c := runConfig{Cluster: "sim", Mode: loop.Auto, Manager: "hpa", Guard: guardConfig{Enabled: true, Baseline: "hpa"},
-		OTLP: otlpConfig{GRPC: "127.0.0.1:4317", HTTP: "127.0.0.1:4318"}, Seed: 1, Speed: 1}
+		OTLP: otlpConfig{GRPC: "127.0.0.1:4317", HTTP: "127.0.0.1:4318"}, Seed: 1, Speed: 1, Traces: defaultTraces}
 	if err := appfile.ReadFile(path, &c); err != nil {
 		return c, usage(err)
 	}
@@ -65,6 +66,9 @@ func readRunConfig(path string) (runConfig, error) {
 	}
 	dir := filepath.Dir(path)
 	c.Load = relative(dir, c.Load)
+	if c.Traces.Dir != "" {
+		c.Traces.Dir = relative(dir, c.Traces.Dir)
+	}
 	if strings.ContainsAny(c.Application, "/.") {
 		c.Application = relative(dir, c.Application)
 	}

@@ -57,7 +57,7 @@ Runs until it is stopped (Ctrl-C) or the duration is over, then prints a summary
 }
 
 // manage runs what a configuration says until it ends, and prints the summary.
-func manage(c *cobra.Command, cfg runConfig, asJSON bool) error {
+func manage(c *cobra.Command, cfg runConfig, asJSON bool) (err error) {
 	blueprint, l, err := readFiles(cfg.Application, cfg.Load)
 	if err != nil {
 		return err
@@ -72,16 +72,28 @@ func manage(c *cobra.Command, cfg runConfig, asJSON bool) error {
 	r := job{app: blueprint.App, manager: manager, mode: cfg.Mode, seed: cfg.Seed, duration: cfg.Duration, state: cfg.State,
 		json: asJSON, name: "run", out: c.OutOrStdout(), err: c.ErrOrStderr(),
 		page: web.Config{Addr: cfg.Listen}}
+	start := now()
+	origin := start
+	if cfg.Cluster == "testbed" {
+		origin = time.Time{} // spans are in the wall clock's time
+	}
+	if r.traces, err = cfg.Traces.start(blueprint.App.Name, cfg.Seed, origin, c.ErrOrStderr()); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, r.traces.close(c.ErrOrStderr())) }()
 	switch cfg.Cluster {
 	case "testbed":
 		b, err := startBed(ctx, bedConfig{blueprint: blueprint, load: l, seed: cfg.Seed, duration: cfg.Duration,
-			grpc: cfg.OTLP.GRPC, http: cfg.OTLP.HTTP, log: c.ErrOrStderr()})
+			grpc: cfg.OTLP.GRPC, http: cfg.OTLP.HTTP, log: c.ErrOrStderr(), spans: r.traces.spans()})
 		if err != nil {
 			return err
 		}
 		r.bed, r.cluster = b, b
 	default:
-		simulated := sim.Config{Blueprint: blueprint, Load: l, Seed: cfg.Seed, Start: now(), Duration: cfg.Duration}
+		simulated := sim.Config{Blueprint: blueprint, Load: l, Seed: cfg.Seed, Start: start, Duration: cfg.Duration}
+		if r.traces != nil {
+			simulated.TraceShare, simulated.Spans = 1, r.traces.spans()
+		}
 		setNodes(&simulated, &cfg.Nodes)
 		s, err := sim.New(simulated)
 		if err != nil {
@@ -109,6 +121,7 @@ type job struct {
 	name     string
 	page     web.Config
 	files    *recorder // nil: none
+	traces   *tracing  // nil: none are kept
 	out, err interface{ Write([]byte) (int, error) }
 }
 
@@ -157,6 +170,9 @@ func (r *job) run(ctx context.Context) (err error) {
 	o := loop.Options{Mode: r.mode, Events: loop.Join(sum.events(), server.Events(), r.notices())}
 	if r.files != nil {
 		o.Events = loop.Join(o.Events, loop.Events{Observed: func(h *foresail.History, s *foresail.Snapshot) { r.files.snapshot(h.App(), s) }})
+	}
+	if r.traces != nil {
+		o.Events = loop.Join(o.Events, r.traces.events())
 	}
 	if r.state != "" {
 		o.State = loop.File(r.state)

@@ -12,7 +12,7 @@ import (
 )
 
 func newTestbed() *cobra.Command {
-	var app, loadFile, listen, otlpAddr, snapshots, spans string
+	var app, loadFile, listen, otlpAddr, snapshots, spans, traces string
 	var duration time.Duration
 	var seed uint64
 	var asJSON, favour bool
@@ -47,16 +47,23 @@ Runs until it is stopped (Ctrl-C) or the duration is over, then prints a summary
 				return err
 			}
 			cfg := bedConfig{blueprint: blueprint, load: l, seed: seed, duration: duration, grpc: otlpAddr, log: c.ErrOrStderr(), favour: favour}
-			if spans != "" {
-				cfg.spans = files.trace
-			}
-			b, err := startBed(ctx, cfg)
+			keep := defaultTraces
+			keep.Dir = traces
+			tr, err := keep.start(blueprint.App.Name, seed, time.Time{}, c.ErrOrStderr())
 			if err != nil {
 				return errors.Join(err, files.close())
 			}
+			cfg.spans = tr.spans()
+			if spans != "" {
+				cfg.spans = both(files.trace, cfg.spans)
+			}
+			b, err := startBed(ctx, cfg)
+			if err != nil {
+				return errors.Join(err, files.close(), tr.close(c.ErrOrStderr()))
+			}
 			r := job{app: blueprint.App, cluster: b, bed: b, manager: manager, mode: loop.Auto, seed: seed, duration: duration,
 				json: asJSON, name: "testbed", out: c.OutOrStdout(), err: c.ErrOrStderr(), page: web.Config{Addr: listen}, files: files}
-			return errors.Join(r.run(ctx), files.close())
+			return errors.Join(r.run(ctx), files.close(), tr.close(c.ErrOrStderr()))
 		},
 	}
 	fl := c.Flags()
@@ -66,6 +73,7 @@ Runs until it is stopped (Ctrl-C) or the duration is over, then prints a summary
 	fl.StringVar(&otlpAddr, "otlp", "127.0.0.1:0", "address where the processes' spans are received (gRPC); port 0 takes a free one")
 	fl.StringVar(&snapshots, "snapshots", "", "write every snapshot to this file, one JSON object a line")
 	fl.StringVar(&spans, "spans", "", "write all spans to this file, as OTLP JSON lines")
+	fl.StringVar(&traces, "traces", "", "keep exemplar traces in this folder: of each minute the slowest five requests' and a random five's")
 	fl.BoolVar(&favour, "favour", false, "let the run's processes go before everything else on this machine where CPUs are short")
 	fl.DurationVar(&duration, "duration", 0, "stop after this time; 0: run until stopped")
 	fl.Uint64Var(&seed, "seed", 1, "seed of the load and of everything that is drawn")
