@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"slices"
 	"time"
 
@@ -18,6 +19,9 @@ type Options struct {
 	// History is what to keep beyond what the manager reads, for a page or a recorder; only its Beats, Seconds and
 	// Minutes count.
 	History foresail.Needs
+	// Past is what happened before the first interval, oldest first: it enters the history, and nothing is decided on it.
+	// nil: nothing is known of it.
+	Past iter.Seq[*foresail.Snapshot]
 	// State keeps what a foresail.Stateful manager learnt over a restart; nil: nothing is kept.
 	State Store
 	// StateEvery is how often it is kept, by the snapshots' time; 0 means a minute. It is also kept when Run ends.
@@ -81,6 +85,11 @@ type runner struct {
 func newRunner(c foresail.Cluster, m foresail.Manager, o Options) *runner {
 	r := &runner{cluster: c, manager: m, o: o, app: c.App(), every: m.Needs().Every}
 	r.history = foresail.NewHistory(r.app, r.needs())
+	if o.Past != nil {
+		for s := range o.Past {
+			r.history.Add(s)
+		}
+	}
 	return r
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"foresail.dev/appfile"
+	"foresail.dev/cmd/foresail/security"
 	"foresail.dev/loop"
 	"foresail.dev/plan/managers"
 )
@@ -25,9 +26,17 @@ type runConfig struct {
 	Seed        uint64        `yaml:"seed"`
 	Duration    time.Duration `yaml:"duration" rule:"min=0"` // 0: until stopped
 	Speed       float64       `yaml:"speed" rule:"above=0,max=1000"`
-	Nodes       appfile.Nodes `yaml:"nodes"`  // of a simulated cluster
+	Nodes       appfile.Nodes `yaml:"nodes"` // of a simulated cluster
+	Metrics     metricsConfig `yaml:"metrics"`
+	RemoteWrite []remoteWrite `yaml:"remote_write"`
 	Traces      tracesConfig  `yaml:"traces"` // exemplar traces that are kept
 	State       string        `yaml:"state"`  // where the manager's state is kept; empty: it is not kept
+
+	Models    string          `yaml:"models"` // where foresail train has put models; empty: there are none
+	Agents    agentsConfig    `yaml:"agents"` // of a testbed: where node agents report
+	Security  security.Config `yaml:"security"`
+	Telemetry telemetryConfig `yaml:"telemetry"`
+	Testbed   testbedConfig   `yaml:"testbed"`
 }
 
 type guardConfig struct {
@@ -38,6 +47,8 @@ type guardConfig struct {
 type otlpConfig struct {
 	GRPC string `yaml:"grpc"`
 	HTTP string `yaml:"http"`
+	// InFlight: replicas of a testbed report their requests in flight as they begin, over HTTP.
+	InFlight bool `yaml:"in_flight"`
 }
 
 // managerName is the name of a manager that there is.
@@ -54,7 +65,7 @@ func (m *managerName) UnmarshalText(b []byte) error {
 
 func readRunConfig(path string) (runConfig, error) {
 	c := runConfig{Cluster: "sim", Mode: loop.Auto, Manager: "hpa", Guard: guardConfig{Enabled: true, Baseline: "hpa"},
-		OTLP: otlpConfig{GRPC: "127.0.0.1:4317", HTTP: "127.0.0.1:4318"}, Seed: 1, Speed: 1, Traces: defaultTraces}
+		OTLP: otlpConfig{GRPC: "127.0.0.1:4317", HTTP: "127.0.0.1:4318"}, Seed: 1, Speed: 1, Metrics: defaultMetrics(), Traces: defaultTraces}
 	if err := appfile.ReadFile(path, &c); err != nil {
 		return c, usage(err)
 	}
@@ -64,11 +75,30 @@ func readRunConfig(path string) (runConfig, error) {
 	if c.Cluster == "testbed" && len(c.Nodes.Nodes) > 0 {
 		return c, usagef("%s: nodes: real processes run on this machine; leave them out, or use cluster: sim", path)
 	}
+	if err := c.observed(path); err != nil {
+		return c, err
+	}
+	if c.Cluster != "testbed" && c.Agents.Listen != "" {
+		return c, usagef("%s: agents: a simulated cluster has no nodes that an agent could run on; leave it out, or use cluster: testbed", path)
+	}
+	if c.OTLP.InFlight && (c.Cluster != "testbed" || c.OTLP.HTTP == "") {
+		return c, usagef("%s: otlp.in_flight: replicas of a testbed report over HTTP: use cluster: testbed and set otlp.http, or leave it out", path)
+	}
 	dir := filepath.Dir(path)
+	if err := checkRemoteWrites(path, dir, c.RemoteWrite); err != nil {
+		return c, err
+	}
+	if err := c.checkModels(dir); err != nil {
+		return c, usagef("%s: models: %w", path, err)
+	}
 	c.Load = relative(dir, c.Load)
 	if c.Traces.Dir != "" {
+		if c.Telemetry.Prometheus != nil {
+			return c, usagef("%s: traces: Prometheus gives no spans: leave it out, or leave telemetry.prometheus out", path)
+		}
 		c.Traces.Dir = relative(dir, c.Traces.Dir)
 	}
+	c.Security = c.Security.Relative(dir)
 	if strings.ContainsAny(c.Application, "/.") {
 		c.Application = relative(dir, c.Application)
 	}

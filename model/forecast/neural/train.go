@@ -9,16 +9,20 @@ import (
 	"foresail.dev/model/forecast"
 )
 
-// How networks are trained. The paper says of this only that accuracy grows up to 3,000 steps (Fig. 11b).
+// Steps of training where Options.Steps is not set. The paper says only that accuracy grows up to 3,000 (Fig. 11b).
+const (
+	FullSteps = 3000 // from scratch
+	WarmSteps = 600  // from weights that were trained before
+	PoolSteps = 6000 // of Pool
+)
+
+// How networks are trained, of which the paper says nothing.
 const (
 	cells     = 32
 	batchSize = 32
 	clipNorm  = 1
-	fullSteps = 3000 // from scratch
-	warmSteps = 600  // from weights that were trained before
 	fullRate  = 4e-3 // of Adam, at first
 	warmRate  = 1.5e-3
-	poolSteps = 6000
 )
 
 // Method is one of the neural methods. It implements forecast.Method.
@@ -76,7 +80,7 @@ func (m Method) Pool(series []forecast.Series, o forecast.Options) (forecast.For
 		}
 	}
 	if o.Steps == 0 {
-		o.Steps = poolSteps
+		o.Steps = PoolSteps
 	}
 	warm, err := m.warm(o)
 	if err != nil {
@@ -103,6 +107,15 @@ func (m Method) warm(o forecast.Options) (*Model, error) {
 // fewestWindows is how many windows a network needs to be trained at all.
 const fewestWindows = 64
 
+// Lacking says why there is too little in a history for a network to be trained from scratch; empty: there is enough.
+func Lacking(history forecast.Series, o forecast.Options) string {
+	o = o.Defaults()
+	if windows := len(starts(history, o.N, o.M)); windows < fewestWindows {
+		return forecast.TooShort(history.Observed(), o.N+o.M+fewestWindows-1)
+	}
+	return ""
+}
+
 func (m Method) train(series []forecast.Series, o forecast.Options, warm *Model) (*Model, error) {
 	steps := o.Steps
 	model := &Model{kind: m.kind, n: o.N, m: o.M, levels: o.Levels, seed: o.Seed, past: tail(series[0], o.N), scaling: scalingOf(series[0].Filled(), o.N)}
@@ -126,9 +139,9 @@ func (m Method) train(series []forecast.Series, o forecast.Options, warm *Model)
 		model.take(warm)
 		return model, nil
 	case steps == 0 && warm != nil:
-		steps = warmSteps
+		steps = WarmSteps
 	case steps == 0:
-		steps = fullSteps
+		steps = FullSteps
 	}
 	t := newTrainer(m.kind, o, warm)
 	if err := t.run(from, windows, steps, rate); err != nil {
