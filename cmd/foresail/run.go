@@ -13,6 +13,7 @@ import (
 	"foresail.dev"
 	"foresail.dev/cluster/sim"
 	"foresail.dev/cmd/foresail/security"
+	"foresail.dev/cmd/foresail/tracing"
 	"foresail.dev/loop"
 	"foresail.dev/web"
 )
@@ -85,14 +86,14 @@ func manage(c *cobra.Command, cfg runConfig, asJSON bool) (err error) {
 	if cfg.Cluster == "testbed" {
 		origin = time.Time{} // spans are in the wall clock's time
 	}
-	if r.traces, err = cfg.Traces.start(blueprint.App.Name, cfg.Seed, origin, c.ErrOrStderr()); err != nil {
-		return err
+	if r.traces, err = cfg.Traces.Start(blueprint.App.Name, cfg.Seed, origin, c.ErrOrStderr()); err != nil {
+		return tracesUsage(err)
 	}
-	defer func() { err = errors.Join(err, r.traces.close(c.ErrOrStderr())) }()
+	defer func() { err = errors.Join(err, r.traces.Close(c.ErrOrStderr())) }()
 	switch cfg.Cluster {
 	case "testbed":
 		bed := bedConfig{blueprint: blueprint, load: l, seed: cfg.Seed, duration: cfg.Duration,
-			grpc: cfg.OTLP.GRPC, http: cfg.OTLP.HTTP, ports: secured, inFlight: cfg.OTLP.InFlight, log: c.ErrOrStderr(), agents: cfg.Agents, metrics: cfg.Testbed.Metrics, spans: r.traces.spans()}
+			grpc: cfg.OTLP.GRPC, http: cfg.OTLP.HTTP, ports: secured, inFlight: cfg.OTLP.InFlight, log: c.ErrOrStderr(), agents: cfg.Agents, metrics: cfg.Testbed.Metrics, spans: r.traces.Spans()}
 		if cfg.Telemetry.Prometheus != nil {
 			if err := r.fromPrometheus(ctx, bed, cfg.Telemetry.Prometheus); err != nil {
 				return err
@@ -107,7 +108,7 @@ func manage(c *cobra.Command, cfg runConfig, asJSON bool) (err error) {
 	default:
 		simulated := sim.Config{Blueprint: blueprint, Load: l, Seed: cfg.Seed, Start: start, Duration: cfg.Duration}
 		if r.traces != nil {
-			simulated.TraceShare, simulated.Spans = 1, r.traces.spans()
+			simulated.TraceShare, simulated.Spans = 1, r.traces.Spans()
 		}
 		setNodes(&simulated, &cfg.Nodes)
 		s, err := sim.New(simulated)
@@ -136,8 +137,8 @@ type job struct {
 	name     string
 	page     web.Config
 	ports    security.Ports
-	files    *recorder // nil: none
-	traces   *tracing  // nil: none are kept
+	files    *recorder          // nil: none
+	traces   *tracing.Recording // nil: none are kept
 	metrics  metricsConfig
 	writes   []remoteWrite
 	past     []*foresail.Snapshot
@@ -200,7 +201,7 @@ func (r *job) run(ctx context.Context) (err error) {
 		o.Events = loop.Join(o.Events, loop.Events{Observed: func(h *foresail.History, s *foresail.Snapshot) { r.files.snapshot(h.App(), s) }})
 	}
 	if r.traces != nil {
-		o.Events = loop.Join(o.Events, r.traces.events())
+		o.Events = loop.Join(o.Events, r.traces.Events())
 	}
 	if r.state != "" {
 		o.State = loop.File(r.state)

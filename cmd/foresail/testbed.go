@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"foresail.dev/cmd/foresail/security"
+	"foresail.dev/cmd/foresail/tracing"
 	"foresail.dev/loop"
 	"foresail.dev/web"
 )
@@ -52,23 +53,23 @@ Runs until it is stopped (Ctrl-C) or the duration is over, then prints a summary
 				return err
 			}
 			cfg := bedConfig{blueprint: blueprint, load: l, seed: seed, duration: duration, grpc: otlpAddr, ports: secured, log: c.ErrOrStderr(), favour: favour}
-			keep := defaultTraces
+			keep := tracing.Default
 			keep.Dir = traces
-			tr, err := keep.start(blueprint.App.Name, seed, time.Time{}, c.ErrOrStderr())
+			tr, err := keep.Start(blueprint.App.Name, seed, time.Time{}, c.ErrOrStderr())
 			if err != nil {
-				return errors.Join(err, files.close())
+				return errors.Join(tracesUsage(err), files.close())
 			}
-			cfg.spans = tr.spans()
+			cfg.spans = tr.Spans()
 			if spans != "" {
-				cfg.spans = both(files.trace, cfg.spans)
+				cfg.spans = tracing.Both(files.trace, cfg.spans)
 			}
 			b, err := startBed(ctx, cfg)
 			if err != nil {
-				return errors.Join(err, files.close(), tr.close(c.ErrOrStderr()))
+				return errors.Join(err, files.close(), tr.Close(c.ErrOrStderr()))
 			}
 			r := job{app: blueprint.App, cluster: b, bed: b, manager: manager, mode: loop.Auto, seed: seed, duration: duration,
 				json: asJSON, name: "testbed", out: c.OutOrStdout(), err: c.ErrOrStderr(), page: web.Config{Addr: listen}, metrics: defaultMetrics(), files: files, ports: secured}
-			return errors.Join(r.run(ctx), files.close(), tr.close(c.ErrOrStderr()))
+			return errors.Join(r.run(ctx), files.close(), tr.Close(c.ErrOrStderr()))
 		},
 	}
 	fl := c.Flags()

@@ -1,6 +1,8 @@
-package main
+// Package tracing keeps exemplar traces of a run, and shows those that were kept.
+package tracing
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"sync/atomic"
@@ -12,8 +14,8 @@ import (
 	"foresail.dev/telemetry/store/exemplar"
 )
 
-// tracesConfig is traces of foresail.yaml: which requests' traces are kept, and where.
-type tracesConfig struct {
+// Config is traces of foresail.yaml: which requests' traces are kept, and where.
+type Config struct {
 	Dir      string        `yaml:"dir"` // empty: none are kept
 	Slowest  int           `yaml:"slowest" rule:"min=0,max=1000"`
 	Random   int           `yaml:"random" rule:"min=0,max=1000"`
@@ -23,26 +25,27 @@ type tracesConfig struct {
 	Compress string        `yaml:"compress" rule:"oneof=gzip|zstd|none"`
 }
 
-var defaultTraces = tracesConfig{Slowest: 5, Random: 5, Wait: 10 * time.Second, MaxSize: 256 << 20, MaxAge: 15 * 24 * time.Hour, Compress: "gzip"}
+// Default is what a file leaves out.
+var Default = Config{Slowest: 5, Random: 5, Wait: 10 * time.Second, MaxSize: 256 << 20, MaxAge: 15 * 24 * time.Hour, Compress: "gzip"}
 
-// tracing keeps exemplar traces of a run. A nil one keeps none.
-type tracing struct {
+// Recording keeps exemplar traces of a run. A nil one keeps none.
+type Recording struct {
 	store    *exemplar.Store
 	recorder *exemplar.Recorder
 	now      atomic.Int64 // of a simulation; 0: the wall clock's
 }
 
-// start opens the store and starts recording; nil where no folder is named. A simulation's spans are in its own time, which
+// Start opens the store and starts recording; nil where no folder is named. A simulation's spans are in its own time, which
 // begins at the given one.
-func (c *tracesConfig) start(app string, seed uint64, simulated time.Time, trouble io.Writer) (*tracing, error) {
+func (c *Config) Start(app string, seed uint64, simulated time.Time, trouble io.Writer) (*Recording, error) {
 	if c.Dir == "" {
 		return nil, nil
 	}
 	s, err := exemplar.Open(c.Dir, exemplar.Limits{MaxBytes: int64(c.MaxSize), MaxAge: c.MaxAge, Compress: c.Compress})
 	if err != nil {
-		return nil, usagef("traces: %w", err)
+		return nil, usageError{fmt.Errorf("traces: %w", err)}
 	}
-	t := &tracing{store: s}
+	t := &Recording{store: s}
 	o := exemplar.Recording{Choice: exemplar.Choice{Slowest: none(c.Slowest), Random: none(c.Random), Seed: seed}, Wait: c.Wait,
 		Trouble: func(err error) { fmt.Fprintf(trouble, "exemplar traces are not kept: %v\n", err) }}
 	if !simulated.IsZero() {
@@ -61,24 +64,24 @@ func none(n int) int {
 	return n
 }
 
-// spans are taken by what start returned; nil where nothing is kept.
-func (t *tracing) spans() func([]foresail.Span) {
+// Spans are taken by what Start returned; nil where nothing is kept.
+func (t *Recording) Spans() func([]foresail.Span) {
 	if t == nil {
 		return nil
 	}
 	return t.recorder.Add
 }
 
-// events move a simulation's time.
-func (t *tracing) events() loop.Events {
+// Events move a simulation's time.
+func (t *Recording) Events() loop.Events {
 	if t == nil || t.now.Load() == 0 {
 		return loop.Events{}
 	}
 	return loop.Events{Observed: func(_ *foresail.History, s *foresail.Snapshot) { t.now.Store(s.End.UnixNano()) }}
 }
 
-// close writes what is left, after the last span, and says in a line what was not kept.
-func (t *tracing) close(w io.Writer) error {
+// Close writes what is left, after the last span, and says in a line what was not kept.
+func (t *Recording) Close(w io.Writer) error {
 	if t == nil {
 		return nil
 	}
@@ -89,8 +92,8 @@ func (t *tracing) close(w io.Writer) error {
 	return t.store.Close()
 }
 
-// both tells two what one is told; either may be nil. Only the second may keep the spans.
-func both(a, b func([]foresail.Span)) func([]foresail.Span) {
+// Both tells two what one is told; either may be nil. Only the second may keep the spans.
+func Both(a, b func([]foresail.Span)) func([]foresail.Span) {
 	switch {
 	case a == nil:
 		return b
@@ -99,3 +102,10 @@ func both(a, b func([]foresail.Span)) func([]foresail.Span) {
 	}
 	return func(s []foresail.Span) { a(s); b(s) }
 }
+
+// ErrUsage is what an error of bad usage is, with errors.Is.
+var ErrUsage = errors.New("bad usage")
+
+type usageError struct{ error }
+
+func (e usageError) Unwrap() []error { return []error{e.error, ErrUsage} }
