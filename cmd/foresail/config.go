@@ -11,27 +11,29 @@ import (
 	"foresail.dev/cmd/foresail/agents"
 	"foresail.dev/cmd/foresail/history"
 	"foresail.dev/cmd/foresail/security"
+	"foresail.dev/cmd/foresail/tracing"
 	"foresail.dev/loop"
 	"foresail.dev/plan/managers"
 )
 
 // runConfig is foresail.yaml; see docs/formats/run.md.
 type runConfig struct {
-	Application string        `yaml:"application" rule:"required"` // a file, relative to this one, or the name of a built-in application
-	Load        string        `yaml:"load" rule:"required"`        // a load file, relative to this one
-	Cluster     string        `yaml:"cluster" rule:"oneof=sim|testbed"`
-	Mode        loop.Mode     `yaml:"mode"`
-	Manager     managerName   `yaml:"manager"`
-	Guard       guardConfig   `yaml:"guard"`
-	Listen      string        `yaml:"listen"` // of the page
-	OTLP        otlpConfig    `yaml:"otlp"`
-	Seed        uint64        `yaml:"seed"`
-	Duration    time.Duration `yaml:"duration" rule:"min=0"` // 0: until stopped
-	Speed       float64       `yaml:"speed" rule:"above=0,max=1000"`
-	Nodes       appfile.Nodes `yaml:"nodes"` // of a simulated cluster
-	Metrics     metricsConfig `yaml:"metrics"`
-	RemoteWrite []remoteWrite `yaml:"remote_write"`
-	State       string        `yaml:"state"` // where the manager's state is kept; empty: it is not kept
+	Application string         `yaml:"application" rule:"required"` // a file, relative to this one, or the name of a built-in application
+	Load        string         `yaml:"load" rule:"required"`        // a load file, relative to this one
+	Cluster     string         `yaml:"cluster" rule:"oneof=sim|testbed"`
+	Mode        loop.Mode      `yaml:"mode"`
+	Manager     managerName    `yaml:"manager"`
+	Guard       guardConfig    `yaml:"guard"`
+	Listen      string         `yaml:"listen"` // of the page
+	OTLP        otlpConfig     `yaml:"otlp"`
+	Seed        uint64         `yaml:"seed"`
+	Duration    time.Duration  `yaml:"duration" rule:"min=0"` // 0: until stopped
+	Speed       float64        `yaml:"speed" rule:"above=0,max=1000"`
+	Nodes       appfile.Nodes  `yaml:"nodes"` // of a simulated cluster
+	Metrics     metricsConfig  `yaml:"metrics"`
+	RemoteWrite []remoteWrite  `yaml:"remote_write"`
+	Traces      tracing.Config `yaml:"traces"` // exemplar traces that are kept
+	State       string         `yaml:"state"`  // where the manager's state is kept; empty: it is not kept
 
 	History   history.Config  `yaml:"history"`
 	Models    string          `yaml:"models"` // where foresail train has put models; empty: there are none
@@ -67,7 +69,7 @@ func (m *managerName) UnmarshalText(b []byte) error {
 
 func readRunConfig(path string) (runConfig, error) {
 	c := runConfig{Cluster: "sim", Mode: loop.Auto, Manager: "hpa", Guard: guardConfig{Enabled: true, Baseline: "hpa"},
-		OTLP: otlpConfig{GRPC: "127.0.0.1:4317", HTTP: "127.0.0.1:4318"}, Seed: 1, Speed: 1, Metrics: defaultMetrics(), History: history.Default()}
+		OTLP: otlpConfig{GRPC: "127.0.0.1:4317", HTTP: "127.0.0.1:4318"}, Seed: 1, Speed: 1, Metrics: defaultMetrics(), History: history.Default(), Traces: tracing.Default}
 	if err := appfile.ReadFile(path, &c); err != nil {
 		return c, usage(err)
 	}
@@ -95,6 +97,12 @@ func readRunConfig(path string) (runConfig, error) {
 	}
 	c.Load = relative(dir, c.Load)
 	c.History.In(dir)
+	if c.Traces.Dir != "" {
+		if c.Telemetry.Prometheus != nil {
+			return c, usagef("%s: traces: Prometheus gives no spans: leave it out, or leave telemetry.prometheus out", path)
+		}
+		c.Traces.Dir = relative(dir, c.Traces.Dir)
+	}
 	c.Security = c.Security.Relative(dir)
 	if strings.ContainsAny(c.Application, "/.") {
 		c.Application = relative(dir, c.Application)

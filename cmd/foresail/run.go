@@ -14,6 +14,7 @@ import (
 	"foresail.dev/cluster/sim"
 	"foresail.dev/cmd/foresail/history"
 	"foresail.dev/cmd/foresail/security"
+	"foresail.dev/cmd/foresail/tracing"
 	"foresail.dev/loop"
 	"foresail.dev/web"
 )
@@ -86,10 +87,19 @@ func manage(c *cobra.Command, cfg runConfig, asJSON bool) (err error) {
 	r := job{app: blueprint.App, manager: manager, mode: cfg.Mode, seed: cfg.Seed, duration: cfg.Duration, state: cfg.State,
 		json: asJSON, name: "run", out: c.OutOrStdout(), err: c.ErrOrStderr(),
 		page: web.Config{Addr: cfg.Listen}, metrics: cfg.Metrics, writes: cfg.RemoteWrite, ports: secured, kept: kept}
+	start := kept.Start(now())
+	origin := start
+	if cfg.Cluster == "testbed" {
+		origin = time.Time{} // spans are in the wall clock's time
+	}
+	if r.traces, err = cfg.Traces.Start(blueprint.App.Name, cfg.Seed, origin, c.ErrOrStderr()); err != nil {
+		return tracesUsage(err)
+	}
+	defer func() { err = errors.Join(err, r.traces.Close(c.ErrOrStderr())) }()
 	switch cfg.Cluster {
 	case "testbed":
 		bed := bedConfig{blueprint: blueprint, load: l, seed: cfg.Seed, duration: cfg.Duration,
-			grpc: cfg.OTLP.GRPC, http: cfg.OTLP.HTTP, ports: secured, inFlight: cfg.OTLP.InFlight, log: c.ErrOrStderr(), agents: cfg.Agents, metrics: cfg.Testbed.Metrics}
+			grpc: cfg.OTLP.GRPC, http: cfg.OTLP.HTTP, ports: secured, inFlight: cfg.OTLP.InFlight, log: c.ErrOrStderr(), agents: cfg.Agents, metrics: cfg.Testbed.Metrics, spans: r.traces.Spans()}
 		if cfg.Telemetry.Prometheus != nil {
 			if err := r.fromPrometheus(ctx, bed, cfg.Telemetry.Prometheus); err != nil {
 				return err
@@ -102,7 +112,10 @@ func manage(c *cobra.Command, cfg runConfig, asJSON bool) (err error) {
 		}
 		r.bed, r.cluster = b, b
 	default:
-		simulated := sim.Config{Blueprint: blueprint, Load: l, Seed: cfg.Seed, Start: kept.Start(now()), Duration: cfg.Duration}
+		simulated := sim.Config{Blueprint: blueprint, Load: l, Seed: cfg.Seed, Start: start, Duration: cfg.Duration}
+		if r.traces != nil {
+			simulated.TraceShare, simulated.Spans = 1, r.traces.Spans()
+		}
 		setNodes(&simulated, &cfg.Nodes)
 		s, err := sim.New(simulated)
 		if err != nil {
@@ -131,7 +144,8 @@ type job struct {
 	page     web.Config
 	kept     *history.Keeping // nil: no history is kept
 	ports    security.Ports
-	files    *recorder // nil: none
+	files    *recorder          // nil: none
+	traces   *tracing.Recording // nil: none are kept
 	past     []*foresail.Snapshot
 	metrics  metricsConfig
 	writes   []remoteWrite
@@ -192,6 +206,9 @@ func (r *job) run(ctx context.Context) (err error) {
 	o := loop.Options{Mode: r.mode, Events: loop.Join(sum.events(), server.Events(), metrics.events(), r.notices(), r.kept.Events())}
 	if r.files != nil {
 		o.Events = loop.Join(o.Events, loop.Events{Observed: func(h *foresail.History, s *foresail.Snapshot) { r.files.snapshot(h.App(), s) }})
+	}
+	if r.traces != nil {
+		o.Events = loop.Join(o.Events, r.traces.Events())
 	}
 	if r.state != "" {
 		o.State = loop.File(r.state)
