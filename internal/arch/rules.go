@@ -31,5 +31,6 @@ var Rules = []Rule{
 	{Dir: "scenario", Own: []string{"", "sketch", "load", "fault", "appfile", "loop", "plan/...", "cluster/sim"}, Why: "scenarios play the simulator, the loop and managers to each other"},
 	{Dir: "web", Own: []string{"", "sketch", "loop"}, Why: "web shows what the loop tells it, wherever the application runs"},
 	{Dir: "cmd", Own: []string{"..."}, Others: []string{"..."}, Why: "wiring"},
+	{Dir: "hack/ingest", Own: []string{"", "telemetry", "telemetry/otlp"}, Others: otel, Why: "a measurement outside of the program"},
 	{Dir: "internal/arch", Why: "the rules depend on nothing"},
 }
