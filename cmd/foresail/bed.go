@@ -15,6 +15,7 @@ import (
 	"foresail.dev/load"
 	"foresail.dev/telemetry"
 	"foresail.dev/telemetry/otlp"
+	"foresail.dev/telemetry/readers"
 )
 
 // bed is a testbed and the receiver that its processes report to.
@@ -22,6 +23,7 @@ type bed struct {
 	*testbed.Cluster
 	assembler *telemetry.Assembler
 	receiver  *otlp.Receiver
+	poller    *readers.Poller
 	stopped   sync.Once
 	stopErr   error
 }
@@ -34,6 +36,7 @@ type bedConfig struct {
 	duration   time.Duration
 	grpc, http string // where spans are received; http may be empty
 	log        io.Writer
+	readers    []readers.Source
 	inFlight   bool                  // replicas report their requests in flight, to http
 	favour     bool                  // its processes go before everything else on this machine
 	spans      func([]foresail.Span) // told all spans; nil: nobody is
@@ -64,12 +67,16 @@ func startBed(ctx context.Context, c bedConfig) (*bed, error) {
 	if err != nil {
 		return nil, errors.Join(err, b.stopReceiver())
 	}
+	b.poller = readers.Poll(c.readers, b.assembler, func(err error) { fmt.Fprintln(c.log, err) })
 	return b, nil
 }
 
 // stop ends every process, then the receiver, so that the last spans still arrive. It may be called again.
 func (b *bed) stop() error {
-	b.stopped.Do(func() { b.stopErr = errors.Join(b.Cluster.Close(), b.stopReceiver()) })
+	b.stopped.Do(func() {
+		b.poller.Close()
+		b.stopErr = errors.Join(b.Cluster.Close(), b.stopReceiver())
+	})
 	return b.stopErr
 }
 

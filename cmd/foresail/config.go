@@ -14,19 +14,20 @@ import (
 
 // runConfig is foresail.yaml; see docs/formats/run.md.
 type runConfig struct {
-	Application string        `yaml:"application" rule:"required"` // a file, relative to this one, or the name of a built-in application
-	Load        string        `yaml:"load" rule:"required"`        // a load file, relative to this one
-	Cluster     string        `yaml:"cluster" rule:"oneof=sim|testbed"`
-	Mode        loop.Mode     `yaml:"mode"`
-	Manager     managerName   `yaml:"manager"`
-	Guard       guardConfig   `yaml:"guard"`
-	Listen      string        `yaml:"listen"` // of the page
-	OTLP        otlpConfig    `yaml:"otlp"`
-	Seed        uint64        `yaml:"seed"`
-	Duration    time.Duration `yaml:"duration" rule:"min=0"` // 0: until stopped
-	Speed       float64       `yaml:"speed" rule:"above=0,max=1000"`
-	Nodes       appfile.Nodes `yaml:"nodes"` // of a simulated cluster
-	State       string        `yaml:"state"` // where the manager's state is kept; empty: it is not kept
+	Application string         `yaml:"application" rule:"required"` // a file, relative to this one, or the name of a built-in application
+	Load        string         `yaml:"load" rule:"required"`        // a load file, relative to this one
+	Cluster     string         `yaml:"cluster" rule:"oneof=sim|testbed"`
+	Mode        loop.Mode      `yaml:"mode"`
+	Manager     managerName    `yaml:"manager"`
+	Guard       guardConfig    `yaml:"guard"`
+	Listen      string         `yaml:"listen"` // of the page
+	OTLP        otlpConfig     `yaml:"otlp"`
+	Readers     []readerConfig `yaml:"readers"` // servers that are asked for what is in flight in them
+	Seed        uint64         `yaml:"seed"`
+	Duration    time.Duration  `yaml:"duration" rule:"min=0"` // 0: until stopped
+	Speed       float64        `yaml:"speed" rule:"above=0,max=1000"`
+	Nodes       appfile.Nodes  `yaml:"nodes"` // of a simulated cluster
+	State       string         `yaml:"state"` // where the manager's state is kept; empty: it is not kept
 }
 
 type guardConfig struct {
@@ -68,7 +69,18 @@ func readRunConfig(path string) (runConfig, error) {
 	if c.OTLP.InFlight && (c.Cluster != "testbed" || c.OTLP.HTTP == "") {
 		return c, usagef("%s: otlp.in_flight: replicas of a testbed report over HTTP: use cluster: testbed and set otlp.http, or leave it out", path)
 	}
+	if len(c.Readers) > 0 && c.Cluster != "testbed" {
+		return c, usagef("%s: readers: a simulated application has no servers to ask: use cluster: testbed, or leave them out", path)
+	}
+	if err := checkReaders(path, c.Readers); err != nil {
+		return c, usage(err)
+	}
 	dir := filepath.Dir(path)
+	for i := range c.Readers {
+		if f := &c.Readers[i].PasswordFile; *f != "" {
+			*f = relative(dir, *f)
+		}
+	}
 	c.Load = relative(dir, c.Load)
 	if strings.ContainsAny(c.Application, "/.") {
 		c.Application = relative(dir, c.Application)

@@ -74,7 +74,11 @@ func manage(c *cobra.Command, cfg runConfig, asJSON bool) error {
 		page: web.Config{Addr: cfg.Listen}}
 	switch cfg.Cluster {
 	case "testbed":
-		b, err := startBed(ctx, bedConfig{blueprint: blueprint, load: l, seed: cfg.Seed, duration: cfg.Duration,
+		sources, err := readerSources(blueprint.App, cfg.Readers)
+		if err != nil {
+			return err
+		}
+		b, err := startBed(ctx, bedConfig{blueprint: blueprint, readers: sources, load: l, seed: cfg.Seed, duration: cfg.Duration,
 			grpc: cfg.OTLP.GRPC, http: cfg.OTLP.HTTP, inFlight: cfg.OTLP.InFlight, log: c.ErrOrStderr()})
 		if err != nil {
 			return err

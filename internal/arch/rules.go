@@ -15,6 +15,7 @@ var Rules = []Rule{
 	{Dir: "apps/random", Own: []string{""}, Tests: []string{"appfile", "appfile/write", "cluster/sim", "load", "sketch"}, Pure: true, Why: "what is drawn is a blueprint, and hangs on its configuration alone"},
 	{Dir: "telemetry", Own: []string{"", "sketch"}, Why: "the assembler is fed by every source and knows none"},
 	{Dir: "telemetry/otlp", Own: []string{"", "sketch", "telemetry"}, Tests: []string{"telemetry/instrument"}, Others: otel, Why: "a wire format knows the assembler and no sibling"},
+	{Dir: "telemetry/readers", Own: []string{"", "telemetry"}, Others: []string{"github.com/jackc/pgx"}, Why: "a source knows the assembler and no sibling"},
 	{Dir: "telemetry/jaeger", Own: []string{"", "sketch", "telemetry"}, Why: "a wire format knows the assembler and no sibling"},
 	{Dir: "ml", Pure: true, Why: "ml knows model files and scores, and no learner"},
 	{Dir: "ml/nn", Own: []string{"ml/nn/..."}, Others: []string{"golang.org/x/sys/cpu"}, Pure: true, Why: "learners don't know each other, nor what they are used for"},
