@@ -26,6 +26,7 @@ type runConfig struct {
 	Guard       guardConfig    `yaml:"guard"`
 	Listen      string         `yaml:"listen"` // of the page
 	OTLP        otlpConfig     `yaml:"otlp"`
+	Readers     []readerConfig `yaml:"readers"` // servers that are asked for what is in flight in them
 	Seed        uint64         `yaml:"seed"`
 	Duration    time.Duration  `yaml:"duration" rule:"min=0"` // 0: until stopped
 	Speed       float64        `yaml:"speed" rule:"above=0,max=1000"`
@@ -88,12 +89,23 @@ func readRunConfig(path string) (runConfig, error) {
 	if c.OTLP.InFlight && (c.Cluster != "testbed" || c.OTLP.HTTP == "") {
 		return c, usagef("%s: otlp.in_flight: replicas of a testbed report over HTTP: use cluster: testbed and set otlp.http, or leave it out", path)
 	}
+	if len(c.Readers) > 0 && c.Cluster != "testbed" {
+		return c, usagef("%s: readers: a simulated application has no servers to ask: use cluster: testbed, or leave them out", path)
+	}
+	if err := checkReaders(path, c.Readers); err != nil {
+		return c, usage(err)
+	}
 	dir := filepath.Dir(path)
 	if err := checkRemoteWrites(path, dir, c.RemoteWrite); err != nil {
 		return c, err
 	}
 	if err := c.checkModels(dir); err != nil {
 		return c, usagef("%s: models: %w", path, err)
+	}
+	for i := range c.Readers {
+		if f := &c.Readers[i].PasswordFile; *f != "" {
+			*f = relative(dir, *f)
+		}
 	}
 	c.Load = relative(dir, c.Load)
 	c.History.In(dir)

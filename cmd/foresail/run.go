@@ -98,7 +98,11 @@ func manage(c *cobra.Command, cfg runConfig, asJSON bool) (err error) {
 	defer func() { err = errors.Join(err, r.traces.Close(c.ErrOrStderr())) }()
 	switch cfg.Cluster {
 	case "testbed":
-		bed := bedConfig{blueprint: blueprint, load: l, seed: cfg.Seed, duration: cfg.Duration,
+		sources, err := readerSources(blueprint.App, cfg.Readers)
+		if err != nil {
+			return err
+		}
+		bed := bedConfig{blueprint: blueprint, readers: sources, load: l, seed: cfg.Seed, duration: cfg.Duration,
 			grpc: cfg.OTLP.GRPC, http: cfg.OTLP.HTTP, ports: secured, inFlight: cfg.OTLP.InFlight, log: c.ErrOrStderr(), agents: cfg.Agents, metrics: cfg.Testbed.Metrics, spans: r.traces.Spans()}
 		if cfg.Telemetry.Prometheus != nil {
 			if err := r.fromPrometheus(ctx, bed, cfg.Telemetry.Prometheus); err != nil {

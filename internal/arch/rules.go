@@ -37,6 +37,7 @@ var Rules = []Rule{
 	{Dir: "telemetry/series", Own: []string{"", "sketch"}, Tests: []string{"telemetry/series/seriestest"}, Others: []string{"github.com/prometheus/common/model", "github.com/prometheus/prometheus/model"}, Pure: true, Why: "series are arithmetic on snapshots, whoever stores or sends them"},
 	{Dir: "telemetry/series/seriestest", Own: []string{"", "sketch"}, Others: []string{"pgregory.net/rapid"}, Pure: true, Why: "what is drawn for tests"},
 	{Dir: "telemetry/store", Own: []string{"", "sketch", "telemetry/series", "telemetry/store/seal"}, Tests: []string{"telemetry/series/seriestest"}, Others: []string{"github.com/prometheus/common/model", "github.com/prometheus/prometheus", "golang.org/x/sys"}, Why: "history on disk knows what a snapshot is, and not where it came from"},
+	{Dir: "telemetry/readers", Own: []string{"", "telemetry"}, Others: []string{"github.com/jackc/pgx"}, Why: "a source knows the assembler and no sibling"},
 	{Dir: "ml", Pure: true, Why: "ml knows model files and scores, and no learner"},
 	{Dir: "ml/nn", Own: []string{"ml/nn/..."}, Others: []string{"golang.org/x/sys/cpu"}, Pure: true, Why: "learners don't know each other, nor what they are used for"},
 	{Dir: "ml/gbt", Own: []string{"ml/gbt/..."}, Tests: []string{"ml"}, Pure: true, Why: "learners don't know each other, nor what they are used for"},
@@ -54,5 +55,6 @@ var Rules = []Rule{
 	{Dir: "cmd", Own: []string{"..."}, Others: []string{"..."}, Why: "wiring"},
 	{Dir: "internal/peers", Why: "peers are other people's programs, started as anybody would"},
 	{Dir: "hack/fleet", Own: []string{"load"}, Why: "what measurements are made on is drawn by the same generators that simulations use"},
+	{Dir: "hack/ingest", Own: []string{"", "telemetry", "telemetry/otlp"}, Others: otel, Why: "a measurement outside of the program"},
 	{Dir: "internal/arch", Why: "the rules depend on nothing"},
 }
