@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"foresail.dev/appfile"
+	"foresail.dev/cmd/foresail/history"
+	"foresail.dev/cmd/foresail/trained"
 	"foresail.dev/loop"
 	"foresail.dev/plan/managers"
 )
@@ -28,6 +30,8 @@ type runConfig struct {
 	Nodes       appfile.Nodes `yaml:"nodes"`  // of a simulated cluster
 	State       string        `yaml:"state"`  // where the manager's state is kept; empty: it is not kept
 	Models      string        `yaml:"models"` // where foresail train has put models; empty: there are none
+
+	History history.Config `yaml:"history"`
 }
 
 type guardConfig struct {
@@ -54,7 +58,7 @@ func (m *managerName) UnmarshalText(b []byte) error {
 
 func readRunConfig(path string) (runConfig, error) {
 	c := runConfig{Cluster: "sim", Mode: loop.Auto, Manager: "hpa", Guard: guardConfig{Enabled: true, Baseline: "hpa"},
-		OTLP: otlpConfig{GRPC: "127.0.0.1:4317", HTTP: "127.0.0.1:4318"}, Seed: 1, Speed: 1}
+		OTLP: otlpConfig{GRPC: "127.0.0.1:4317", HTTP: "127.0.0.1:4318"}, Seed: 1, Speed: 1, History: history.Default()}
 	if err := appfile.ReadFile(path, &c); err != nil {
 		return c, usage(err)
 	}
@@ -65,10 +69,11 @@ func readRunConfig(path string) (runConfig, error) {
 		return c, usagef("%s: nodes: real processes run on this machine; leave them out, or use cluster: sim", path)
 	}
 	dir := filepath.Dir(path)
-	if err := c.checkModels(dir); err != nil {
+	if err := trained.Place(&c.Models, string(c.Manager), dir); err != nil {
 		return c, usagef("%s: models: %w", path, err)
 	}
 	c.Load = relative(dir, c.Load)
+	c.History.In(dir)
 	if strings.ContainsAny(c.Application, "/.") {
 		c.Application = relative(dir, c.Application)
 	}

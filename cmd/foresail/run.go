@@ -11,6 +11,7 @@ import (
 
 	"foresail.dev"
 	"foresail.dev/cluster/sim"
+	"foresail.dev/cmd/foresail/history"
 	"foresail.dev/loop"
 	"foresail.dev/web"
 )
@@ -57,20 +58,25 @@ Runs until it is stopped (Ctrl-C) or the duration is over, then prints a summary
 }
 
 // manage runs what a configuration says until it ends, and prints the summary.
-func manage(c *cobra.Command, cfg runConfig, asJSON bool) error {
+func manage(c *cobra.Command, cfg runConfig, asJSON bool) (err error) {
 	blueprint, l, err := readFiles(cfg.Application, cfg.Load)
 	if err != nil {
 		return err
 	}
-	manager, err := managerOf(c, cfg, blueprint.App)
+	manager, err := cfg.manager(c, blueprint.App)
 	if err != nil {
 		return err
 	}
 	ctx, stop := stoppable(c.Context())
 	defer stop()
+	kept, err := cfg.History.Keep(blueprint.App, cfg.Cluster == "testbed", c.ErrOrStderr())
+	if err != nil {
+		return historyUsage(err)
+	}
+	defer func() { err = errors.Join(err, kept.Close()) }()
 	r := job{app: blueprint.App, manager: manager, mode: cfg.Mode, seed: cfg.Seed, duration: cfg.Duration, state: cfg.State,
 		json: asJSON, name: "run", out: c.OutOrStdout(), err: c.ErrOrStderr(),
-		page: web.Config{Addr: cfg.Listen}}
+		page: web.Config{Addr: cfg.Listen}, kept: kept}
 	switch cfg.Cluster {
 	case "testbed":
 		b, err := startBed(ctx, bedConfig{blueprint: blueprint, load: l, seed: cfg.Seed, duration: cfg.Duration,
@@ -80,7 +86,7 @@ func manage(c *cobra.Command, cfg runConfig, asJSON bool) error {
 		}
 		r.bed, r.cluster = b, b
 	default:
-		simulated := sim.Config{Blueprint: blueprint, Load: l, Seed: cfg.Seed, Start: now(), Duration: cfg.Duration}
+		simulated := sim.Config{Blueprint: blueprint, Load: l, Seed: cfg.Seed, Start: kept.Start(now()), Duration: cfg.Duration}
 		setNodes(&simulated, &cfg.Nodes)
 		s, err := sim.New(simulated)
 		if err != nil {
@@ -107,7 +113,8 @@ type job struct {
 	json     bool
 	name     string
 	page     web.Config
-	files    *recorder // nil: none
+	files    *recorder        // nil: none
+	kept     *history.Keeping // nil: no history is kept
 	out, err interface{ Write([]byte) (int, error) }
 }
 
@@ -153,7 +160,10 @@ func (r *job) run(ctx context.Context) (err error) {
 	fmt.Fprintf(r.err, "%s is %s; see http://%s\n", r.app.Name, does, addr)
 
 	sum := newSummary(r.app, r.hold())
-	o := loop.Options{Mode: r.mode, Events: loop.Join(sum.events(), server.Events(), r.notices())}
+	o := loop.Options{Mode: r.mode, Events: loop.Join(sum.events(), server.Events(), r.notices(), r.kept.Events())}
+	if r.kept != nil {
+		o.Past = r.kept.Past
+	}
 	if r.files != nil {
 		o.Events = loop.Join(o.Events, loop.Events{Observed: func(h *foresail.History, s *foresail.Snapshot) { r.files.snapshot(h.App(), s) }})
 	}

@@ -4,14 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"foresail.dev/cmd/foresail/history"
+	"foresail.dev/cmd/foresail/trained"
 	"foresail.dev/cmd/foresail/training"
-	"foresail.dev/telemetry/store"
 	"foresail.dev/telemetry/store/bucket"
 )
 
@@ -53,7 +55,7 @@ func train(c *cobra.Command, f training.Flags) error {
 	}
 	ctx, stop := stoppable(c.Context())
 	defer stop()
-	source, err := sourceOf(ctx, &f, &set)
+	source, err := sourceOf(ctx, c.ErrOrStderr(), &f, &set)
 	if err != nil {
 		return err
 	}
@@ -83,13 +85,13 @@ func train(c *cobra.Command, f training.Flags) error {
 }
 
 // sourceOf opens series or a history, which names the application.
-func sourceOf(ctx context.Context, f *training.Flags, set *training.Settings) (training.Source, error) {
+func sourceOf(ctx context.Context, tell io.Writer, f *training.Flags, set *training.Settings) (training.Source, error) {
 	if f.History == "" {
 		s, err := training.Files(f.File, f.CSV)
 		return s, usage(err)
 	}
-	h, err := store.OpenRead(f.History, store.Options{})
-	if errors.Is(err, store.ErrNoStore) {
+	h, err := history.Open(f.History, f.Key, tell)
+	if errors.Is(err, history.ErrUsage) {
 		return nil, usagef("--history: %w", err)
 	}
 	if err != nil {
@@ -103,9 +105,9 @@ func sourceOf(ctx context.Context, f *training.Flags, set *training.Settings) (t
 	return s, err
 }
 
-// usageOf marks errors of an address that names no bucket; others, like a missing permission, are failures of the job.
+// usageOf marks errors of an address that names no bucket, or no model in it; others, like a missing permission, are failures of the job.
 func usageOf(err error) error {
-	if errors.Is(err, bucket.ErrURL) || errors.Is(err, bucket.ErrNoBucket) {
+	if errors.Is(err, bucket.ErrURL) || errors.Is(err, bucket.ErrNoBucket) || errors.Is(err, trained.ErrNone) {
 		return usage(err)
 	}
 	return err

@@ -16,7 +16,7 @@ import (
 
 // Flags are those of foresail train.
 type Flags struct {
-	File, History, Models                          string
+	File, History, Key, Models                     string
 	CSV                                            csvfile.Options
 	Workers                                        int
 	Seed                                           uint64
@@ -30,6 +30,7 @@ type Flags struct {
 func (f *Flags) Register(fl *pflag.FlagSet) {
 	fl.StringVarP(&f.File, "file", "f", "", "series: a folder of CSV files, or a CSV file of many services; see docs/formats/train.md")
 	fl.StringVar(&f.History, "history", "", "instead of series: a history that foresail run has recorded, read while it goes on")
+	fl.StringVar(&f.Key, "key-file", "", "file with the history's key, where it is encrypted")
 	fl.StringVar(&f.application, "application", "", "name of the application that the services are of; with --history the recorded one")
 	fl.StringVar(&f.until, "until", "", "leave out what is later than this instant, like 2026-02-06T00:00:00Z; shards of a history that goes on need it to agree")
 	fl.DurationVar(&f.last, "last", 0, "of what is left, only the last so much, like 720h; 0: all")
