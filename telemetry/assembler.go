@@ -13,14 +13,15 @@ type Assembler struct {
 	mu sync.Mutex
 	o  Options
 	names
-	seen    *spanTable
-	beats   beats
-	stats   Stats
-	started bool   // there was a Cut, or Options.Start is set
-	next    int64  // the first beat that was not cut; valid when started
-	first   int64  // the earliest start so far, for Options.Whole
-	dropped uint64 // of stats.Dropped, what the last Cut had told
-	waiting uint64 // spans of which it is not yet known whether they are requests
+	seen      *spanTable
+	beats     beats
+	stats     Stats
+	started   bool   // there was a Cut, or Options.Start is set
+	next      int64  // the first beat that was not cut; valid when started
+	first     int64  // the earliest start so far, for Options.Whole
+	dropped   uint64 // of stats.Dropped, what the last Cut had told
+	reporting bool   // there was a report
+	waiting   uint64 // spans of which it is not yet known whether they are requests
 }
 
 // NewAssembler makes an Assembler for app, which is not changed.

@@ -36,7 +36,10 @@ type unit struct {
 	level  int64 // requests in flight at the end of the last cut interval, as fixed
 	newest int64 // the beat in which it last reported, or a later one that something of it was counted in
 	waits  int   // its spans that wait for their parent
+	spans  bool  // a span was counted of it
 	clock  clock
+
+	reported reported
 }
 
 // names finds services, units, endpoints and edges by name or number. Unknown ones are made within the bounds.

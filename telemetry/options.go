@@ -115,6 +115,9 @@ type Stats struct {
 	Forgotten uint64  `json:"forgotten"`  // remembered spans that had to go before their time; a duplicate of one counts again
 	CallsLost uint64  `json:"calls_lost"` // calls whose caller stayed unknown, came too late or was one pair too many
 	Dropped   Dropped `json:"dropped"`
+
+	Reports        uint64 `json:"reports"`         // received, see Report; they count as no spans
+	ReportsDropped uint64 `json:"reports_dropped"` // of those, not taken
 }
 
 // Dropped counts spans that don't count, by reason.

@@ -9,6 +9,7 @@ import (
 
 	"foresail.dev/appfile"
 	"foresail.dev/cmd/foresail/history"
+	"foresail.dev/cmd/foresail/security"
 	"foresail.dev/cmd/foresail/trained"
 	"foresail.dev/loop"
 	"foresail.dev/plan/managers"
@@ -27,11 +28,17 @@ type runConfig struct {
 	Seed        uint64        `yaml:"seed"`
 	Duration    time.Duration `yaml:"duration" rule:"min=0"` // 0: until stopped
 	Speed       float64       `yaml:"speed" rule:"above=0,max=1000"`
-	Nodes       appfile.Nodes `yaml:"nodes"`  // of a simulated cluster
-	State       string        `yaml:"state"`  // where the manager's state is kept; empty: it is not kept
-	Models      string        `yaml:"models"` // where foresail train has put models; empty: there are none
+	Nodes       appfile.Nodes `yaml:"nodes"` // of a simulated cluster
+	Metrics     metricsConfig `yaml:"metrics"`
+	RemoteWrite []remoteWrite `yaml:"remote_write"`
+	State       string        `yaml:"state"` // where the manager's state is kept; empty: it is not kept
 
-	History history.Config `yaml:"history"`
+	History   history.Config  `yaml:"history"`
+	Models    string          `yaml:"models"` // where foresail train has put models; empty: there are none
+	Agents    agentsConfig    `yaml:"agents"` // of a testbed: where node agents report
+	Security  security.Config `yaml:"security"`
+	Telemetry telemetryConfig `yaml:"telemetry"`
+	Testbed   testbedConfig   `yaml:"testbed"`
 }
 
 type guardConfig struct {
@@ -42,6 +49,8 @@ type guardConfig struct {
 type otlpConfig struct {
 	GRPC string `yaml:"grpc"`
 	HTTP string `yaml:"http"`
+	// InFlight: replicas of a testbed report their requests in flight as they begin, over HTTP.
+	InFlight bool `yaml:"in_flight"`
 }
 
 // managerName is the name of a manager that there is.
@@ -58,7 +67,7 @@ func (m *managerName) UnmarshalText(b []byte) error {
 
 func readRunConfig(path string) (runConfig, error) {
 	c := runConfig{Cluster: "sim", Mode: loop.Auto, Manager: "hpa", Guard: guardConfig{Enabled: true, Baseline: "hpa"},
-		OTLP: otlpConfig{GRPC: "127.0.0.1:4317", HTTP: "127.0.0.1:4318"}, Seed: 1, Speed: 1, History: history.Default()}
+		OTLP: otlpConfig{GRPC: "127.0.0.1:4317", HTTP: "127.0.0.1:4318"}, Seed: 1, Speed: 1, Metrics: defaultMetrics(), History: history.Default()}
 	if err := appfile.ReadFile(path, &c); err != nil {
 		return c, usage(err)
 	}
@@ -68,12 +77,25 @@ func readRunConfig(path string) (runConfig, error) {
 	if c.Cluster == "testbed" && len(c.Nodes.Nodes) > 0 {
 		return c, usagef("%s: nodes: real processes run on this machine; leave them out, or use cluster: sim", path)
 	}
+	if err := c.observed(path); err != nil {
+		return c, err
+	}
+	if c.Cluster != "testbed" && c.Agents.Listen != "" {
+		return c, usagef("%s: agents: a simulated cluster has no nodes that an agent could run on; leave it out, or use cluster: testbed", path)
+	}
+	if c.OTLP.InFlight && (c.Cluster != "testbed" || c.OTLP.HTTP == "") {
+		return c, usagef("%s: otlp.in_flight: replicas of a testbed report over HTTP: use cluster: testbed and set otlp.http, or leave it out", path)
+	}
 	dir := filepath.Dir(path)
+	if err := checkRemoteWrites(path, dir, c.RemoteWrite); err != nil {
+		return c, err
+	}
 	if err := trained.Place(&c.Models, string(c.Manager), dir); err != nil {
 		return c, usagef("%s: models: %w", path, err)
 	}
 	c.Load = relative(dir, c.Load)
 	c.History.In(dir)
+	c.Security = c.Security.Relative(dir)
 	if strings.ContainsAny(c.Application, "/.") {
 		c.Application = relative(dir, c.Application)
 	}

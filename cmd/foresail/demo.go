@@ -10,6 +10,7 @@ import (
 	"foresail.dev/appfile"
 	"foresail.dev/cluster/sim"
 	"foresail.dev/cmd/foresail/history"
+	"foresail.dev/cmd/foresail/security"
 	"foresail.dev/loop"
 	"foresail.dev/web"
 )
@@ -29,6 +30,7 @@ func newDemo() *cobra.Command {
 	var seed uint64
 	var asJSON bool
 	flags := managerFlags{}
+	var ports security.Config
 	c := &cobra.Command{
 		Use:   "demo",
 		Short: "Simulates Social Network, manages it, and serves the page; nothing to install or configure",
@@ -44,6 +46,10 @@ func newDemo() *cobra.Command {
 			l, err := appfile.ParseLoad("demo", []byte(demoLoad), blueprint.App, nil)
 			if err != nil {
 				return err
+			}
+			secured, err := ports.Open(c.ErrOrStderr())
+			if err != nil {
+				return usage(err)
 			}
 			ctx, stop := stoppable(c.Context())
 			defer stop()
@@ -63,7 +69,7 @@ func newDemo() *cobra.Command {
 			d := newDemoControls(s, l, blueprint.App)
 			r := job{app: blueprint.App, cluster: loop.Paced(d, 1), manager: manager, mode: loop.Auto, seed: seed,
 				duration: duration, json: asJSON, name: "demo", out: c.OutOrStdout(), err: c.ErrOrStderr(),
-				page: web.Config{Title: "Social Network (simulated)", Addr: listen, Controls: d}, kept: kept}
+				page: web.Config{Title: "Social Network (simulated)", Addr: listen, Controls: d}, metrics: defaultMetrics(), ports: secured, kept: kept}
 			err = r.run(ctx)
 			if errors.Is(err, syscall.EADDRINUSE) && !c.Flags().Changed("listen") {
 				r.page.Addr = "127.0.0.1:0" // someone else has the usual port: any other will do
@@ -78,6 +84,7 @@ func newDemo() *cobra.Command {
 	fl.DurationVar(&duration, "duration", 0, "stop after this time; 0: run until stopped")
 	fl.Uint64Var(&seed, "seed", 1, "seed of everything that is drawn")
 	fl.BoolVar(&asJSON, "json", false, "print the result as JSON when it ends")
+	ports.Register(fl)
 	flags.register(fl, "autoscale-cons")
 	return c
 }

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"foresail.dev/cmd/foresail/security"
 )
 
 func newRoot(stdout, stderr io.Writer) *cobra.Command {
@@ -29,7 +31,8 @@ Try it, with nothing to install or configure:
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usagef("%w; see %q", err, c.CommandPath()+" --help")
 	})
-	root.AddCommand(newDemo(), newRun(), newSimulate(), newTestbed(), newTwin(), newFidelity(), newCompare(), newForecast(), newTrain(), newHistory(), newScenario(), newImport(), newApps(), newVersion())
+	cli := security.CLI{Needs: needs, Usage: usage, Print: func(w io.Writer, name string, rows any) error { return printJSON(w, newResult(name, nil, rows)) }}
+	root.AddCommand(newDemo(), newRun(), newSimulate(), newTestbed(), newTwin(), newFidelity(), newCompare(), newForecast(), newTrain(), newHistory(), newScenario(), newImport(), newTraces(), newAgent(), newDoctor(), newApps(), security.NewToken(cli), newVersion())
 	return root
 }
 

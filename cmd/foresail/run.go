@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"syscall"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"foresail.dev"
 	"foresail.dev/cluster/sim"
 	"foresail.dev/cmd/foresail/history"
+	"foresail.dev/cmd/foresail/security"
 	"foresail.dev/loop"
 	"foresail.dev/web"
 )
@@ -21,6 +23,7 @@ func newRun() *cobra.Command {
 	var duration time.Duration
 	var seed uint64
 	var asJSON bool
+	var ports security.Config
 	c := &cobra.Command{
 		Use:   "run -f foresail.yaml",
 		Short: "Manages one application, and serves the page that shows it",
@@ -45,6 +48,7 @@ Runs until it is stopped (Ctrl-C) or the duration is over, then prints a summary
 			if cfg.Duration < 0 {
 				return usagef("--duration %v: give a time longer than zero, or 0 to run until stopped", cfg.Duration)
 			}
+			cfg.Security = cfg.Security.With(ports)
 			return manage(c, cfg, asJSON)
 		},
 	}
@@ -54,6 +58,7 @@ Runs until it is stopped (Ctrl-C) or the duration is over, then prints a summary
 	fl.StringVar(&listen, "listen", "", "address of the page, instead of what the file says")
 	fl.Uint64Var(&seed, "seed", 1, "seed of the load and of everything that is drawn, instead of what the file says")
 	fl.BoolVar(&asJSON, "json", false, "print the result as JSON")
+	ports.Register(fl)
 	return c
 }
 
@@ -67,6 +72,10 @@ func manage(c *cobra.Command, cfg runConfig, asJSON bool) (err error) {
 	if err != nil {
 		return err
 	}
+	secured, err := cfg.Security.Open(c.ErrOrStderr())
+	if err != nil {
+		return usage(err)
+	}
 	ctx, stop := stoppable(c.Context())
 	defer stop()
 	kept, err := cfg.History.Keep(blueprint.App, cfg.Cluster == "testbed", c.ErrOrStderr())
@@ -76,11 +85,18 @@ func manage(c *cobra.Command, cfg runConfig, asJSON bool) (err error) {
 	defer func() { err = errors.Join(err, kept.Close()) }()
 	r := job{app: blueprint.App, manager: manager, mode: cfg.Mode, seed: cfg.Seed, duration: cfg.Duration, state: cfg.State,
 		json: asJSON, name: "run", out: c.OutOrStdout(), err: c.ErrOrStderr(),
-		page: web.Config{Addr: cfg.Listen}, kept: kept}
+		page: web.Config{Addr: cfg.Listen}, metrics: cfg.Metrics, writes: cfg.RemoteWrite, ports: secured, kept: kept}
 	switch cfg.Cluster {
 	case "testbed":
-		b, err := startBed(ctx, bedConfig{blueprint: blueprint, load: l, seed: cfg.Seed, duration: cfg.Duration,
-			grpc: cfg.OTLP.GRPC, http: cfg.OTLP.HTTP, log: c.ErrOrStderr()})
+		bed := bedConfig{blueprint: blueprint, load: l, seed: cfg.Seed, duration: cfg.Duration,
+			grpc: cfg.OTLP.GRPC, http: cfg.OTLP.HTTP, ports: secured, inFlight: cfg.OTLP.InFlight, log: c.ErrOrStderr(), agents: cfg.Agents, metrics: cfg.Testbed.Metrics}
+		if cfg.Telemetry.Prometheus != nil {
+			if err := r.fromPrometheus(ctx, bed, cfg.Telemetry.Prometheus); err != nil {
+				return err
+			}
+			break
+		}
+		b, err := startBed(ctx, bed)
 		if err != nil {
 			return err
 		}
@@ -113,8 +129,12 @@ type job struct {
 	json     bool
 	name     string
 	page     web.Config
-	files    *recorder        // nil: none
 	kept     *history.Keeping // nil: no history is kept
+	ports    security.Ports
+	files    *recorder // nil: none
+	metrics  metricsConfig
+	writes   []remoteWrite
+	past     []*foresail.Snapshot
 	out, err interface{ Write([]byte) (int, error) }
 }
 
@@ -128,6 +148,14 @@ func (r *job) run(ctx context.Context) (err error) {
 	}
 	r.page.App, r.page.Mode, r.page.Manager = r.app, r.mode.String(), r.manager.Name()
 	r.page.Hold = min(r.hold(), time.Second) // a page should not be late, and most spans come within a second
+	metrics, err := r.startMetrics()
+	if err != nil {
+		return err
+	}
+	defer metrics.stop()
+	r.page.Metrics = metrics.handler()
+	r.page.TLS, r.page.Tokens, r.page.Hosts, r.page.Log = r.ports.TLS, r.ports.Tokens, r.ports.Hosts, r.ports.Log
+	r.page.AllowRemote = r.ports.Allows("page")
 	server, err := web.New(r.page)
 	if err != nil {
 		return usage(err)
@@ -157,18 +185,23 @@ func (r *job) run(ctx context.Context) (err error) {
 	if r.mode == loop.Observe {
 		does = "observed"
 	}
-	fmt.Fprintf(r.err, "%s is %s; see http://%s\n", r.app.Name, does, addr)
+	fmt.Fprintf(r.err, "%s is %s; see %s\n", r.app.Name, does, server.URL())
+	r.ports.Warn("page", addr.String())
 
 	sum := newSummary(r.app, r.hold())
-	o := loop.Options{Mode: r.mode, Events: loop.Join(sum.events(), server.Events(), r.notices(), r.kept.Events())}
-	if r.kept != nil {
-		o.Past = r.kept.Past
-	}
+	o := loop.Options{Mode: r.mode, Events: loop.Join(sum.events(), server.Events(), metrics.events(), r.notices(), r.kept.Events())}
 	if r.files != nil {
 		o.Events = loop.Join(o.Events, loop.Events{Observed: func(h *foresail.History, s *foresail.Snapshot) { r.files.snapshot(h.App(), s) }})
 	}
 	if r.state != "" {
 		o.State = loop.File(r.state)
+	}
+	switch {
+	case r.kept != nil:
+		r.kept.Backfill(r.app, r.past)
+		o.Recall = r.kept.Recall
+	case len(r.past) > 0:
+		o.Past = slices.Values(r.past)
 	}
 	runErr := loop.Run(ctx, r.cluster, r.manager, o)
 	sum.end()
@@ -190,7 +223,7 @@ func badAddress(err error) error {
 
 // hold is how late a request may become known: where they are known from spans, the slow ones come late.
 func (r *job) hold() time.Duration {
-	if r.bed == nil {
+	if r.bed == nil || len(r.bed.receivers) == 0 {
 		return 0
 	}
 	return foresail.RevisionLimit

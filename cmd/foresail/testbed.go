@@ -6,10 +6,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"foresail.dev/web"
-
 	"foresail.dev/cmd/foresail/history"
+	"foresail.dev/cmd/foresail/security"
 	"foresail.dev/loop"
+	"foresail.dev/web"
 )
 
 func newTestbed() *cobra.Command {
@@ -18,6 +18,7 @@ func newTestbed() *cobra.Command {
 	var seed uint64
 	var asJSON, favour bool
 	flags := managerFlags{}
+	var ports security.Config
 	c := &cobra.Command{
 		Use:   "testbed -f APPLICATION --load LOAD",
 		Short: "Runs an application file as real processes on this machine, under real CPU quotas",
@@ -41,6 +42,10 @@ Runs until it is stopped (Ctrl-C) or the duration is over, then prints a summary
 			if err != nil {
 				return err
 			}
+			secured, err := ports.Open(c.ErrOrStderr())
+			if err != nil {
+				return usage(err)
+			}
 			ctx, stop := stoppable(c.Context())
 			defer stop()
 			kept, err := history.At(historyDir).Keep(blueprint.App, true, c.ErrOrStderr())
@@ -52,7 +57,7 @@ Runs until it is stopped (Ctrl-C) or the duration is over, then prints a summary
 			if err := files.open(snapshots, spans); err != nil {
 				return err
 			}
-			cfg := bedConfig{blueprint: blueprint, load: l, seed: seed, duration: duration, grpc: otlpAddr, log: c.ErrOrStderr(), favour: favour}
+			cfg := bedConfig{blueprint: blueprint, load: l, seed: seed, duration: duration, grpc: otlpAddr, ports: secured, log: c.ErrOrStderr(), favour: favour}
 			if spans != "" {
 				cfg.spans = files.trace
 			}
@@ -61,7 +66,7 @@ Runs until it is stopped (Ctrl-C) or the duration is over, then prints a summary
 				return errors.Join(err, files.close())
 			}
 			r := job{app: blueprint.App, cluster: b, bed: b, manager: manager, mode: loop.Auto, seed: seed, duration: duration,
-				json: asJSON, name: "testbed", out: c.OutOrStdout(), err: c.ErrOrStderr(), page: web.Config{Addr: listen}, files: files, kept: kept}
+				json: asJSON, name: "testbed", out: c.OutOrStdout(), err: c.ErrOrStderr(), page: web.Config{Addr: listen}, files: files, ports: secured, metrics: defaultMetrics(), kept: kept}
 			return errors.Join(r.run(ctx), files.close())
 		},
 	}
@@ -77,6 +82,7 @@ Runs until it is stopped (Ctrl-C) or the duration is over, then prints a summary
 	fl.DurationVar(&duration, "duration", 0, "stop after this time; 0: run until stopped")
 	fl.Uint64Var(&seed, "seed", 1, "seed of the load and of everything that is drawn")
 	fl.BoolVar(&asJSON, "json", false, "print the result as JSON")
+	ports.Register(fl)
 	flags.register(fl, "static")
 	return c
 }

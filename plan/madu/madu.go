@@ -131,6 +131,10 @@ func (m *Manager) plan(d *plan.Draft, h *foresail.History) {
 		if why != "" {
 			notes.add(why, svc.Name)
 		}
+		if of.next != nil {
+			of.next.Service = id
+			d.Expect(*of.next)
+		}
 		if idle := m.smooth(of, svc, from); idle != "" {
 			notes.add(idle, svc.Name)
 		}

@@ -115,9 +115,23 @@ func (k *Keeping) Events() loop.Events {
 	return loop.Events{Observed: func(h *foresail.History, s *foresail.Snapshot) { k.recorder.Observe(h.App(), s) }}
 }
 
-// Past gives a loop what was observed before, up to the minute and the second in which the run began, so that a manager does not start
+// Backfill puts in what is known from elsewhere of the time since the history ended, oldest first.
+func (k *Keeping) Backfill(app *foresail.App, past []*foresail.Snapshot) {
+	free := k.store.Free()
+	for _, s := range past {
+		if s.Start.Before(free) {
+			continue
+		}
+		if err := k.store.Append(app, s); err != nil {
+			fmt.Fprintf(k.err, "history: what is known of the time from %s on is not kept: %v\n", s.Start.Format(time.RFC3339), err)
+			return
+		}
+	}
+}
+
+// Recall gives a loop what was observed before, up to the minute and the second in which the run began, so that a manager does not start
 // with nothing. A gap comes as stale snapshots.
-func (k *Keeping) Past(needs foresail.Needs) iter.Seq2[*foresail.Snapshot, error] {
+func (k *Keeping) Recall(needs foresail.Needs) iter.Seq2[*foresail.Snapshot, error] {
 	return func(yield func(*foresail.Snapshot, error) bool) {
 		oldest, newest := k.store.Range()
 		if newest.IsZero() {

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/prometheus/common/config"
+	"github.com/prometheus/common/model"
+
+	"foresail.dev/appfile"
+	"foresail.dev/telemetry/prom/export"
+	"foresail.dev/telemetry/prom/write"
+)
+
+// metricsConfig is `metrics` of foresail.yaml: what /metrics on the page's address shows.
+type metricsConfig struct {
+	Enabled  bool `yaml:"enabled"`
+	Replicas bool `yaml:"replicas"`                      // series of each replica
+	Limit    int  `yaml:"limit" rule:"min=1,max=100000"` // series of one name
+}
+
+func defaultMetrics() metricsConfig { return metricsConfig{Enabled: true, Limit: export.DefaultLimit} }
+
+// remoteWrite is one of `remote_write`: a server that /metrics is sent to.
+type remoteWrite struct {
+	URL        string            `yaml:"url" rule:"required"`
+	Protocol   string            `yaml:"protocol" rule:"oneof=auto|2.0|1.0"`
+	Histograms string            `yaml:"histograms" rule:"oneof=native|classic"`
+	Every      *time.Duration    `yaml:"every" rule:"min=1s,max=1h"`
+	Queue      *appfile.Bytes    `yaml:"queue" rule:"min=1MiB,max=4GiB"`
+	Labels     map[string]string `yaml:"labels"`  // added to every series
+	Headers    map[string]string `yaml:"headers"` // of every request
+	BasicAuth  basicAuth         `yaml:"basic_auth"`
+	TokenFile  string            `yaml:"bearer_token_file"`
+	TLS        clientTLS         `yaml:"tls"`
+}
+
+type basicAuth struct {
+	Username     string `yaml:"username"`
+	PasswordFile string `yaml:"password_file"`
+}
+
+type clientTLS struct {
+	CA         string `yaml:"ca_file"`
+	Cert       string `yaml:"cert_file"`
+	Key        string `yaml:"key_file"`
+	ServerName string `yaml:"server_name"`
+}
+
+// checkRemoteWrites makes file names relative to the configuration's folder, and tries what can be tried without the server.
+func checkRemoteWrites(path, dir string, all []remoteWrite) error {
+	var errs []error
+	for i := range all {
+		w := &all[i]
+		for _, f := range []*string{&w.BasicAuth.PasswordFile, &w.TokenFile, &w.TLS.CA, &w.TLS.Cert, &w.TLS.Key} {
+			if *f != "" {
+				*f = relative(dir, *f)
+			}
+		}
+		if _, err := w.client(); err != nil {
+			errs = append(errs, fmt.Errorf("%s: remote_write[%d]: %w", path, i, err))
+		}
+	}
+	if len(errs) > 0 {
+		return usage(errors.Join(errs...))
+	}
+	return nil
+}
+
+// client is a client of the server.
+func (w *remoteWrite) client() (*write.Client, error) {
+	if u, err := url.Parse(w.URL); err == nil && u.User != nil {
+		return nil, errors.New("the URL holds a password: use basic_auth with a password_file")
+	}
+	for name := range w.Labels {
+		if !model.LabelName(name).IsValidLegacy() {
+			return nil, fmt.Errorf("labels: %q is no name of a label: use letters, digits and _", name)
+		}
+	}
+	hc, err := w.http()
+	if err != nil {
+		return nil, err
+	}
+	return write.New(write.Config{URL: w.URL, Protocol: write.Protocol(w.Protocol), Histograms: write.Histograms(w.Histograms),
+		Client: hc, Headers: w.Headers, Meta: export.Meta})
+}
+
+func (w *remoteWrite) http() (*http.Client, error) {
+	c := config.DefaultHTTPClientConfig
+	if w.BasicAuth != (basicAuth{}) {
+		if w.BasicAuth.Username == "" || w.BasicAuth.PasswordFile == "" {
+			return nil, errors.New("basic_auth: give a username and a password_file")
+		}
+		c.BasicAuth = &config.BasicAuth{Username: w.BasicAuth.Username, PasswordFile: w.BasicAuth.PasswordFile}
+	}
+	if w.TokenFile != "" {
+		c.Authorization = &config.Authorization{Type: "Bearer", CredentialsFile: w.TokenFile}
+	}
+	c.TLSConfig = config.TLSConfig{CAFile: w.TLS.CA, CertFile: w.TLS.Cert, KeyFile: w.TLS.Key, ServerName: w.TLS.ServerName}
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	return config.NewClientFromConfig(c, "foresail")
+}
