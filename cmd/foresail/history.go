@@ -33,7 +33,7 @@ type historyFlags struct {
 
 func (f *historyFlags) register(c *cobra.Command, json bool) {
 	c.Flags().StringVarP(&f.dir, "dir", "d", "", "directory of the store")
-	c.Flags().StringVar(&f.key, "key-file", "", "file with the store's key, where it is encrypted")
+	c.Flags().StringVar(&f.key, "key-file", "", "file with the store's key, or env:NAME, where it is encrypted")
 	if json {
 		c.Flags().BoolVar(&f.json, "json", false, "print the result as JSON")
 	}

@@ -32,7 +32,7 @@ Try it, with nothing to install or configure:
 		return usagef("%w; see %q", err, c.CommandPath()+" --help")
 	})
 	cli := security.CLI{Needs: needs, Usage: usage, Print: func(w io.Writer, name string, rows any) error { return printJSON(w, newResult(name, nil, rows)) }}
-	root.AddCommand(newDemo(), newRun(), newSimulate(), newTestbed(), newTwin(), newFidelity(), newCompare(), newForecast(), newTrain(), newHistory(), newScenario(), newImport(), newTraces(), newAgent(), newDoctor(), newApps(), security.NewToken(cli), newVersion())
+	root.AddCommand(newDemo(), newRun(), newSimulate(), newTestbed(), newTwin(), newFidelity(), newCompare(), newForecast(), newTrain(), newHistory(), newScenario(), newImport(), newTraces(), newAgent(), newDoctor(), newApps(), security.NewToken(cli), security.NewKey(cli), newVersion())
 	return root
 }
 

@@ -132,9 +132,9 @@ type job struct {
 	kept     *history.Keeping // nil: no history is kept
 	ports    security.Ports
 	files    *recorder // nil: none
+	past     []*foresail.Snapshot
 	metrics  metricsConfig
 	writes   []remoteWrite
-	past     []*foresail.Snapshot
 	out, err interface{ Write([]byte) (int, error) }
 }
 

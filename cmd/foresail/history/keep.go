@@ -8,12 +8,14 @@ import (
 	"io"
 	"iter"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"foresail.dev"
 	"foresail.dev/appfile"
 	"foresail.dev/loop"
 	"foresail.dev/telemetry/store"
+	"foresail.dev/telemetry/store/seal"
 )
 
 // Config is "history" of foresail.yaml: where snapshots are kept, and for how long.
@@ -44,7 +46,7 @@ func At(dir string) Config {
 // In makes names of files those relative to a directory.
 func (c *Config) In(dir string) {
 	for _, name := range []*string{&c.Dir, &c.KeyFile} {
-		if *name != "" && !filepath.IsAbs(*name) {
+		if *name != "" && !filepath.IsAbs(*name) && !strings.HasPrefix(*name, seal.EnvPrefix) {
 			*name = filepath.Join(dir, *name)
 		}
 	}
