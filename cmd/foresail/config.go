@@ -12,6 +12,7 @@ import (
 	"foresail.dev/cmd/foresail/history"
 	"foresail.dev/cmd/foresail/security"
 	"foresail.dev/cmd/foresail/tracing"
+	"foresail.dev/cmd/foresail/trained"
 	"foresail.dev/loop"
 	"foresail.dev/plan/managers"
 )
@@ -99,7 +100,7 @@ func readRunConfig(path string) (runConfig, error) {
 	if err := checkRemoteWrites(path, dir, c.RemoteWrite); err != nil {
 		return c, err
 	}
-	if err := c.checkModels(dir); err != nil {
+	if err := trained.Place(&c.Models, string(c.Manager), dir); err != nil {
 		return c, usagef("%s: models: %w", path, err)
 	}
 	for i := range c.Readers {

@@ -69,7 +69,7 @@ func manage(c *cobra.Command, cfg runConfig, asJSON bool) (err error) {
 	if err != nil {
 		return err
 	}
-	manager, err := managerOf(c, cfg, blueprint.App)
+	manager, err := cfg.manager(c, blueprint.App)
 	if err != nil {
 		return err
 	}
