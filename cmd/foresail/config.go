@@ -28,6 +28,8 @@ type runConfig struct {
 	Nodes       appfile.Nodes `yaml:"nodes"` // of a simulated cluster
 	Metrics     metricsConfig `yaml:"metrics"`
 	RemoteWrite []remoteWrite `yaml:"remote_write"`
+	History     historyConfig `yaml:"history"`
+	Remote      remoteHistory `yaml:"remote_history"`
 	State       string        `yaml:"state"` // where the manager's state is kept; empty: it is not kept
 }
 
@@ -55,7 +57,7 @@ func (m *managerName) UnmarshalText(b []byte) error {
 
 func readRunConfig(path string) (runConfig, error) {
 	c := runConfig{Cluster: "sim", Mode: loop.Auto, Manager: "hpa", Guard: guardConfig{Enabled: true, Baseline: "hpa"},
-		OTLP: otlpConfig{GRPC: "127.0.0.1:4317", HTTP: "127.0.0.1:4318"}, Seed: 1, Speed: 1, Metrics: defaultMetrics()}
+		OTLP: otlpConfig{GRPC: "127.0.0.1:4317", HTTP: "127.0.0.1:4318"}, Seed: 1, Speed: 1, Metrics: defaultMetrics(), History: defaultHistory(), Remote: defaultRemote()}
 	if err := appfile.ReadFile(path, &c); err != nil {
 		return c, usage(err)
 	}
@@ -69,7 +71,15 @@ func readRunConfig(path string) (runConfig, error) {
 	if err := checkRemoteWrites(path, dir, c.RemoteWrite); err != nil {
 		return c, err
 	}
+	if err := c.Remote.check(path, dir); err != nil {
+		return c, err
+	}
 	c.Load = relative(dir, c.Load)
+	for _, name := range []*string{&c.History.Dir, &c.History.KeyFile} {
+		if *name != "" {
+			*name = relative(dir, *name)
+		}
+	}
 	if strings.ContainsAny(c.Application, "/.") {
 		c.Application = relative(dir, c.Application)
 	}

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"foresail.dev/loop"
-	"foresail.dev/telemetry/prom/export"
+	expose "foresail.dev/telemetry/prom/export"
 	"foresail.dev/telemetry/prom/write"
 )
 
@@ -21,7 +21,7 @@ const (
 
 // metricsRun is what shows and sends metrics while a job runs. A nil one does nothing.
 type metricsRun struct {
-	exporter *export.Exporter
+	exporter *expose.Exporter
 	cancel   context.CancelFunc
 	pushes   sync.WaitGroup
 	queues   map[string]*write.Queue // by target
@@ -34,10 +34,10 @@ func (r *job) startMetrics() (*metricsRun, error) {
 		return nil, nil
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	m := &metricsRun{cancel: cancel, queues: map[string]*write.Queue{}, tell: func(err error) { fmt.Fprintln(r.err, err) }, exporter: export.New(export.Config{App: r.app, Manager: r.manager.Name(), Mode: r.mode, Hold: r.hold(),
+	m := &metricsRun{cancel: cancel, queues: map[string]*write.Queue{}, tell: func(err error) { fmt.Fprintln(r.err, err) }, exporter: expose.New(expose.Config{App: r.app, Manager: r.manager.Name(), Mode: r.mode, Hold: r.hold(),
 		Replicas: r.metrics.Replicas, Limit: r.metrics.Limit})}
 	if r.bed != nil {
-		m.exporter.Add(export.Spans(r.bed.assembler.Stats))
+		m.exporter.Add(expose.Spans(r.bed.assembler.Stats))
 		m.exporter.Add(r.bed.receiverHealth)
 	}
 	for i := range r.writes {

@@ -11,7 +11,7 @@ import (
 	"github.com/prometheus/common/model"
 
 	"foresail.dev/appfile"
-	"foresail.dev/telemetry/prom/export"
+	expose "foresail.dev/telemetry/prom/export"
 	"foresail.dev/telemetry/prom/write"
 )
 
@@ -22,7 +22,7 @@ type metricsConfig struct {
 	Limit    int  `yaml:"limit" rule:"min=1,max=100000"` // series of one name
 }
 
-func defaultMetrics() metricsConfig { return metricsConfig{Enabled: true, Limit: export.DefaultLimit} }
+func defaultMetrics() metricsConfig { return metricsConfig{Enabled: true, Limit: expose.DefaultLimit} }
 
 // remoteWrite is one of `remote_write`: a server that /metrics is sent to.
 type remoteWrite struct {
@@ -31,11 +31,16 @@ type remoteWrite struct {
 	Histograms string            `yaml:"histograms" rule:"oneof=native|classic"`
 	Every      *time.Duration    `yaml:"every" rule:"min=1s,max=1h"`
 	Queue      *appfile.Bytes    `yaml:"queue" rule:"min=1MiB,max=4GiB"`
-	Labels     map[string]string `yaml:"labels"`  // added to every series
-	Headers    map[string]string `yaml:"headers"` // of every request
-	BasicAuth  basicAuth         `yaml:"basic_auth"`
-	TokenFile  string            `yaml:"bearer_token_file"`
-	TLS        clientTLS         `yaml:"tls"`
+	Labels     map[string]string `yaml:"labels"` // added to every series
+	letIn
+}
+
+// letIn is how a server elsewhere lets a client in. Secrets are in files, so that they are not in this one.
+type letIn struct {
+	Headers   map[string]string `yaml:"headers"` // of every request
+	BasicAuth basicAuth         `yaml:"basic_auth"`
+	TokenFile string            `yaml:"bearer_token_file"`
+	TLS       clientTLS         `yaml:"tls"`
 }
 
 type basicAuth struct {
@@ -55,11 +60,7 @@ func checkRemoteWrites(path, dir string, all []remoteWrite) error {
 	var errs []error
 	for i := range all {
 		w := &all[i]
-		for _, f := range []*string{&w.BasicAuth.PasswordFile, &w.TokenFile, &w.TLS.CA, &w.TLS.Cert, &w.TLS.Key} {
-			if *f != "" {
-				*f = relative(dir, *f)
-			}
-		}
+		w.in(dir)
 		if _, err := w.client(); err != nil {
 			errs = append(errs, fmt.Errorf("%s: remote_write[%d]: %w", path, i, err))
 		}
@@ -72,8 +73,8 @@ func checkRemoteWrites(path, dir string, all []remoteWrite) error {
 
 // client is a client of the server.
 func (w *remoteWrite) client() (*write.Client, error) {
-	if u, err := url.Parse(w.URL); err == nil && u.User != nil {
-		return nil, errors.New("the URL holds a password: use basic_auth with a password_file")
+	if err := noPassword(w.URL); err != nil {
+		return nil, err
 	}
 	for name := range w.Labels {
 		if !model.LabelName(name).IsValidLegacy() {
@@ -85,10 +86,28 @@ func (w *remoteWrite) client() (*write.Client, error) {
 		return nil, err
 	}
 	return write.New(write.Config{URL: w.URL, Protocol: write.Protocol(w.Protocol), Histograms: write.Histograms(w.Histograms),
-		Client: hc, Headers: w.Headers, Meta: export.Meta})
+		Client: hc, Headers: w.Headers, Meta: expose.Meta})
 }
 
-func (w *remoteWrite) http() (*http.Client, error) {
+// noPassword refuses a URL that holds one: it would be in messages and in /metrics.
+func noPassword(text string) error {
+	if u, err := url.Parse(text); err == nil && u.User != nil {
+		return errors.New("the URL holds a password: use basic_auth with a password_file")
+	}
+	return nil
+}
+
+// in makes file names relative to a folder.
+func (w *letIn) in(dir string) {
+	for _, f := range []*string{&w.BasicAuth.PasswordFile, &w.TokenFile, &w.TLS.CA, &w.TLS.Cert, &w.TLS.Key} {
+		if *f != "" {
+			*f = relative(dir, *f)
+		}
+	}
+}
+
+// http is a client that is let in.
+func (w *letIn) http() (*http.Client, error) {
 	c := config.DefaultHTTPClientConfig
 	if w.BasicAuth != (basicAuth{}) {
 		if w.BasicAuth.Username == "" || w.BasicAuth.PasswordFile == "" {

@@ -57,7 +57,7 @@ Runs until it is stopped (Ctrl-C) or the duration is over, then prints a summary
 }
 
 // manage runs what a configuration says until it ends, and prints the summary.
-func manage(c *cobra.Command, cfg runConfig, asJSON bool) error {
+func manage(c *cobra.Command, cfg runConfig, asJSON bool) (err error) {
 	blueprint, l, err := readFiles(cfg.Application, cfg.Load)
 	if err != nil {
 		return err
@@ -69,9 +69,16 @@ func manage(c *cobra.Command, cfg runConfig, asJSON bool) error {
 	}
 	ctx, stop := stoppable(c.Context())
 	defer stop()
+	kept, err := cfg.History.keep(blueprint.App, cfg.Cluster == "testbed", c.ErrOrStderr())
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, kept.close()) }()
+	away := cfg.Remote.keep(ctx, blueprint.App, cfg.Cluster == "testbed", c.ErrOrStderr())
+	defer away.close()
 	r := job{app: blueprint.App, manager: manager, mode: cfg.Mode, seed: cfg.Seed, duration: cfg.Duration, state: cfg.State,
 		json: asJSON, name: "run", out: c.OutOrStdout(), err: c.ErrOrStderr(),
-		page: web.Config{Addr: cfg.Listen}, metrics: cfg.Metrics, writes: cfg.RemoteWrite}
+		page: web.Config{Addr: cfg.Listen}, metrics: cfg.Metrics, writes: cfg.RemoteWrite, kept: kept, away: away}
 	switch cfg.Cluster {
 	case "testbed":
 		b, err := startBed(ctx, bedConfig{blueprint: blueprint, load: l, seed: cfg.Seed, duration: cfg.Duration,
@@ -81,7 +88,7 @@ func manage(c *cobra.Command, cfg runConfig, asJSON bool) error {
 		}
 		r.bed, r.cluster = b, b
 	default:
-		simulated := sim.Config{Blueprint: blueprint, Load: l, Seed: cfg.Seed, Start: now(), Duration: cfg.Duration}
+		simulated := sim.Config{Blueprint: blueprint, Load: l, Seed: cfg.Seed, Start: kept.start(now()), Duration: cfg.Duration}
 		setNodes(&simulated, &cfg.Nodes)
 		s, err := sim.New(simulated)
 		if err != nil {
@@ -111,6 +118,8 @@ type job struct {
 	files    *recorder // nil: none
 	metrics  metricsConfig
 	writes   []remoteWrite
+	kept     *keeping // nil: no history is kept
+	away     *keepingAway
 	out, err interface{ Write([]byte) (int, error) }
 }
 
@@ -162,7 +171,14 @@ func (r *job) run(ctx context.Context) (err error) {
 	fmt.Fprintf(r.err, "%s is %s; see http://%s\n", r.app.Name, does, addr)
 
 	sum := newSummary(r.app, r.hold())
-	o := loop.Options{Mode: r.mode, Events: loop.Join(sum.events(), server.Events(), metrics.events(), r.notices())}
+	o := loop.Options{Mode: r.mode, Events: loop.Join(sum.events(), server.Events(), metrics.events(), r.notices(), r.kept.events())}
+	o.Events = loop.Join(o.Events, r.away.events())
+	switch {
+	case r.kept != nil:
+		o.Past = r.kept.past
+	case r.away.readable():
+		o.Past = r.away.past
+	}
 	if r.files != nil {
 		o.Events = loop.Join(o.Events, loop.Events{Observed: func(h *foresail.History, s *foresail.Snapshot) { r.files.snapshot(h.App(), s) }})
 	}
