@@ -11,6 +11,7 @@ import (
 
 	"foresail.dev"
 	"foresail.dev/cluster/sim"
+	"foresail.dev/cmd/foresail/promout"
 	"foresail.dev/loop"
 	"foresail.dev/web"
 )
@@ -74,8 +75,8 @@ func manage(c *cobra.Command, cfg runConfig, asJSON bool) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, kept.close()) }()
-	away := cfg.Remote.keep(ctx, blueprint.App, cfg.Cluster == "testbed", c.ErrOrStderr())
-	defer away.close()
+	away := cfg.Remote.Keep(ctx, blueprint.App, cfg.Cluster == "testbed", c.ErrOrStderr())
+	defer away.Close()
 	r := job{app: blueprint.App, manager: manager, mode: cfg.Mode, seed: cfg.Seed, duration: cfg.Duration, state: cfg.State,
 		json: asJSON, name: "run", out: c.OutOrStdout(), err: c.ErrOrStderr(),
 		page: web.Config{Addr: cfg.Listen}, metrics: cfg.Metrics, writes: cfg.RemoteWrite, kept: kept, away: away}
@@ -116,10 +117,10 @@ type job struct {
 	name     string
 	page     web.Config
 	files    *recorder // nil: none
-	metrics  metricsConfig
-	writes   []remoteWrite
+	metrics  promout.Metrics
+	writes   []promout.RemoteWrite
 	kept     *keeping // nil: no history is kept
-	away     *keepingAway
+	away     *promout.Keeping
 	out, err interface{ Write([]byte) (int, error) }
 }
 
@@ -137,8 +138,8 @@ func (r *job) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	defer metrics.stop()
-	r.page.Metrics = metrics.handler()
+	defer metrics.Stop()
+	r.page.Metrics = metrics.Handler()
 	server, err := web.New(r.page)
 	if err != nil {
 		return usage(err)
@@ -171,13 +172,13 @@ func (r *job) run(ctx context.Context) (err error) {
 	fmt.Fprintf(r.err, "%s is %s; see http://%s\n", r.app.Name, does, addr)
 
 	sum := newSummary(r.app, r.hold())
-	o := loop.Options{Mode: r.mode, Events: loop.Join(sum.events(), server.Events(), metrics.events(), r.notices(), r.kept.events())}
-	o.Events = loop.Join(o.Events, r.away.events())
+	o := loop.Options{Mode: r.mode, Events: loop.Join(sum.events(), server.Events(), metrics.Events(), r.notices(), r.kept.events())}
+	o.Events = loop.Join(o.Events, r.away.Events())
 	switch {
 	case r.kept != nil:
 		o.Past = r.kept.past
-	case r.away.readable():
-		o.Past = r.away.past
+	case r.away.Readable():
+		o.Past = pastAway(r.away)
 	}
 	if r.files != nil {
 		o.Events = loop.Join(o.Events, loop.Events{Observed: func(h *foresail.History, s *foresail.Snapshot) { r.files.snapshot(h.App(), s) }})

@@ -8,6 +8,7 @@ import (
 
 	"foresail.dev/web"
 
+	"foresail.dev/cmd/foresail/promout"
 	"foresail.dev/loop"
 )
 
@@ -60,7 +61,7 @@ Runs until it is stopped (Ctrl-C) or the duration is over, then prints a summary
 				return errors.Join(err, files.close())
 			}
 			r := job{app: blueprint.App, cluster: b, bed: b, manager: manager, mode: loop.Auto, seed: seed, duration: duration,
-				json: asJSON, name: "testbed", out: c.OutOrStdout(), err: c.ErrOrStderr(), page: web.Config{Addr: listen}, metrics: defaultMetrics(), files: files, kept: kept}
+				json: asJSON, name: "testbed", out: c.OutOrStdout(), err: c.ErrOrStderr(), page: web.Config{Addr: listen}, metrics: promout.DefaultMetrics(), files: files, kept: kept}
 			return errors.Join(r.run(ctx), files.close())
 		},
 	}

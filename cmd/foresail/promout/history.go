@@ -1,14 +1,11 @@
-package main
+package promout
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"time"
-
-	"github.com/spf13/cobra"
 
 	"foresail.dev"
 	"foresail.dev/loop"
@@ -17,8 +14,8 @@ import (
 	"foresail.dev/telemetry/store/remote"
 )
 
-// remoteHistory is "remote_history" of foresail.yaml: a Prometheus, Mimir, Thanos or VictoriaMetrics that snapshots are kept in.
-type remoteHistory struct {
+// RemoteHistory is "remote_history" of foresail.yaml: a Prometheus, Mimir, Thanos or VictoriaMetrics that snapshots are kept in.
+type RemoteHistory struct {
 	WriteURL   string        `yaml:"write_url"` // of remote write; empty: nothing is written
 	URL        string        `yaml:"url"`       // that answers PromQL; empty: nothing is read
 	Name       string        `yaml:"name"`      // tells one history from another in the same cluster
@@ -26,20 +23,20 @@ type remoteHistory struct {
 	Since      time.Duration `yaml:"since" rule:"min=1h,max=87600h"` // how far back the oldest is looked for
 	Protocol   string        `yaml:"protocol" rule:"oneof=auto|2.0|1.0"`
 	Histograms string        `yaml:"histograms" rule:"oneof=native|classic"`
-	letIn
+	LetIn
 }
 
-func defaultRemote() remoteHistory {
-	return remoteHistory{Name: "main", Every: time.Second, Since: 90 * 24 * time.Hour}
+// DefaultRemote is no remote history, and what it would be like.
+func DefaultRemote() RemoteHistory {
+	return RemoteHistory{Name: "main", Every: time.Second, Since: 90 * 24 * time.Hour}
 }
 
-// check tries what can be tried without the server, and makes file names relative to the configuration's folder.
-func (c *remoteHistory) check(path, dir string) error {
+func (c *RemoteHistory) check(dir string) error {
 	c.in(dir)
 	if c.WriteURL == "" && c.URL == "" {
 		return nil
 	}
-	cfg, err := c.config(&foresail.App{})
+	cfg, err := c.Config(&foresail.App{})
 	if err == nil && c.WriteURL != "" {
 		_, err = write.New(cfg.Write)
 	}
@@ -47,13 +44,11 @@ func (c *remoteHistory) check(path, dir string) error {
 		cfg.Write.URL = ""
 		_, err = write.New(write.Config{URL: c.URL}) // the rules for both are the same
 	}
-	if err != nil {
-		return usagef("%s: remote_history: %w", path, err)
-	}
-	return nil
+	return err
 }
 
-func (c *remoteHistory) config(app *foresail.App) (remote.Config, error) {
+// Config is how the history of an application is opened.
+func (c *RemoteHistory) Config(app *foresail.App) (remote.Config, error) {
 	if err := errors.Join(noPassword(c.WriteURL), noPassword(c.URL)); err != nil {
 		return remote.Config{}, err
 	}
@@ -65,22 +60,22 @@ func (c *remoteHistory) config(app *foresail.App) (remote.Config, error) {
 		Write: write.Config{URL: c.WriteURL, Protocol: write.Protocol(c.Protocol), Histograms: write.Histograms(c.Histograms), Client: hc, Headers: c.Headers}}, nil
 }
 
-// keepingAway is a history elsewhere that a run fills. A nil one does nothing.
-type keepingAway struct {
+// Keeping is a history elsewhere that a run fills. A nil one does nothing.
+type Keeping struct {
 	history  *remote.History
 	recorder *store.Recorder // nil: nothing is written
 	err      io.Writer
 	began    time.Time
 }
 
-// keep begins to fill the remote history of a run; nil where there is none. A server that can't be reached is told, and is no reason
+// Keep begins to fill the remote history of a run; nil where there is none. A server that can't be reached is told, and is no reason
 // not to manage: then the run begins without a past, and what it observes is sent once the server is there.
-func (c *remoteHistory) keep(ctx context.Context, app *foresail.App, late bool, errors io.Writer) *keepingAway {
+func (c *RemoteHistory) Keep(ctx context.Context, app *foresail.App, late bool, errors io.Writer) *Keeping {
 	if c.WriteURL == "" && c.URL == "" {
 		return nil
 	}
 	tell := func(err error) { fmt.Fprintln(errors, err) }
-	cfg, err := c.config(app)
+	cfg, err := c.Config(app)
 	if err != nil { // a file has gone since it was checked
 		tell(err)
 		return nil
@@ -96,7 +91,7 @@ func (c *remoteHistory) keep(ctx context.Context, app *foresail.App, late bool, 
 			return nil
 		}
 	}
-	k := &keepingAway{history: h, err: errors, began: time.Now().UTC()}
+	k := &Keeping{history: h, err: errors, began: time.Now().UTC()}
 	if c.WriteURL == "" {
 		return k
 	}
@@ -114,21 +109,22 @@ func (c *remoteHistory) keep(ctx context.Context, app *foresail.App, late bool, 
 	return k
 }
 
-func (k *keepingAway) readable() bool { return k != nil }
+// Readable reports whether there is a past to begin with.
+func (k *Keeping) Readable() bool { return k != nil }
 
-func (k *keepingAway) past(needs foresail.Needs) iter.Seq2[*foresail.Snapshot, error] {
-	return pastOf(k.history, k.began, needs)
-}
+// Past is the history, and when the run began.
+func (k *Keeping) Past() (store.History, time.Time) { return k.history, k.began }
 
-func (k *keepingAway) events() loop.Events {
+// Events put what is observed into the history.
+func (k *Keeping) Events() loop.Events {
 	if k == nil || k.recorder == nil {
 		return loop.Events{}
 	}
 	return loop.Events{Observed: func(h *foresail.History, s *foresail.Snapshot) { k.recorder.Observe(h.App(), s) }}
 }
 
-// close sends what is held, for as long as the end of a run may wait, and says what was lost.
-func (k *keepingAway) close() {
+// Close sends what is held, for as long as the end of a run may wait, and says what was lost.
+func (k *Keeping) Close() {
 	if k == nil || k.recorder == nil {
 		return
 	}
@@ -138,51 +134,4 @@ func (k *keepingAway) close() {
 	if refused, dropped := k.recorder.Lost(); refused+dropped > 0 {
 		fmt.Fprintf(k.err, "remote history: %d snapshots were refused by the server, and %d dropped since it was slow\n", refused, dropped)
 	}
-}
-
-// readable is a history that commands read, wherever it is.
-type readable interface {
-	store.History
-	App() *foresail.App
-}
-
-func (f *historyFlags) registerFile(c *cobra.Command) {
-	c.Flags().StringVarP(&f.file, "file", "f", "", "a foresail.yaml, whose remote_history is read instead of a directory")
-}
-
-// where checks that one place to read from is given, and the other flags that a command needs.
-func (f *historyFlags) where(others ...string) cobra.PositionalArgs {
-	return func(c *cobra.Command, args []string) error {
-		switch {
-		case !c.Flags().Changed("file"):
-			return needs(append([]string{"dir"}, others...)...)(c, args)
-		case c.Flags().Changed("dir"):
-			return usagef("%s: --dir and --file name two places to read from: give one", c.CommandPath())
-		}
-		return needs(others...)(c, args)
-	}
-}
-
-// anywhere opens the store, or the remote history of a configuration.
-func (f *historyFlags) anywhere(c *cobra.Command) (readable, error) {
-	if f.file == "" {
-		return f.open(c)
-	}
-	cfg, err := readRunConfig(f.file)
-	if err != nil {
-		return nil, err
-	}
-	if cfg.Remote.URL == "" {
-		return nil, usagef("%s: remote_history: url is missing: nothing says where to read from", f.file)
-	}
-	blueprint, _, err := readFiles(cfg.Application, cfg.Load)
-	if err != nil {
-		return nil, err
-	}
-	rc, err := cfg.Remote.config(blueprint.App)
-	if err != nil {
-		return nil, usage(err)
-	}
-	rc.Write.URL = ""
-	return remote.Open(c.Context(), rc)
 }
