@@ -42,17 +42,19 @@ type RemoteWrite struct {
 // LetIn is how a server elsewhere lets a client in. Secrets are in files, so that they are not in this one.
 type LetIn struct {
 	Headers   map[string]string `yaml:"headers"` // of every request
-	BasicAuth basicAuth         `yaml:"basic_auth"`
+	BasicAuth BasicAuth         `yaml:"basic_auth"`
 	TokenFile string            `yaml:"bearer_token_file"`
-	TLS       clientTLS         `yaml:"tls"`
+	TLS       ClientTLS         `yaml:"tls"`
 }
 
-type basicAuth struct {
+// BasicAuth is a name and where its password is.
+type BasicAuth struct {
 	Username     string `yaml:"username"`
 	PasswordFile string `yaml:"password_file"`
 }
 
-type clientTLS struct {
+// ClientTLS is whom a client trusts, and what it shows.
+type ClientTLS struct {
 	CA         string `yaml:"ca_file"`
 	Cert       string `yaml:"cert_file"`
 	Key        string `yaml:"key_file"`
@@ -114,7 +116,7 @@ func (w *LetIn) in(dir string) {
 // http is a client that is let in.
 func (w *LetIn) http() (*http.Client, error) {
 	c := config.DefaultHTTPClientConfig
-	if w.BasicAuth != (basicAuth{}) {
+	if w.BasicAuth != (BasicAuth{}) {
 		if w.BasicAuth.Username == "" || w.BasicAuth.PasswordFile == "" {
 			return nil, errors.New("basic_auth: give a username and a password_file")
 		}
