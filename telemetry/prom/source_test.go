@@ -61,7 +61,7 @@ func bubble(t *testing.T, load string, f func(t *testing.T, s *server, cfg Confi
 	now := func() time.Time { return time.Now().Add(shift) }
 	s = serve(t, load, func() time.Time { return now() })
 	synctest.Test(t, func(t *testing.T) {
-		shift = time.Unix(60, 0).Sub(time.Now())
+		shift = time.Until(time.Unix(60, 0))
 		f(t, s, Config{Access: Access{URL: "http://prometheus.test", Transport: s}, App: shop(), Now: now, Log: func(m string) { t.Log(m) }})
 	})
 }
