@@ -8,27 +8,30 @@ import (
 	"time"
 
 	"foresail.dev/appfile"
+	"foresail.dev/cmd/foresail/promout"
 	"foresail.dev/loop"
 	"foresail.dev/plan/managers"
 )
 
 // runConfig is foresail.yaml; see docs/formats/run.md.
 type runConfig struct {
-	Application string        `yaml:"application" rule:"required"` // a file, relative to this one, or the name of a built-in application
-	Load        string        `yaml:"load" rule:"required"`        // a load file, relative to this one
-	Cluster     string        `yaml:"cluster" rule:"oneof=sim|testbed"`
-	Mode        loop.Mode     `yaml:"mode"`
-	Manager     managerName   `yaml:"manager"`
-	Guard       guardConfig   `yaml:"guard"`
-	Listen      string        `yaml:"listen"` // of the page
-	OTLP        otlpConfig    `yaml:"otlp"`
-	Seed        uint64        `yaml:"seed"`
-	Duration    time.Duration `yaml:"duration" rule:"min=0"` // 0: until stopped
-	Speed       float64       `yaml:"speed" rule:"above=0,max=1000"`
-	Nodes       appfile.Nodes `yaml:"nodes"` // of a simulated cluster
-	Metrics     metricsConfig `yaml:"metrics"`
-	RemoteWrite []remoteWrite `yaml:"remote_write"`
-	State       string        `yaml:"state"` // where the manager's state is kept; empty: it is not kept
+	Application string                `yaml:"application" rule:"required"` // a file, relative to this one, or the name of a built-in application
+	Load        string                `yaml:"load" rule:"required"`        // a load file, relative to this one
+	Cluster     string                `yaml:"cluster" rule:"oneof=sim|testbed"`
+	Mode        loop.Mode             `yaml:"mode"`
+	Manager     managerName           `yaml:"manager"`
+	Guard       guardConfig           `yaml:"guard"`
+	Listen      string                `yaml:"listen"` // of the page
+	OTLP        otlpConfig            `yaml:"otlp"`
+	Seed        uint64                `yaml:"seed"`
+	Duration    time.Duration         `yaml:"duration" rule:"min=0"` // 0: until stopped
+	Speed       float64               `yaml:"speed" rule:"above=0,max=1000"`
+	Nodes       appfile.Nodes         `yaml:"nodes"` // of a simulated cluster
+	Metrics     promout.Metrics       `yaml:"metrics"`
+	RemoteWrite []promout.RemoteWrite `yaml:"remote_write"`
+	History     historyConfig         `yaml:"history"`
+	Remote      promout.RemoteHistory `yaml:"remote_history"`
+	State       string                `yaml:"state"` // where the manager's state is kept; empty: it is not kept
 
 	Telemetry telemetryConfig `yaml:"telemetry"`
 	Testbed   testbedConfig   `yaml:"testbed"`
@@ -58,7 +61,7 @@ func (m *managerName) UnmarshalText(b []byte) error {
 
 func readRunConfig(path string) (runConfig, error) {
 	c := runConfig{Cluster: "sim", Mode: loop.Auto, Manager: "hpa", Guard: guardConfig{Enabled: true, Baseline: "hpa"},
-		OTLP: otlpConfig{GRPC: "127.0.0.1:4317", HTTP: "127.0.0.1:4318"}, Seed: 1, Speed: 1, Metrics: defaultMetrics()}
+		OTLP: otlpConfig{GRPC: "127.0.0.1:4317", HTTP: "127.0.0.1:4318"}, Seed: 1, Speed: 1, Metrics: promout.DefaultMetrics(), History: defaultHistory(), Remote: promout.DefaultRemote()}
 	if err := appfile.ReadFile(path, &c); err != nil {
 		return c, usage(err)
 	}
@@ -72,10 +75,15 @@ func readRunConfig(path string) (runConfig, error) {
 		return c, err
 	}
 	dir := filepath.Dir(path)
-	if err := checkRemoteWrites(path, dir, c.RemoteWrite); err != nil {
-		return c, err
+	if err := promout.Check(path, dir, c.RemoteWrite, &c.Remote); err != nil {
+		return c, usage(err)
 	}
 	c.Load = relative(dir, c.Load)
+	for _, name := range []*string{&c.History.Dir, &c.History.KeyFile} {
+		if *name != "" {
+			*name = relative(dir, *name)
+		}
+	}
 	if strings.ContainsAny(c.Application, "/.") {
 		c.Application = relative(dir, c.Application)
 	}

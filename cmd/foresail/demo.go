@@ -9,6 +9,7 @@ import (
 
 	"foresail.dev/appfile"
 	"foresail.dev/cluster/sim"
+	"foresail.dev/cmd/foresail/promout"
 	"foresail.dev/loop"
 	"foresail.dev/web"
 )
@@ -23,7 +24,7 @@ mix: {read-home-timeline: 60, read-user-timeline: 15, read-post: 8, compose-post
 `
 
 func newDemo() *cobra.Command {
-	var listen string
+	var listen, history string
 	var duration time.Duration
 	var seed uint64
 	var asJSON bool
@@ -32,7 +33,7 @@ func newDemo() *cobra.Command {
 		Use:   "demo",
 		Short: "Simulates Social Network, manages it, and serves the page; nothing to install or configure",
 		Args:  noArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
+		RunE: func(c *cobra.Command, _ []string) (err error) {
 			if duration < 0 {
 				return usagef("--duration %v: give a time longer than zero, or 0 to run until stopped", duration)
 			}
@@ -50,14 +51,19 @@ func newDemo() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			s, err := sim.New(sim.Config{Blueprint: blueprint, Load: l, Seed: seed, Start: now(), Duration: duration})
+			kept, err := historyIn(history).keep(blueprint.App, false, c.ErrOrStderr())
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, kept.close()) }()
+			s, err := sim.New(sim.Config{Blueprint: blueprint, Load: l, Seed: seed, Start: kept.start(now()), Duration: duration})
 			if err != nil {
 				return err
 			}
 			d := newDemoControls(s, l, blueprint.App)
 			r := job{app: blueprint.App, cluster: loop.Paced(d, 1), manager: manager, mode: loop.Auto, seed: seed,
 				duration: duration, json: asJSON, name: "demo", out: c.OutOrStdout(), err: c.ErrOrStderr(),
-				page: web.Config{Title: "Social Network (simulated)", Addr: listen, Controls: d}, metrics: defaultMetrics()}
+				page: web.Config{Title: "Social Network (simulated)", Addr: listen, Controls: d}, metrics: promout.DefaultMetrics(), kept: kept}
 			err = r.run(ctx)
 			if errors.Is(err, syscall.EADDRINUSE) && !c.Flags().Changed("listen") {
 				r.page.Addr = "127.0.0.1:0" // someone else has the usual port: any other will do
@@ -68,6 +74,7 @@ func newDemo() *cobra.Command {
 	}
 	fl := c.Flags()
 	fl.StringVar(&listen, "listen", web.DefaultAddr, "address of the page")
+	fl.StringVar(&history, "history", "", "keep the snapshots of each second in this directory, a history store")
 	fl.DurationVar(&duration, "duration", 0, "stop after this time; 0: run until stopped")
 	fl.Uint64Var(&seed, "seed", 1, "seed of everything that is drawn")
 	fl.BoolVar(&asJSON, "json", false, "print the result as JSON when it ends")

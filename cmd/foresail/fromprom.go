@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"path/filepath"
 	"time"
 
@@ -89,11 +90,7 @@ func (r *job) fromPrometheus(ctx context.Context, c bedConfig, p *promfile.Confi
 	if err != nil {
 		return err
 	}
-	if back := p.Back(); back > 0 {
-		if err := r.backfill(ctx, source, back); err != nil {
-			return err
-		}
-	}
+	r.source, r.back = source, p.Back()
 	r.bed = b
 	r.cluster = &through{source: source, bed: b, duration: c.duration}
 	return nil
@@ -128,25 +125,62 @@ func openWhenScraped(ctx context.Context, cfg prom.Config, w io.Writer) (*prom.S
 	}
 }
 
-// backfill reads what the manager would have seen, had it been here.
-func (r *job) backfill(ctx context.Context, source *prom.Source, limit time.Duration) error {
-	bar := newProgress(r.err)
-	past, err := source.Past(ctx, prom.Past{Needs: r.manager.Needs(), Limit: limit,
-		Progress: func(done float64, back time.Time) {
-			bar.at(done, "reading history, back to "+back.Format(time.DateTime))
-		}})
-	bar.end()
-	if ctx.Err() != nil {
-		return ctx.Err()
+// backfilled is what was kept before or, at the first start, what the manager would have seen had it been here.
+func (r *job) backfilled(ctx context.Context, kept func(foresail.Needs) iter.Seq2[*foresail.Snapshot, error]) func(foresail.Needs) iter.Seq2[*foresail.Snapshot, error] {
+	return func(needs foresail.Needs) iter.Seq2[*foresail.Snapshot, error] {
+		return func(yield func(*foresail.Snapshot, error) bool) {
+			some := false
+			if kept != nil {
+				for s, err := range kept(needs) {
+					some = some || err == nil
+					if !yield(s, err) {
+						return
+					}
+				}
+			}
+			if some {
+				return
+			}
+			bar := newProgress(r.err)
+			past, err := r.source.Past(ctx, prom.Past{Needs: needs, Limit: r.back,
+				Progress: func(done float64, back time.Time) {
+					bar.at(done, "reading history, back to "+back.Format(time.DateTime))
+				}})
+			bar.end()
+			if len(past) > 0 {
+				fmt.Fprintf(r.err, "history: %d snapshots since %s from Prometheus\n", len(past), past[0].Start.Format(time.DateTime))
+			}
+			for _, s := range withMinutes(past) {
+				if !yield(s, nil) {
+					return
+				}
+			}
+			if err != nil && ctx.Err() == nil { // what there is, is worth having
+				yield(nil, err)
+			}
+		}
 	}
-	if err != nil {
-		fmt.Fprintln(r.err, err) // it is worth having, but not worth failing for
+}
+
+// withMinutes adds the minutes that shorter snapshots make up, since a history wants them apart.
+func withMinutes(list []*foresail.Snapshot) (out []*foresail.Snapshot) {
+	var minute []*foresail.Snapshot
+	for _, s := range list {
+		out = append(out, s)
+		if s.Duration() >= time.Minute {
+			continue
+		}
+		cell := s.Start.Truncate(time.Minute)
+		if len(minute) > 0 && !minute[0].Start.Truncate(time.Minute).Equal(cell) {
+			minute = nil // it did not end where intervals do
+		}
+		minute = append(minute, s)
+		if s.End.Equal(cell.Add(time.Minute)) {
+			out = append(out, foresail.Merge(minute...))
+			minute = nil
+		}
 	}
-	if len(past) > 0 {
-		fmt.Fprintf(r.err, "history: %d snapshots since %s from Prometheus\n", len(past), past[0].Start.Format(time.DateTime))
-	}
-	r.past = past
-	return nil
+	return out
 }
 
 // through acts on a testbed and observes through Prometheus.

@@ -29,7 +29,7 @@ Try it, with nothing to install or configure:
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usagef("%w; see %q", err, c.CommandPath()+" --help")
 	})
-	root.AddCommand(newDemo(), newRun(), newSimulate(), newTestbed(), newTwin(), newFidelity(), newCompare(), newForecast(), newScenario(), newImport(), newDoctor(), newApps(), newVersion())
+	root.AddCommand(newDemo(), newRun(), newSimulate(), newTestbed(), newTwin(), newFidelity(), newCompare(), newForecast(), newHistory(), newScenario(), newImport(), newDoctor(), newApps(), newVersion())
 	return root
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"syscall"
 	"time"
 
@@ -12,7 +11,9 @@ import (
 
 	"foresail.dev"
 	"foresail.dev/cluster/sim"
+	"foresail.dev/cmd/foresail/promout"
 	"foresail.dev/loop"
+	"foresail.dev/telemetry/prom"
 	"foresail.dev/web"
 )
 
@@ -58,7 +59,7 @@ Runs until it is stopped (Ctrl-C) or the duration is over, then prints a summary
 }
 
 // manage runs what a configuration says until it ends, and prints the summary.
-func manage(c *cobra.Command, cfg runConfig, asJSON bool) error {
+func manage(c *cobra.Command, cfg runConfig, asJSON bool) (err error) {
 	blueprint, l, err := readFiles(cfg.Application, cfg.Load)
 	if err != nil {
 		return err
@@ -70,9 +71,16 @@ func manage(c *cobra.Command, cfg runConfig, asJSON bool) error {
 	}
 	ctx, stop := stoppable(c.Context())
 	defer stop()
+	kept, err := cfg.History.keep(blueprint.App, cfg.Cluster == "testbed", c.ErrOrStderr())
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, kept.close()) }()
+	away := cfg.Remote.Keep(ctx, blueprint.App, cfg.Cluster == "testbed", c.ErrOrStderr())
+	defer away.Close()
 	r := job{app: blueprint.App, manager: manager, mode: cfg.Mode, seed: cfg.Seed, duration: cfg.Duration, state: cfg.State,
 		json: asJSON, name: "run", out: c.OutOrStdout(), err: c.ErrOrStderr(),
-		page: web.Config{Addr: cfg.Listen}, metrics: cfg.Metrics, writes: cfg.RemoteWrite}
+		page: web.Config{Addr: cfg.Listen}, metrics: cfg.Metrics, writes: cfg.RemoteWrite, kept: kept, away: away}
 	switch cfg.Cluster {
 	case "testbed":
 		bed := bedConfig{blueprint: blueprint, load: l, seed: cfg.Seed, duration: cfg.Duration,
@@ -89,7 +97,7 @@ func manage(c *cobra.Command, cfg runConfig, asJSON bool) error {
 		}
 		r.bed, r.cluster = b, b
 	default:
-		simulated := sim.Config{Blueprint: blueprint, Load: l, Seed: cfg.Seed, Start: now(), Duration: cfg.Duration}
+		simulated := sim.Config{Blueprint: blueprint, Load: l, Seed: cfg.Seed, Start: kept.start(now()), Duration: cfg.Duration}
 		setNodes(&simulated, &cfg.Nodes)
 		s, err := sim.New(simulated)
 		if err != nil {
@@ -116,10 +124,13 @@ type job struct {
 	json     bool
 	name     string
 	page     web.Config
-	files    *recorder // nil: none
-	past     []*foresail.Snapshot
-	metrics  metricsConfig
-	writes   []remoteWrite
+	files    *recorder     // nil: none
+	source   *prom.Source  // nil: it is not observed through Prometheus
+	back     time.Duration // how far back history is read from there
+	metrics  promout.Metrics
+	writes   []promout.RemoteWrite
+	kept     *keeping // nil: no history is kept
+	away     *promout.Keeping
 	out, err interface{ Write([]byte) (int, error) }
 }
 
@@ -137,8 +148,8 @@ func (r *job) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	defer metrics.stop()
-	r.page.Metrics = metrics.handler()
+	defer metrics.Stop()
+	r.page.Metrics = metrics.Handler()
 	server, err := web.New(r.page)
 	if err != nil {
 		return usage(err)
@@ -171,15 +182,22 @@ func (r *job) run(ctx context.Context) (err error) {
 	fmt.Fprintf(r.err, "%s is %s; see http://%s\n", r.app.Name, does, addr)
 
 	sum := newSummary(r.app, r.hold())
-	o := loop.Options{Mode: r.mode, Events: loop.Join(sum.events(), server.Events(), metrics.events(), r.notices())}
+	o := loop.Options{Mode: r.mode, Events: loop.Join(sum.events(), server.Events(), metrics.Events(), r.notices(), r.kept.events())}
+	o.Events = loop.Join(o.Events, r.away.Events())
+	switch {
+	case r.kept != nil:
+		o.Past = r.kept.past
+	case r.away.Readable():
+		o.Past = pastAway(r.away)
+	}
 	if r.files != nil {
 		o.Events = loop.Join(o.Events, loop.Events{Observed: func(h *foresail.History, s *foresail.Snapshot) { r.files.snapshot(h.App(), s) }})
 	}
 	if r.state != "" {
 		o.State = loop.File(r.state)
 	}
-	if len(r.past) > 0 {
-		o.Past = slices.Values(r.past)
+	if r.source != nil && r.back > 0 {
+		o.Past = r.backfilled(ctx, o.Past)
 	}
 	runErr := loop.Run(ctx, r.cluster, r.manager, o)
 	sum.end()

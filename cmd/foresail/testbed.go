@@ -8,11 +8,12 @@ import (
 
 	"foresail.dev/web"
 
+	"foresail.dev/cmd/foresail/promout"
 	"foresail.dev/loop"
 )
 
 func newTestbed() *cobra.Command {
-	var app, loadFile, listen, otlpAddr, snapshots, spans string
+	var app, loadFile, listen, otlpAddr, snapshots, spans, history string
 	var duration time.Duration
 	var seed uint64
 	var asJSON, favour bool
@@ -25,7 +26,7 @@ its CPU quota, calling each other over loopback and reporting spans over OTLP. N
 Runs until it is stopped (Ctrl-C) or the duration is over, then prints a summary. Nothing is left behind.`,
 		Example: "  foresail testbed -f hotel-reservation --load examples/loads/gentle.yaml --duration 1m",
 		Args:    needs("file", "load"),
-		RunE: func(c *cobra.Command, _ []string) error {
+		RunE: func(c *cobra.Command, _ []string) (err error) {
 			if duration < 0 {
 				return usagef("--duration %v: give a time longer than zero, or 0 to run until stopped", duration)
 			}
@@ -42,6 +43,11 @@ Runs until it is stopped (Ctrl-C) or the duration is over, then prints a summary
 			}
 			ctx, stop := stoppable(c.Context())
 			defer stop()
+			kept, err := historyIn(history).keep(blueprint.App, true, c.ErrOrStderr())
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, kept.close()) }()
 			files := &recorder{}
 			if err := files.open(snapshots, spans); err != nil {
 				return err
@@ -55,7 +61,7 @@ Runs until it is stopped (Ctrl-C) or the duration is over, then prints a summary
 				return errors.Join(err, files.close())
 			}
 			r := job{app: blueprint.App, cluster: b, bed: b, manager: manager, mode: loop.Auto, seed: seed, duration: duration,
-				json: asJSON, name: "testbed", out: c.OutOrStdout(), err: c.ErrOrStderr(), page: web.Config{Addr: listen}, metrics: defaultMetrics(), files: files}
+				json: asJSON, name: "testbed", out: c.OutOrStdout(), err: c.ErrOrStderr(), page: web.Config{Addr: listen}, metrics: promout.DefaultMetrics(), files: files, kept: kept}
 			return errors.Join(r.run(ctx), files.close())
 		},
 	}
@@ -65,6 +71,7 @@ Runs until it is stopped (Ctrl-C) or the duration is over, then prints a summary
 	fl.StringVar(&listen, "listen", web.DefaultAddr, "address of the page")
 	fl.StringVar(&otlpAddr, "otlp", "127.0.0.1:0", "address where the processes' spans are received (gRPC); port 0 takes a free one")
 	fl.StringVar(&snapshots, "snapshots", "", "write every snapshot to this file, one JSON object a line")
+	fl.StringVar(&history, "history", "", "keep the snapshots of each second in this directory, a history store")
 	fl.StringVar(&spans, "spans", "", "write all spans to this file, as OTLP JSON lines")
 	fl.BoolVar(&favour, "favour", false, "let the run's processes go before everything else on this machine where CPUs are short")
 	fl.DurationVar(&duration, "duration", 0, "stop after this time; 0: run until stopped")

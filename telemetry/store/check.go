@@ -42,6 +42,27 @@ type LevelReport struct {
 	TornBytes int64     `json:"torn_bytes"` // at the log's end, of a record that was not written to its end
 }
 
+// Levels says what the store's databases hold, without reading it: from, to, blocks and bytes.
+func (s *Store) Levels() (out []LevelReport) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for i, l := range []*level{s.fine, s.minutes} {
+		if l.db != nil {
+			r := s.outline(i, l)
+			r.From, r.To = l.begin(), l.last
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// outline is what is known of a database from its files.
+func (s *Store) outline(i int, l *level) LevelReport {
+	name := []string{samplesDir, minutesDir}[i]
+	dir := filepath.Join(s.dir, name)
+	return LevelReport{Name: name, Blocks: len(l.db.Blocks()), Bytes: usedBytes(dir), LogBytes: usedBytes(filepath.Join(dir, "wal"))}
+}
+
 // Check reads everything that the store holds, with its checksums: blocks, the log, every snapshot; and whether counters only
 // grow. An error means that the check itself could not be done.
 func (s *Store) Check(ctx context.Context) (*Report, error) {
@@ -50,19 +71,17 @@ func (s *Store) Check(ctx context.Context) (*Report, error) {
 	r := &Report{Application: s.meta.Application, Problems: []string{}, Notes: []string{}}
 	s.mu.RUnlock()
 	for i, l := range levels {
-		one := LevelReport{Name: []string{samplesDir, minutesDir}[i]}
+		if l.db == nil {
+			return r, ErrUnwritable
+		}
+		one := s.outline(i, l)
 		problem := func(format string, args ...any) {
 			if len(r.Problems) < 100 {
 				r.Problems = append(r.Problems, one.Name+": "+fmt.Sprintf(format, args...))
 			}
 		}
-		if l.db == nil {
-			return r, ErrUnwritable
-		}
-		original := filepath.Join(s.dir, one.Name)
-		one.Blocks, one.Bytes, one.LogBytes = len(l.db.Blocks()), usedBytes(original), usedBytes(filepath.Join(original, "wal"))
 		if s.sandbox != "" { // the log of a store that is open is whole but for its end
-			t, err := inspectLog(filepath.Join(original, "wal"))
+			t, err := inspectLog(filepath.Join(s.dir, one.Name, "wal"))
 			switch {
 			case err != nil:
 				problem("the log can't be read: %v", err)
@@ -70,7 +89,7 @@ func (s *Store) Check(ctx context.Context) (*Report, error) {
 				problem("the log is damaged at byte %d of segment %d, and there is more behind it", t.good, t.segment)
 			case t != nil:
 				one.TornBytes = t.lost
-				r.Notes = append(r.Notes, fmt.Sprintf("%s: the log ends in the middle of a record, of %d bytes: it was not acknowledged, and is cut off when the store opens", one.Name, t.lost))
+				r.Notes = append(r.Notes, fmt.Sprintf("%s: the log is whole up to byte %d of segment %d; the %d bytes of a record that was not written to its end are cut off when the store opens for writing", one.Name, t.good, t.segment, t.lost))
 			}
 		}
 		if err := one.samples(ctx, l, problem); err != nil {

@@ -56,7 +56,7 @@ func (l *level) open() error {
 	o := l.options
 	db, err := tsdb.Open(l.dir, slog.New(teller{l.trouble, l.dir}), nil, &o, nil)
 	if err != nil {
-		return fmt.Errorf("%s: %w (foresail history check says what can be read)", l.dir, err)
+		return fmt.Errorf("%s: %w", l.dir, err)
 	}
 	l.db, l.encoder, l.free = db, series.NewEncoder(), math.MinInt64
 	if err := l.locate(); err != nil {

@@ -49,7 +49,7 @@ func Open(dir string, o Options) (*Store, error) {
 	}
 	s := &Store{dir: dir, options: o, lock: lock}
 	if err := s.open(dir, true); err != nil {
-		return nil, errors.Join(err, lock.Release())
+		return nil, errors.Join(fmt.Errorf("opening the history store: %w", err), lock.Release())
 	}
 	if err := s.rollUp(); err != nil {
 		o.Trouble(fmt.Errorf("snapshots of minutes are behind: %w", err))

@@ -81,7 +81,7 @@ func mendLog(dir string) (string, error) {
 	if err := os.Truncate(wlog.SegmentName(dir, t.segment), t.good); err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("the log in %s ended in the middle of a record: %d bytes that were not acknowledged are cut off", dir, t.lost), nil
+	return fmt.Sprintf("the log in %s is whole up to byte %d of segment %d: the %d bytes of a record that was not written to its end are cut off", dir, t.good, t.segment, t.lost), nil
 }
 
 // syncLog forces the newest segment of a log to disk; older ones are when the next is begun.

@@ -241,7 +241,9 @@ func (d *Diagnosis) Print(w io.Writer, known bool) error {
 	if err := tw.Flush(); err != nil {
 		return err
 	}
-	p := func(format string, args ...any) { fmt.Fprintln(w, strings.Map(printable, fmt.Sprintf(format, args...))) }
+	p := func(format string, args ...any) {
+		fmt.Fprintln(w, strings.Map(printable, fmt.Sprintf(format, args...)))
+	}
 	p("")
 	if d.Scrape > 0 {
 		p("samples are %v apart: snapshots are %v long", d.Scrape, d.Interval)
