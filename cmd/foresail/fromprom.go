@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"path/filepath"
 	"time"
 
@@ -63,9 +62,6 @@ func startBlind(ctx context.Context, c bedConfig) (*bed, error) {
 	return &bed{Cluster: cluster}, nil
 }
 
-// findLimit is how long Prometheus may take to scrape what has just started.
-const findLimit = 2 * time.Minute
-
 // fromPrometheus makes a job that acts on a testbed, and observes it through Prometheus alone.
 func (r *job) fromPrometheus(ctx context.Context, c bedConfig, p *promfile.Config) (err error) {
 	reading, err := p.Reading(r.app)
@@ -86,7 +82,7 @@ func (r *job) fromPrometheus(ctx context.Context, c bedConfig, p *promfile.Confi
 			err = errors.Join(err, b.stop())
 		}
 	}()
-	source, err := openWhenScraped(ctx, reading, r.err)
+	source, err := promfile.OpenWhenScraped(ctx, reading, r.err)
 	if err != nil {
 		return err
 	}
@@ -94,93 +90,6 @@ func (r *job) fromPrometheus(ctx context.Context, c bedConfig, p *promfile.Confi
 	r.bed = b
 	r.cluster = &through{source: source, bed: b, duration: c.duration}
 	return nil
-}
-
-// readyLimit is how long it may take for every service to be there; then what is there has to do.
-const readyLimit = 30 * time.Second
-
-// openWhenScraped waits until Prometheus has something of the application, and for a while until it has all.
-func openWhenScraped(ctx context.Context, cfg prom.Config, w io.Writer) (*prom.Source, error) {
-	began, complete := time.Now(), false
-	for {
-		source, err := prom.Open(ctx, cfg)
-		waited := time.Since(began)
-		if err == nil && (complete || waited > readyLimit) || err != nil && !errors.Is(err, prom.ErrNothing) {
-			return source, err
-		}
-		pause := time.Second
-		if complete = err == nil && source.Ready(); complete { // one scrape more, so that there are two of everything
-			pause = source.Every()
-		}
-		if waited > findLimit {
-			return nil, fmt.Errorf("%w; after %v: does it read the file of targets, and scrape them?", err, findLimit)
-		} else if waited < time.Second {
-			fmt.Fprintf(w, "waiting until Prometheus has scraped %s\n", cfg.App.Name)
-		}
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
-	}
-}
-
-// backfilled is what was kept before or, at the first start, what the manager would have seen had it been here.
-func (r *job) backfilled(ctx context.Context, kept func(foresail.Needs) iter.Seq2[*foresail.Snapshot, error]) func(foresail.Needs) iter.Seq2[*foresail.Snapshot, error] {
-	return func(needs foresail.Needs) iter.Seq2[*foresail.Snapshot, error] {
-		return func(yield func(*foresail.Snapshot, error) bool) {
-			some := false
-			if kept != nil {
-				for s, err := range kept(needs) {
-					some = some || err == nil
-					if !yield(s, err) {
-						return
-					}
-				}
-			}
-			if some {
-				return
-			}
-			bar := newProgress(r.err)
-			past, err := r.source.Past(ctx, prom.Past{Needs: needs, Limit: r.back,
-				Progress: func(done float64, back time.Time) {
-					bar.at(done, "reading history, back to "+back.Format(time.DateTime))
-				}})
-			bar.end()
-			if len(past) > 0 {
-				fmt.Fprintf(r.err, "history: %d snapshots since %s from Prometheus\n", len(past), past[0].Start.Format(time.DateTime))
-			}
-			for _, s := range withMinutes(past) {
-				if !yield(s, nil) {
-					return
-				}
-			}
-			if err != nil && ctx.Err() == nil { // what there is, is worth having
-				yield(nil, err)
-			}
-		}
-	}
-}
-
-// withMinutes adds the minutes that shorter snapshots make up, since a history wants them apart.
-func withMinutes(list []*foresail.Snapshot) (out []*foresail.Snapshot) {
-	var minute []*foresail.Snapshot
-	for _, s := range list {
-		out = append(out, s)
-		if s.Duration() >= time.Minute {
-			continue
-		}
-		cell := s.Start.Truncate(time.Minute)
-		if len(minute) > 0 && !minute[0].Start.Truncate(time.Minute).Equal(cell) {
-			minute = nil // it did not end where intervals do
-		}
-		minute = append(minute, s)
-		if s.End.Equal(cell.Add(time.Minute)) {
-			out = append(out, foresail.Merge(minute...))
-			minute = nil
-		}
-	}
-	return out
 }
 
 // through acts on a testbed and observes through Prometheus.

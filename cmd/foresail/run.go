@@ -11,6 +11,7 @@ import (
 
 	"foresail.dev"
 	"foresail.dev/cluster/sim"
+	"foresail.dev/cmd/foresail/promfile"
 	"foresail.dev/cmd/foresail/promout"
 	"foresail.dev/loop"
 	"foresail.dev/telemetry/prom"
@@ -197,7 +198,8 @@ func (r *job) run(ctx context.Context) (err error) {
 		o.State = loop.File(r.state)
 	}
 	if r.source != nil && r.back > 0 {
-		o.Past = r.backfilled(ctx, o.Past)
+		bar := newProgress(r.err)
+		o.Past = promfile.Backfilled(ctx, r.source, r.back, o.Past, bar.at, bar.end, r.err)
 	}
 	runErr := loop.Run(ctx, r.cluster, r.manager, o)
 	sum.end()
