@@ -422,7 +422,7 @@ func TestModesAreTextInFiles(t *testing.T) {
 }
 
 // The manager's first decision sees what was observed before; what can't be read is told, and the loop goes on.
-func TestThePastIsInTheHistory(t *testing.T) {
+func TestWhatIsRecalledIsInTheHistory(t *testing.T) {
 	minutes := 0
 	m := each(time.Second)
 	m.needs.Minutes = 5
@@ -431,7 +431,7 @@ func TestThePastIsInTheHistory(t *testing.T) {
 		return nil, nil
 	}
 	got := run(t, (&script{app: testApp()}).beats(0, time.Second, 2, 0), m, loop.Options{Mode: loop.Auto,
-		Past: func(n foresail.Needs) iter.Seq2[*foresail.Snapshot, error] {
+		Recall: func(n foresail.Needs) iter.Seq2[*foresail.Snapshot, error] {
 			return func(yield func(*foresail.Snapshot, error) bool) {
 				for i := n.Minutes - 1; i > 0; i-- {
 					if !yield(&foresail.Snapshot{Start: epoch.Add(-time.Duration(i+1) * time.Minute), End: epoch.Add(-time.Duration(i) * time.Minute)}, nil) {

@@ -2,10 +2,12 @@ package testbed
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"time"
 
@@ -35,6 +37,9 @@ type Config struct {
 	Observer Observer // nil: snapshots hold what cgroups tell alone
 	OTLP     string   // host:port of the OTLP receiver (gRPC) that feeds the observer; empty, where Metrics are served: none
 
+	// InFlight is the host:port of an OTLP receiver (HTTP) that replicas report their requests in flight to each 100 ms, as they
+	// begin; spans tell of them only once they have ended. Default: they don't.
+	InFlight string
 	// Command runs this binary again, such that main calls Child with the arguments that are appended.
 	// Default: /proc/self/exe.
 	Command []string
@@ -53,12 +58,18 @@ type Config struct {
 	// Favour lets the run's processes go before everything else on this machine where CPUs are short, so that others disturb
 	// what is measured as little as may be. It changes nothing among the processes.
 	Favour bool
+	// Agent says that a node agent reports to the observer what cgroups tell: CPU, throttled time, memory. They are not read
+	// here then.
+	Agent bool
 	// Outstanding is how many requests of the users may be unanswered at once; beyond, a request fails without being
 	// sent. Default: 4096.
 	Outstanding int
 	// Metrics is where the testbed serves metrics for Prometheus, host:port, port 0 for a free one; each replica then serves
 	// its own on a port that the file Targets tells, as Prometheus reads it (file_sd). Empty: none are kept.
 	Metrics, Targets string
+	// MetricsTLS and MetricsGuard protect what Metrics serves; nil: nothing does. Replicas serve theirs on loopback alone.
+	MetricsTLS   *tls.Config
+	MetricsGuard func(http.Handler) http.Handler
 	// Log is told, a line each, what a person should know: replicas that died, spans lost. Default: nobody.
 	Log io.Writer
 

@@ -10,6 +10,7 @@ import (
 	"foresail.dev/cluster/testbed/cgroup"
 	replicas "foresail.dev/cluster/testbed/replica"
 	"foresail.dev/cluster/testbed/wire"
+	groups "foresail.dev/telemetry/agent/cgroup"
 )
 
 // Limits of a replica's life.
@@ -53,12 +54,12 @@ type replica struct {
 	proc    *process // nil until it is started
 	group   cgroup.Group
 	address string
-	metrics string    // where it serves metrics; empty: nowhere
-	asked   time.Time // steady time at which it was asked for
-	since   time.Time // steady time at which it became ready
-	cpu     float64   // the quota written; 0: none yet
-	memory  int64     // the limit written; 0: none yet
-	used    usage     // as the last snapshot told
+	metrics string       // where it serves metrics; empty: nowhere
+	asked   time.Time    // steady time at which it was asked for
+	since   time.Time    // steady time at which it became ready
+	cpu     float64      // the quota written; 0: none yet
+	memory  int64        // the limit written; 0: none yet
+	used    groups.Meter // as the last snapshot told
 	traffic *wire.Traffic
 	carried wire.Bytes // as the last snapshot told
 }
@@ -121,7 +122,7 @@ func (c *Cluster) settled() bool {
 func (c *Cluster) launch(s *service) {
 	cold := c.started
 	r := &replica{name: fmt.Sprintf("%s-%d", fileName(c.nameOf(s), s.id), s.named), asked: c.clock.Now()}
-	r.used.end = r.asked.Sub(c.clock.At(0))
+	r.used = groups.StartMeter(cgroup.Stats{}, r.asked.Sub(c.clock.At(0)))
 	s.named++
 	s.replicas = append(s.replicas, r)
 	c.wait.Go(func() {
@@ -230,7 +231,7 @@ const procs = 16
 // boot is what a replica is told to be.
 func (c *Cluster) boot(s *service, r *replica, cold bool) *wire.Boot {
 	return &wire.Boot{
-		Blueprint: c.cfg.Blueprint, Service: s.id, Name: r.name, Seed: c.cfg.Seed, OTLP: c.cfg.OTLP, Dir: c.dir,
+		Blueprint: c.cfg.Blueprint, Service: s.id, Name: r.name, Seed: c.cfg.Seed, OTLP: c.cfg.OTLP, InFlight: c.cfg.InFlight, Dir: c.dir,
 		Epoch: c.cfg.Epoch, Cold: cold, Admitted: r.asked.Add(c.cfg.Blueprint.Services[s.id].Start).Sub(c.clock.At(0)), Procs: procs, Traffic: firstInherited,
 		Metrics: c.exporter != nil,
 	}
@@ -297,7 +298,7 @@ func (c *Cluster) bury(s *service, r *replica, why error) {
 	r.traffic = nil
 	if r.group != nil {
 		if now, err := r.group.Read(); err == nil {
-			cpu, throttled := r.used.next(now, r.cpu, c.clock.Elapsed())
+			cpu, throttled := r.used.Next(now, r.cpu, c.clock.Elapsed())
 			s.gone.cpu += cpu
 			s.gone.throttled += throttled
 		}

@@ -8,7 +8,12 @@ import (
 	"time"
 
 	"foresail.dev/appfile"
+	"foresail.dev/cmd/foresail/agents"
+	"foresail.dev/cmd/foresail/history"
 	"foresail.dev/cmd/foresail/promout"
+	"foresail.dev/cmd/foresail/security"
+	"foresail.dev/cmd/foresail/tracing"
+	"foresail.dev/cmd/foresail/trained"
 	"foresail.dev/loop"
 	"foresail.dev/plan/managers"
 )
@@ -23,18 +28,23 @@ type runConfig struct {
 	Guard       guardConfig           `yaml:"guard"`
 	Listen      string                `yaml:"listen"` // of the page
 	OTLP        otlpConfig            `yaml:"otlp"`
+	Readers     []readerConfig        `yaml:"readers"` // servers that are asked for what is in flight in them
 	Seed        uint64                `yaml:"seed"`
 	Duration    time.Duration         `yaml:"duration" rule:"min=0"` // 0: until stopped
 	Speed       float64               `yaml:"speed" rule:"above=0,max=1000"`
 	Nodes       appfile.Nodes         `yaml:"nodes"` // of a simulated cluster
 	Metrics     promout.Metrics       `yaml:"metrics"`
 	RemoteWrite []promout.RemoteWrite `yaml:"remote_write"`
-	History     historyConfig         `yaml:"history"`
-	Remote      promout.RemoteHistory `yaml:"remote_history"`
-	State       string                `yaml:"state"` // where the manager's state is kept; empty: it is not kept
+	Traces      tracing.Config        `yaml:"traces"` // exemplar traces that are kept
+	State       string                `yaml:"state"`  // where the manager's state is kept; empty: it is not kept
 
-	Telemetry telemetryConfig `yaml:"telemetry"`
-	Testbed   testbedConfig   `yaml:"testbed"`
+	Remote    promout.RemoteHistory `yaml:"remote_history"`
+	History   history.Config        `yaml:"history"`
+	Models    string                `yaml:"models"` // where foresail train has put models; empty: there are none
+	Agents    agents.Config         `yaml:"agents"` // of a testbed: where node agents report
+	Security  security.Config       `yaml:"security"`
+	Telemetry telemetryConfig       `yaml:"telemetry"`
+	Testbed   testbedConfig         `yaml:"testbed"`
 }
 
 type guardConfig struct {
@@ -45,6 +55,8 @@ type guardConfig struct {
 type otlpConfig struct {
 	GRPC string `yaml:"grpc"`
 	HTTP string `yaml:"http"`
+	// InFlight: replicas of a testbed report their requests in flight as they begin, over HTTP.
+	InFlight bool `yaml:"in_flight"`
 }
 
 // managerName is the name of a manager that there is.
@@ -61,7 +73,7 @@ func (m *managerName) UnmarshalText(b []byte) error {
 
 func readRunConfig(path string) (runConfig, error) {
 	c := runConfig{Cluster: "sim", Mode: loop.Auto, Manager: "hpa", Guard: guardConfig{Enabled: true, Baseline: "hpa"},
-		OTLP: otlpConfig{GRPC: "127.0.0.1:4317", HTTP: "127.0.0.1:4318"}, Seed: 1, Speed: 1, Metrics: promout.DefaultMetrics(), History: defaultHistory(), Remote: promout.DefaultRemote()}
+		OTLP: otlpConfig{GRPC: "127.0.0.1:4317", HTTP: "127.0.0.1:4318"}, Seed: 1, Speed: 1, Metrics: promout.DefaultMetrics(), History: history.Default(), Remote: promout.DefaultRemote(), Traces: tracing.Default}
 	if err := appfile.ReadFile(path, &c); err != nil {
 		return c, usage(err)
 	}
@@ -74,16 +86,39 @@ func readRunConfig(path string) (runConfig, error) {
 	if err := c.observed(path); err != nil {
 		return c, err
 	}
+	if c.Cluster != "testbed" && c.Agents.Listen != "" {
+		return c, usagef("%s: agents: a simulated cluster has no nodes that an agent could run on; leave it out, or use cluster: testbed", path)
+	}
+	if c.OTLP.InFlight && (c.Cluster != "testbed" || c.OTLP.HTTP == "") {
+		return c, usagef("%s: otlp.in_flight: replicas of a testbed report over HTTP: use cluster: testbed and set otlp.http, or leave it out", path)
+	}
+	if len(c.Readers) > 0 && c.Cluster != "testbed" {
+		return c, usagef("%s: readers: a simulated application has no servers to ask: use cluster: testbed, or leave them out", path)
+	}
+	if err := checkReaders(path, c.Readers); err != nil {
+		return c, usage(err)
+	}
 	dir := filepath.Dir(path)
 	if err := promout.Check(path, dir, c.RemoteWrite, &c.Remote); err != nil {
 		return c, usage(err)
 	}
-	c.Load = relative(dir, c.Load)
-	for _, name := range []*string{&c.History.Dir, &c.History.KeyFile} {
-		if *name != "" {
-			*name = relative(dir, *name)
+	if err := trained.Place(&c.Models, string(c.Manager), dir); err != nil {
+		return c, usagef("%s: models: %w", path, err)
+	}
+	for i := range c.Readers {
+		if f := &c.Readers[i].PasswordFile; *f != "" {
+			*f = relative(dir, *f)
 		}
 	}
+	c.Load = relative(dir, c.Load)
+	c.History.In(dir)
+	if c.Traces.Dir != "" {
+		if c.Telemetry.Prometheus != nil {
+			return c, usagef("%s: traces: Prometheus gives no spans: leave it out, or leave telemetry.prometheus out", path)
+		}
+		c.Traces.Dir = relative(dir, c.Traces.Dir)
+	}
+	c.Security = c.Security.Relative(dir)
 	if strings.ContainsAny(c.Application, "/.") {
 		c.Application = relative(dir, c.Application)
 	}

@@ -2,13 +2,16 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"path/filepath"
 	"time"
 
 	"foresail.dev"
+	"foresail.dev/access"
 	"foresail.dev/cluster/testbed"
 	"foresail.dev/cmd/foresail/promfile"
 	"foresail.dev/telemetry/prom"
@@ -28,6 +31,29 @@ type testbedConfig struct {
 type bedMetrics struct {
 	Listen  string `yaml:"listen"`
 	Targets string `yaml:"targets"` // the file that tells Prometheus of the replicas, as file_sd_configs reads it
+
+	tls   *tls.Config // beyond loopback
+	guard func(http.Handler) http.Handler
+}
+
+// guardMetrics refuses an address that others can reach without TLS and a token, unless it is allowed by name.
+func (c *bedConfig) guardMetrics() error {
+	m := &c.metrics
+	if m.Listen == "" {
+		return nil
+	}
+	if err := access.CheckListen(m.Listen, c.ports.TLS != nil, c.ports.Tokens != nil, c.ports.Allows("metrics")); err != nil {
+		return usagef("testbed.metrics.listen: %w", err)
+	}
+	if access.Loopback(m.Listen) {
+		return nil
+	}
+	c.ports.Warn("metrics", m.Listen)
+	m.tls = c.ports.TLS
+	if c.ports.Tokens != nil {
+		m.guard = func(h http.Handler) http.Handler { return c.ports.Tokens.HTTP(access.Read, h) }
+	}
+	return nil
 }
 
 // observed checks what is observed where, and makes files relative to the configuration's.
@@ -37,7 +63,7 @@ func (c *runConfig) observed(path string) error {
 	}
 	m := &c.Testbed.Metrics
 	switch {
-	case *m != (bedMetrics{}) && c.Cluster != "testbed":
+	case (m.Listen != "" || m.Targets != "") && c.Cluster != "testbed":
 		return usagef("%s: testbed: only real processes have metrics to scrape; use cluster: testbed", path)
 	case m.Targets != "" && m.Listen == "":
 		return usagef("%s: testbed.metrics: targets without listen: give the address that metrics are served at, 127.0.0.1:0 for a free port", path)
@@ -55,7 +81,7 @@ func (c *runConfig) observed(path string) error {
 // startBlind starts processes that send no spans.
 func startBlind(ctx context.Context, c bedConfig) (*bed, error) {
 	cluster, err := testbed.New(ctx, testbed.Config{Blueprint: c.blueprint, Load: c.load, Seed: c.seed,
-		Log: c.log, Favour: c.favour, Metrics: c.metrics.Listen, Targets: c.metrics.Targets})
+		Log: c.log, Favour: c.favour, Metrics: c.metrics.Listen, Targets: c.metrics.Targets, MetricsTLS: c.metrics.tls, MetricsGuard: c.metrics.guard})
 	if err != nil {
 		return nil, err
 	}
@@ -86,9 +112,34 @@ func (r *job) fromPrometheus(ctx context.Context, c bedConfig, p *promfile.Confi
 	if err != nil {
 		return err
 	}
-	r.source, r.back = source, p.Back()
+	if back := p.Back(); back > 0 {
+		if err := r.backfill(ctx, source, back); err != nil {
+			return err
+		}
+	}
 	r.bed = b
 	r.cluster = &through{source: source, bed: b, duration: c.duration}
+	return nil
+}
+
+// backfill reads what the manager would have seen, had it been here.
+func (r *job) backfill(ctx context.Context, source *prom.Source, limit time.Duration) error {
+	bar := newProgress(r.err)
+	past, err := source.Past(ctx, prom.Past{Needs: r.manager.Needs(), Limit: limit,
+		Progress: func(done float64, back time.Time) {
+			bar.at(done, "reading history, back to "+back.Format(time.DateTime))
+		}})
+	bar.end()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err != nil {
+		fmt.Fprintln(r.err, err) // it is worth having, but not worth failing for
+	}
+	if len(past) > 0 {
+		fmt.Fprintf(r.err, "history: %d snapshots since %s from Prometheus\n", len(past), past[0].Start.Format(time.DateTime))
+	}
+	r.past = past
 	return nil
 }
 

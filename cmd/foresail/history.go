@@ -1,20 +1,16 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"io"
-	"iter"
-	"os"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"foresail.dev"
+	"foresail.dev/cmd/foresail/history"
 	"foresail.dev/cmd/foresail/historytable"
+	"foresail.dev/telemetry/series"
 	"foresail.dev/telemetry/store"
 )
 
@@ -38,122 +34,106 @@ type historyFlags struct {
 
 func (f *historyFlags) register(c *cobra.Command, json bool) {
 	c.Flags().StringVarP(&f.dir, "dir", "d", "", "directory of the store")
-	c.Flags().StringVar(&f.key, "key-file", "", "file with the store's key, where it is encrypted")
+	c.Flags().StringVar(&f.key, "key-file", "", "file with the store's key, or env:NAME, where it is encrypted")
 	if json {
 		c.Flags().BoolVar(&f.json, "json", false, "print the result as JSON")
 	}
 }
 
-// open opens the store for reading.
-func (f *historyFlags) open(c *cobra.Command) (*store.Store, error) {
-	key, err := readKey(f.key)
-	if err != nil {
-		return nil, err
+// with opens the store for reading while do uses it.
+func (f *historyFlags) with(c *cobra.Command, do func(*store.Store) error) error {
+	s, err := history.Open(f.dir, f.key, c.ErrOrStderr())
+	if err == nil {
+		err = errors.Join(do(s), s.Close())
 	}
-	s, err := store.OpenRead(f.dir, store.Options{Key: key, Trouble: func(err error) { fmt.Fprintln(c.ErrOrStderr(), err) }})
-	return s, badStore(err)
+	return historyUsage(err)
 }
 
-// badStore marks an error as one of usage where the store is sound and another was meant.
-func badStore(err error) error {
-	for _, e := range []error{store.ErrNoStore, store.ErrSealed, store.ErrApplication} {
-		if errors.Is(err, e) {
-			return usage(err)
-		}
+// historyUsage marks what package history calls bad usage.
+func historyUsage(err error) error {
+	if errors.Is(err, history.ErrUsage) {
+		return usage(err)
 	}
 	return err
 }
 
-// rangeFlags say which snapshots are meant.
-type rangeFlags struct {
-	from, to            string
-	step                time.Duration
-	services, endpoints []string
-}
-
-func (f *rangeFlags) register(c *cobra.Command, from string, step time.Duration) {
+func rangeFlags(r *history.Range, c *cobra.Command, from string) {
 	fl := c.Flags()
-	fl.StringVar(&f.from, "from", from, `start: a time like 2026-03-01T12:00:00Z, or how long before the newest snapshot, like 90m; "oldest": everything`)
-	fl.StringVar(&f.to, "to", "0s", "end, likewise; 0s: the newest")
-	fl.DurationVar(&f.step, "step", step, "length of what one row covers; 0: as stored")
-	fl.StringSliceVar(&f.services, "service", nil, "only these services (several: repeat it, or separate by commas)")
-	fl.StringSliceVar(&f.endpoints, "endpoint", nil, "only these endpoints")
+	fl.StringVar(&r.From, "from", from, `start: a time like 2026-03-01T12:00:00Z, or how long before the newest snapshot, like 90m; "oldest": everything`)
+	fl.StringVar(&r.To, "to", "0s", "end, likewise; 0s: the newest")
+	fl.DurationVar(&r.Step, "step", time.Minute, "length of what one row covers; 0: as stored")
+	fl.StringSliceVar(&r.Services, "service", nil, "only these services (several: repeat it, or separate by commas)")
+	fl.StringSliceVar(&r.Endpoints, "endpoint", nil, "only these endpoints")
 }
 
-// snapshots are those that the flags mean.
-func (f *rangeFlags) snapshots(ctx context.Context, s readable) (iter.Seq2[*foresail.Snapshot, error], error) {
-	oldest, newest := s.Range()
-	if newest.IsZero() {
-		return nil, errors.New("the store is empty: nothing was kept yet")
+func newHistoryQuery() *cobra.Command {
+	var f historyFlags
+	var r history.Range
+	var level string
+	c := &cobra.Command{
+		Use: "query --dir DIR", Short: "Prints what was observed", Args: f.where(),
+		Example: `  foresail history query -d history
+  foresail history query -f foresail.yaml --from 24h --step 1h
+  foresail history query -d history --from 24h --step 1h --service cart --json
+  foresail history query -d history --from 2026-03-01T12:00:00Z --to 2026-03-01T12:05:00Z --step 1s --level replica`,
+		RunE: func(c *cobra.Command, _ []string) error {
+			levels := []series.Level{series.Service, series.Endpoint}
+			if level != "" {
+				l, err := historytable.ParseLevel(level)
+				if err != nil {
+					return usage(err)
+				}
+				levels = []series.Level{l}
+			}
+			var asJSON func(any) error
+			if f.json {
+				asJSON = func(rows any) error { return printJSON(c.OutOrStdout(), newResult("history", nil, rows)) }
+			}
+			return f.anywhere(c, func(s history.Readable) error {
+				return history.Query(c.Context(), c.OutOrStdout(), s, &r, levels, asJSON)
+			})
+		},
 	}
-	from, err := moment("from", f.from, oldest, newest)
-	if err != nil {
-		return nil, err
-	}
-	to, err := moment("to", f.to, oldest, newest)
-	if err != nil {
-		return nil, err
-	}
-	if f.step < 0 {
-		return nil, usagef("--step %v: give a time, or 0 for what is stored", f.step)
-	}
-	if !later(from, oldest).Before(earlier(to, newest)) {
-		return nil, usagef("nothing is kept from %s to %s: the store goes from %s to %s", stamp(from), stamp(to), stamp(oldest), stamp(newest))
-	}
-	from, to = later(from, oldest), earlier(to, newest)
-	if err := f.known(s.App()); err != nil {
-		return nil, err
-	}
-	return s.Snapshots(ctx, from, to, f.step), nil
+	f.register(c, true)
+	f.registerFile(c)
+	rangeFlags(&r, c, "1h")
+	c.Flags().StringVar(&level, "level", "", "what rows are of: "+strings.Join(historytable.Levels(), ", ")+"; empty: services and endpoints")
+	return c
 }
 
-// known refuses names that the application does not have.
-func (f *rangeFlags) known(app *foresail.App) error {
-	for _, n := range f.services {
-		if _, ok := app.ServiceByName(n); !ok {
-			return usagef("--service %s: %s has no such service", n, app.Name)
-		}
+func newHistoryExport() *cobra.Command {
+	var f historyFlags
+	var r history.Range
+	var level, out string
+	c := &cobra.Command{
+		Use: "export --dir DIR -o FILE", Short: "Writes what was observed as CSV or Parquet", Args: f.where("output"),
+		Long: `Writes one row for each interval and service (or what --level says) to a file whose name ends in .csv or .parquet; "-" is CSV on the
+standard output. Columns are described in docs/formats/history.md; a counter's is what it gained in the interval.`,
+		Example: "  foresail history export -d history --from oldest --step 1m -o minutes.parquet",
+		RunE: func(c *cobra.Command, _ []string) error {
+			l, err := historytable.ParseLevel(level)
+			if err != nil {
+				return usage(err)
+			}
+			return f.anywhere(c, func(s history.Readable) error {
+				shown := newProgress(c.ErrOrStderr())
+				n, err := history.Export(c.Context(), c.OutOrStdout(), s, &r, l, out, func(rows int, at time.Time) {
+					shown.at(-1, fmt.Sprintf("%d rows, at %s", rows, at.Format(time.DateTime)))
+				})
+				shown.end()
+				if err == nil && out != "-" {
+					fmt.Fprintf(c.ErrOrStderr(), "%d rows are in %s\n", n, out)
+				}
+				return err
+			})
+		},
 	}
-	for _, n := range f.endpoints {
-		if _, ok := app.EndpointByName(n); !ok {
-			return usagef("--endpoint %s: %s has no such endpoint", n, app.Name)
-		}
-	}
-	return nil
-}
-
-func (f *rangeFlags) only() historytable.Only {
-	return historytable.Only{Services: f.services, Endpoints: f.endpoints}
-}
-
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
-}
-
-func earlier(a, b time.Time) time.Time {
-	if a.Before(b) {
-		return a
-	}
-	return b
-}
-
-// moment reads a time, or how long before the newest snapshot it is.
-func moment(flag, text string, oldest, newest time.Time) (time.Time, error) {
-	if text == "oldest" {
-		return oldest, nil
-	}
-	if d, err := time.ParseDuration(text); err == nil && d >= 0 {
-		return newest.Add(-d), nil
-	}
-	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02 15:04:05", "2006-01-02 15:04", time.DateOnly} {
-		if t, err := time.Parse(layout, text); err == nil {
-			return t, nil
-		}
-	}
-	return time.Time{}, usagef("--%s %q: give a time like 2026-03-01T12:00:00Z, or how long before the newest snapshot, like 90m", flag, text)
+	f.register(c, false)
+	f.registerFile(c)
+	rangeFlags(&r, c, "oldest")
+	c.Flags().StringVarP(&out, "output", "o", "", "file to write: .csv or .parquet; -: CSV on the standard output")
+	c.Flags().StringVar(&level, "level", "service", "what rows are of: "+strings.Join(historytable.Levels(), ", "))
+	return c
 }
 
 func newHistoryInfo() *cobra.Command {
@@ -161,52 +141,20 @@ func newHistoryInfo() *cobra.Command {
 	c := &cobra.Command{
 		Use: "info --dir DIR", Short: "Says what a store holds", Args: needs("dir"),
 		Example: "  foresail history info -d history",
-		RunE: func(c *cobra.Command, _ []string) (err error) {
-			s, err := f.open(c)
-			if err != nil {
-				return err
-			}
-			defer func() { err = errors.Join(err, s.Close()) }()
-			rows := s.Levels()
-			if f.json {
-				res := newResult("history-info", nil, rows)
+		RunE: func(c *cobra.Command, _ []string) error {
+			return f.with(c, func(s *store.Store) error {
+				if !f.json {
+					return history.PrintInfo(c.OutOrStdout(), s, s.Levels())
+				}
+				res := newResult("history-info", nil, s.Levels())
 				res.Detail = s.Applications()
 				return printJSON(c.OutOrStdout(), res)
-			}
-			return printInfo(c.OutOrStdout(), s, rows)
+			})
 		},
 	}
 	f.register(c, true)
 	return c
 }
-
-func printInfo(w io.Writer, s *store.Store, rows []store.LevelReport) error {
-	apps := s.Applications()
-	if len(apps) == 0 {
-		_, err := fmt.Fprintln(w, "the store is empty: nothing was kept yet")
-		return err
-	}
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	app := apps[len(apps)-1].App
-	fmt.Fprintf(t, "application\t%s, generation %d: %d services, %d endpoints\n", app.Name, app.Generation, len(app.Services), len(app.Endpoints))
-	for _, a := range apps[:len(apps)-1] {
-		fmt.Fprintf(t, "before\tfrom %s on: generation %d, %d services\n", a.Since.Format(time.RFC3339), a.App.Generation, len(a.App.Services))
-	}
-	fmt.Fprintln(t, "\nDATABASE\tFROM\tTO\tBLOCKS\tMiB\tLOG MiB")
-	for _, r := range rows {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%.1f\t%.1f\n", r.Name, stamp(r.From), stamp(r.To), r.Blocks, mib(r.Bytes), mib(r.LogBytes))
-	}
-	return t.Flush()
-}
-
-func stamp(t time.Time) string {
-	if t.IsZero() {
-		return "-"
-	}
-	return t.Format("2006-01-02 15:04:05")
-}
-
-func mib(b int64) float64 { return float64(b) / (1 << 20) }
 
 func newHistoryCheck() *cobra.Command {
 	var f historyFlags
@@ -215,70 +163,30 @@ func newHistoryCheck() *cobra.Command {
 		Long: `Reads every block, the log and every snapshot of a store, with their checksums, and looks whether counters only grow and
 snapshots follow each other. Prints what it found; ends with status 1 where the store is not sound.`,
 		Example: "  foresail history check -d history",
-		RunE: func(c *cobra.Command, _ []string) (err error) {
-			s, err := f.open(c)
-			if known := (usageError{}); errors.As(err, &known) || errors.Is(err, store.ErrVersion) {
+		RunE: func(c *cobra.Command, _ []string) error {
+			err := f.with(c, func(s *store.Store) error {
+				r, err := s.Check(c.Context())
+				if err != nil {
+					return err
+				}
+				if f.json {
+					res := newResult("history-check", nil, r.Levels)
+					res.Detail = map[string][]string{"problems": r.Problems, "notes": r.Notes}
+					err = printJSON(c.OutOrStdout(), res)
+				} else {
+					err = history.PrintReport(c.OutOrStdout(), r)
+				}
+				if err == nil && len(r.Problems) > 0 {
+					err = errors.New(r.Problems[0])
+				}
 				return err
-			} else if err != nil {
-				return fmt.Errorf("%s is not sound: %w", f.dir, err)
-			}
-			defer func() { err = errors.Join(err, s.Close()) }()
-			r, err := s.Check(c.Context())
-			if err != nil {
-				return err
-			}
-			if f.json {
-				res := newResult("history-check", nil, r.Levels)
-				res.Detail = map[string][]string{"problems": r.Problems, "notes": r.Notes}
-				err = printJSON(c.OutOrStdout(), res)
-			} else {
-				err = printReport(c.OutOrStdout(), r)
-			}
-			if err == nil && len(r.Problems) > 0 {
-				err = fmt.Errorf("%s is not sound: %s", f.dir, r.Problems[0])
+			})
+			if history.Unsound(err) {
+				err = fmt.Errorf("%s is not sound: %w", f.dir, err)
 			}
 			return err
 		},
 	}
 	f.register(c, true)
 	return c
-}
-
-func printReport(w io.Writer, r *store.Report) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "DATABASE\tSNAPSHOTS\tFROM\tTO\tGAPS\tMISSING\tLONGEST\tSERIES\tSAMPLES\tRESETS\tBLOCKS\tMiB\tLOG MiB")
-	for _, l := range r.Levels {
-		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%d\t%.1f s\t%.1f s\t%d\t%d\t%d\t%d\t%.1f\t%.1f\n", l.Name, l.Snapshots, stamp(l.From), stamp(l.To), l.Gaps, l.Missing, l.Longest,
-			l.Series, l.Samples, l.Resets, l.Blocks, mib(l.Bytes), mib(l.LogBytes))
-	}
-	if err := t.Flush(); err != nil {
-		return err
-	}
-	for _, n := range r.Notes {
-		fmt.Fprintln(w, n)
-	}
-	for _, p := range r.Problems {
-		fmt.Fprintln(w, "PROBLEM "+p)
-	}
-	verdict := "sound"
-	if n := len(r.Problems); n > 0 {
-		verdict = fmt.Sprintf("not sound: %d problems", n)
-	}
-	_, err := fmt.Fprintln(w, verdict)
-	return err
-}
-
-// readKey reads a store's key; no name: none.
-func readKey(name string) ([]byte, error) {
-	if name == "" {
-		return nil, nil
-	}
-	key, err := os.ReadFile(name)
-	if err != nil {
-		return nil, usage(err)
-	}
-	if key = []byte(strings.TrimSpace(string(key))); len(key) == 0 {
-		return nil, usagef("%s is empty: it must hold the store's key", name)
-	}
-	return key, nil
 }

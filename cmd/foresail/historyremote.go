@@ -1,13 +1,16 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"iter"
 
 	"github.com/spf13/cobra"
 
 	"foresail.dev"
+	"foresail.dev/cmd/foresail/history"
 	"foresail.dev/cmd/foresail/promout"
+	"foresail.dev/telemetry/otlp"
 	exposed "foresail.dev/telemetry/prom/export"
 	"foresail.dev/telemetry/store"
 	"foresail.dev/telemetry/store/remote"
@@ -17,7 +20,7 @@ import (
 func (r *job) startMetrics() (*promout.Running, error) {
 	j := promout.Job{App: r.app, Manager: r.manager.Name(), Mode: r.mode, Hold: r.hold(), Metrics: r.metrics, Writes: r.writes,
 		Tell: func(err error) { fmt.Fprintln(r.err, err) }}
-	if r.bed != nil {
+	if r.bed != nil && r.bed.assembler != nil {
 		j.Sources = []exposed.Source{exposed.Spans(r.bed.assembler.Stats), r.bed.receiverHealth}
 	}
 	m, err := promout.Start(j)
@@ -26,25 +29,22 @@ func (r *job) startMetrics() (*promout.Running, error) {
 
 // receiverHealth is what became of requests to the receiver of spans.
 func (b *bed) receiverHealth(emit func(name string, v float64, labels ...string)) {
-	r := b.receiver.Stats()
-	for outcome, n := range map[string]uint64{"taken": r.Requests, "malformed": r.Malformed, "busy": r.Busy, "slow": r.Slow, "foreign": r.Foreign} {
+	var r otlp.Stats
+	for _, receiver := range b.receivers {
+		r = r.Plus(receiver.Stats())
+	}
+	for outcome, n := range map[string]uint64{"taken": r.Requests, "malformed": r.Malformed, "busy": r.Busy, "slow": r.Slow, "foreign": r.Foreign, "denied": r.Denied} {
 		emit("foresail_receiver_requests_total", float64(n), outcome)
 	}
 	emit("foresail_receiver_bytes_total", float64(r.Bytes))
 }
 
-// pastAway is what a remote history has of the time before a run.
-func pastAway(k *promout.Keeping) func(foresail.Needs) iter.Seq2[*foresail.Snapshot, error] {
+// recallAway is what a remote history has of the time before a run.
+func recallAway(k *promout.Keeping) func(foresail.Needs) iter.Seq2[*foresail.Snapshot, error] {
 	return func(needs foresail.Needs) iter.Seq2[*foresail.Snapshot, error] {
 		h, began := k.Past()
-		return pastOf(h, began, needs)
+		return history.Recall(h, began, needs)
 	}
-}
-
-// readable is a history that commands read, wherever it is.
-type readable interface {
-	store.History
-	App() *foresail.App
 }
 
 func (f *historyFlags) registerFile(c *cobra.Command) {
@@ -64,26 +64,30 @@ func (f *historyFlags) where(others ...string) cobra.PositionalArgs {
 	}
 }
 
-// anywhere opens the store, or the remote history of a configuration.
-func (f *historyFlags) anywhere(c *cobra.Command) (readable, error) {
+// anywhere opens the store, or the remote history of a configuration, for reading while do uses it.
+func (f *historyFlags) anywhere(c *cobra.Command, do func(history.Readable) error) error {
 	if f.file == "" {
-		return f.open(c)
+		return f.with(c, func(s *store.Store) error { return do(s) })
 	}
 	cfg, err := readRunConfig(f.file)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if cfg.Remote.URL == "" {
-		return nil, usagef("%s: remote_history: url is missing: nothing says where to read from", f.file)
+		return usagef("%s: remote_history: url is missing: nothing says where to read from", f.file)
 	}
 	blueprint, _, err := readFiles(cfg.Application, cfg.Load)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	rc, err := cfg.Remote.Config(blueprint.App)
 	if err != nil {
-		return nil, usage(err)
+		return usage(err)
 	}
 	rc.Write.URL = ""
-	return remote.Open(c.Context(), rc)
+	h, err := remote.Open(c.Context(), rc)
+	if err != nil {
+		return err
+	}
+	return historyUsage(errors.Join(do(h), h.Close()))
 }

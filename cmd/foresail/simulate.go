@@ -10,6 +10,7 @@ import (
 	"foresail.dev"
 	"foresail.dev/appfile"
 	"foresail.dev/cluster/sim"
+	"foresail.dev/cmd/foresail/history"
 	"foresail.dev/fault"
 	"foresail.dev/load"
 	"foresail.dev/loop"
@@ -109,15 +110,15 @@ func simulate(c *cobra.Command, f simulateFlags) (err error) {
 	if err != nil {
 		return usage(err)
 	}
-	history := historyIn(f.history)
-	history.wait = true
-	kept, err := history.keep(blueprint.App, false, c.ErrOrStderr())
+	keep := history.At(f.history)
+	keep.Wait = true
+	kept, err := keep.Keep(blueprint.App, false, c.ErrOrStderr())
 	if err != nil {
-		return err
+		return historyUsage(err)
 	}
-	defer func() { err = errors.Join(err, kept.close()) }()
-	if err := kept.takes(epoch); err != nil {
-		return err
+	defer func() { err = errors.Join(err, kept.Close()) }()
+	if err := kept.Takes(epoch); err != nil {
+		return historyUsage(err)
 	}
 	if err := out.open(f.snapshots, f.spans); err != nil { // last, so that a mistake elsewhere empties no file
 		return err
@@ -132,7 +133,7 @@ func simulate(c *cobra.Command, f simulateFlags) (err error) {
 	sum := newSummary(blueprint.App, 0)
 	progress := newProgress(c.ErrOrStderr())
 	began := time.Now()
-	err = loop.Run(ctx, cluster, manager, loop.Options{Mode: loop.Auto, Events: loop.Join(sum.events(), kept.events(), loop.Events{
+	err = loop.Run(ctx, cluster, manager, loop.Options{Mode: loop.Auto, Events: loop.Join(sum.events(), kept.Events(), loop.Events{
 		Observed: func(h *foresail.History, s *foresail.Snapshot) {
 			out.snapshot(h.App(), s)
 			at := s.End.Sub(epoch)

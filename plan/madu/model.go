@@ -46,8 +46,7 @@ func (m *Manager) unpack(svc *service, id int, s *state) error {
 		return err
 	}
 	if len(svc.Model.Weights) > 0 {
-		// What was trained on next to nothing is there to take the weights.
-		f, err := method.Train(forecast.Series{Start: s.Last, Step: time.Minute, Values: []float64{1}}, m.options(&service{}, id))
+		f, err := m.blank(method, id)
 		if err != nil {
 			return err
 		}
@@ -179,6 +178,9 @@ func (m *Manager) Learn() error {
 			continue
 		}
 		svc.Model = &model{Method: m.c.Method.Name(), Trained: svc.Seen, Learnt: !m.fast, forecaster: f}
+	}
+	if len(errs) == 0 {
+		m.c.Models = nil // these were learnt from them, or from more
 	}
 	return errors.Join(errs...)
 }

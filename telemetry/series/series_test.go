@@ -2,7 +2,9 @@ package series_test
 
 import (
 	"errors"
+	"fmt"
 	"math"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -277,6 +279,19 @@ func TestGained(t *testing.T) {
 	} {
 		if got := series.Gained(c.base, c.h).Count(); got != c.want {
 			t.Errorf("%s: %v, want %v", c.name, got, c.want)
+		}
+	}
+}
+
+// The format's description lists every series.
+func TestTheDocumentIsComplete(t *testing.T) {
+	doc, err := os.ReadFile("../../docs/formats/history.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range series.Table() {
+		if row := fmt.Sprintf("| %s | `%s` | %s | %s |\n", d.Level, d.Name, d.Kind, d.Help); !strings.Contains(string(doc), row) {
+			t.Errorf("docs/formats/history.md lacks the row\n%s", row)
 		}
 	}
 }

@@ -28,7 +28,7 @@ func write() {
 			os.Exit(1)
 		}
 	}
-	h, err := store.OpenSmall(os.Getenv(writerEnv), store.Options{Sync: time.Hour, Trouble: func(err error) { fmt.Println("trouble:", err) }}, 4*time.Minute)
+	h, err := store.OpenSmall(os.Getenv(writerEnv), store.Options{Key: keyOf(os.Getenv(writerKeyEnv)), Sync: time.Hour, Trouble: func(err error) { fmt.Println("trouble:", err) }}, 4*time.Minute)
 	fail(err)
 	app := shop(5)
 	fmt.Println("open")
@@ -63,21 +63,23 @@ func kills(t *testing.T) int {
 // acknowledged is there as it was written, and check finds nothing wrong. For 200 kills with the numbers printed:
 //
 //	FORESAIL_KILLS=200 go test -run Killed -v ./telemetry/store
-func TestNothingAcknowledgedIsLostWhenKilled(t *testing.T) {
+func TestNothingAcknowledgedIsLostWhenKilled(t *testing.T) { killed(t, "") }
+
+func killed(t *testing.T, key string) {
 	dir, n, seed := t.TempDir(), kills(t), uint64(1)
 	rng := rand.New(rand.NewPCG(seed, 2))
 	app := shop(5)
 	acknowledged := map[int]bool{}
 	started, during, extra := time.Now(), 0, 0
 	for range n {
-		opened, told := run(t, dir, time.Duration(rng.Int64N(int64(700*time.Millisecond))))
+		opened, told := run(t, dir, key, time.Duration(rng.Int64N(int64(700*time.Millisecond))))
 		if !opened {
 			during++
 		}
 		for _, k := range told {
 			acknowledged[k] = true
 		}
-		r, err := store.OpenRead(dir, store.Options{Trouble: func(err error) { t.Log(err) }})
+		r, err := store.OpenRead(dir, store.Options{Key: keyOf(key), Trouble: func(err error) { t.Log(err) }})
 		if errors.Is(err, store.ErrNoStore) && len(acknowledged) == 0 {
 			continue // killed before there was one
 		}
@@ -116,9 +118,9 @@ func TestNothingAcknowledgedIsLostWhenKilled(t *testing.T) {
 }
 
 // run lets the writer write for as long as told, kills it, and returns what it acknowledged, and whether it had opened the store.
-func run(t *testing.T, dir string, life time.Duration) (opened bool, acknowledged []int) {
+func run(t *testing.T, dir, key string, life time.Duration) (opened bool, acknowledged []int) {
 	c := exec.Command(os.Args[0])
-	c.Env = append(os.Environ(), writerEnv+"="+dir)
+	c.Env = append(os.Environ(), writerEnv+"="+dir, writerKeyEnv+"="+key)
 	out, err := c.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

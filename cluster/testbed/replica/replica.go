@@ -23,6 +23,7 @@ import (
 	"foresail.dev/cluster/testbed/rpc"
 	tracing "foresail.dev/cluster/testbed/trace"
 	"foresail.dev/cluster/testbed/wire"
+	"foresail.dev/telemetry/instrument"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 )
@@ -51,7 +52,8 @@ type replica struct {
 	ballast  []byte
 	burner   *burner
 	dice     *dice
-	inFlight atomic.Int64 // requests not answered, and asynchronous calls
+	counter  *instrument.Instrument // nil: requests in flight are not reported
+	inFlight atomic.Int64           // requests not answered, and asynchronous calls
 	server   http.Server
 	out      *wire.Writer
 	metrics  *metrics.Metrics // nil: none are kept
@@ -128,8 +130,17 @@ func (r *replica) start(b *wire.Boot, ended chan<- error) (err error) {
 		return err
 	}
 	l = rpc.Listener(l, traffic)
+	if b.InFlight != "" {
+		r.counter, err = instrument.New(instrument.Config{Service: b.Blueprint.App.Services[b.Service].Name, Instance: b.Name, URL: "http://" + b.InFlight})
+		if err != nil {
+			return err
+		}
+	}
 	r.listens()
 	r.server.Handler = r
+	if r.counter != nil {
+		r.server.Handler = r.counter.HandlerBy(r, r.endpoint)
+	}
 	go func() {
 		if err := r.server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 			ended <- fmt.Errorf("serve on %s: %w", l.Addr(), err)
@@ -155,18 +166,34 @@ func (r *replica) report() {
 // statusGone is what metrics say of a request whose caller gave up, as servers do that have a word for it.
 const statusGone = 599
 
+// endpoint is the name of the operation that a request asks for.
+func (r *replica) endpoint(req *http.Request) string {
+	if op := r.operation(req); op != nil {
+		return op.Name
+	}
+	return instrument.Other
+}
+
+// operation is what a request asks for; nil: nothing that there is.
+func (r *replica) operation(req *http.Request) *foresail.Operation {
+	i, err := strconv.Atoi(strings.TrimPrefix(req.URL.Path, rpc.Prefix))
+	if err != nil || i < 0 || i >= len(r.service.Operations) {
+		return nil
+	}
+	return &r.service.Operations[i]
+}
+
 // ServeHTTP serves one operation: 200 when it is done, 500 when it failed, 503 when it was refused. Once begun it is
 // done to its end even when the caller gives up; one that still waits for a worker then is dropped when its turn comes.
 func (r *replica) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	r.inFlight.Add(1)
 	defer r.inFlight.Add(-1)
 	arrived := r.clock.Now()
-	i, err := strconv.Atoi(strings.TrimPrefix(req.URL.Path, rpc.Prefix))
-	if err != nil || i < 0 || i >= len(r.service.Operations) {
+	op := r.operation(req)
+	if op == nil {
 		http.NotFound(w, req)
 		return
 	}
-	op := &r.service.Operations[i]
 	status := http.StatusOK
 	r.metrics.Arrived()
 	defer func() { r.metrics.Served(op.Name, status, r.clock.Now().Sub(arrived)) }()
@@ -192,7 +219,8 @@ func (r *replica) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	mem := &held{}
-	if err = rpc.ErrFailed; deeper {
+	err := rpc.ErrFailed
+	if deeper {
 		err = r.steps(ctx, op.Steps, mem)
 	}
 	mem.release()
@@ -223,6 +251,7 @@ func (r *replica) drain() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
 	_ = r.server.Shutdown(ctx)
+	r.counter.Close()
 	_ = r.spans.Shutdown(ctx)
 	return nil
 }

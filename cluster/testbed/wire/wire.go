@@ -35,6 +35,7 @@ type Boot struct {
 	Name      string             // of a replica, or "users"
 	Seed      uint64
 	OTLP      string // host:port of the OTLP receiver
+	InFlight  string // of a replica: host:port of the OTLP/HTTP receiver that it reports its requests in flight to; empty: it doesn't
 	Dir       string // the run directory
 	Epoch     Epoch
 	Cold      bool          // of a replica: it warms up; the first ones don't

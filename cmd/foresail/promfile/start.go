@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"time"
 
-	"foresail.dev"
 	"foresail.dev/telemetry/prom"
 )
 
@@ -42,65 +40,4 @@ func OpenWhenScraped(ctx context.Context, cfg prom.Config, w io.Writer) (*prom.S
 			return nil, ctx.Err()
 		}
 	}
-}
-
-// Past gives a loop what was observed before.
-type Past = func(foresail.Needs) iter.Seq2[*foresail.Snapshot, error]
-
-// Backfilled is what was kept before (nil: nothing is) or, at the first start, what the manager would have seen had it been
-// here: read from Prometheus, no further back than back. Progress is shown until done is called, and w is told what came of it.
-func Backfilled(ctx context.Context, source *prom.Source, back time.Duration, kept Past, progress func(done float64, what string), done func(), w io.Writer) Past {
-	return func(needs foresail.Needs) iter.Seq2[*foresail.Snapshot, error] {
-		return func(yield func(*foresail.Snapshot, error) bool) {
-			some := false
-			if kept != nil {
-				for s, err := range kept(needs) {
-					some = some || err == nil
-					if !yield(s, err) {
-						return
-					}
-				}
-			}
-			if some {
-				return
-			}
-			past, err := source.Past(ctx, prom.Past{Needs: needs, Limit: back,
-				Progress: func(done float64, back time.Time) {
-					progress(done, "reading history, back to "+back.Format(time.DateTime))
-				}})
-			done()
-			if len(past) > 0 {
-				fmt.Fprintf(w, "history: %d snapshots since %s from Prometheus\n", len(past), past[0].Start.Format(time.DateTime))
-			}
-			for _, s := range withMinutes(past) {
-				if !yield(s, nil) {
-					return
-				}
-			}
-			if err != nil && ctx.Err() == nil { // what there is, is worth having
-				yield(nil, err)
-			}
-		}
-	}
-}
-
-// withMinutes adds the minutes that shorter snapshots make up, since a history wants them apart.
-func withMinutes(list []*foresail.Snapshot) (out []*foresail.Snapshot) {
-	var minute []*foresail.Snapshot
-	for _, s := range list {
-		out = append(out, s)
-		if s.Duration() >= time.Minute {
-			continue
-		}
-		cell := s.Start.Truncate(time.Minute)
-		if len(minute) > 0 && !minute[0].Start.Truncate(time.Minute).Equal(cell) {
-			minute = nil // it did not end where intervals do
-		}
-		minute = append(minute, s)
-		if s.End.Equal(cell.Add(time.Minute)) {
-			out = append(out, foresail.Merge(minute...))
-			minute = nil
-		}
-	}
-	return out
 }
