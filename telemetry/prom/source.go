@@ -155,7 +155,7 @@ func (s *Source) seek(ctx context.Context, due time.Time) {
 	for _, n := range p.notes {
 		s.tell(n)
 	}
-	if len(p.queries) > 0 { // what is gone for a moment may come back
+	if len(p.queries) > 0 && !p.partial { // what is gone, or not told, for a moment may come back
 		s.plan = p
 	}
 	if s.setup.scrape == 0 {

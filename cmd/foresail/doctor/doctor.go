@@ -263,7 +263,7 @@ func (d *Diagnosis) Print(w io.Writer, known bool) error {
 		case math.IsInf(e.Error, 1):
 			p("endpoint %s: its objective is over the last bucket: no request is ever seen to be late", e.Name)
 		case e.Error > 0.1:
-			p("endpoint %s: latencies about its objective are known to within %.0f %%", e.Name, 100*e.Error)
+			p("endpoint %s: its objective lies within a bucket: which requests are late is known to within %.0f %% of it", e.Name, 100*e.Error)
 		}
 	}
 	if d.Edges == 0 {
