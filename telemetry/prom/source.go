@@ -135,6 +135,7 @@ func (s *Source) Next(ctx context.Context) (*foresail.Snapshot, error) {
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
+	next.carry(base)
 	s.base, s.end = next, end
 	return s.between(s.plan, base, next, start.UTC(), end.UTC()), nil
 }
