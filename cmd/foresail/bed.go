@@ -53,6 +53,9 @@ type bedConfig struct {
 
 // startBed receives spans and starts the processes that send them.
 func startBed(ctx context.Context, c bedConfig) (*bed, error) {
+	if err := c.guardMetrics(); err != nil {
+		return nil, err
+	}
 	if c.blind {
 		return startBlind(ctx, c)
 	}
@@ -82,7 +85,7 @@ func startBed(ctx context.Context, c bedConfig) (*bed, error) {
 	b.Cluster, err = testbed.New(ctx, testbed.Config{
 		Blueprint: c.blueprint, Load: c.load, Seed: c.seed, Duration: c.duration, Agent: b.agents != nil,
 		Observer: observer, OTLP: b.receivers[0].GRPCAddr(), Epoch: epoch, Log: c.log, Favour: c.favour,
-		InFlight: inFlight, Metrics: c.metrics.Listen, Targets: c.metrics.Targets,
+		InFlight: inFlight, Metrics: c.metrics.Listen, Targets: c.metrics.Targets, MetricsTLS: c.metrics.tls, MetricsGuard: c.metrics.guard,
 	})
 	if err != nil {
 		return nil, errors.Join(err, b.stopReceivers())
