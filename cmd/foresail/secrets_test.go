@@ -179,9 +179,8 @@ func TestNoSecretIsShown(t *testing.T) {
 	} else {
 		s.secrets.hunt(t, "the client's error", []byte(err.Error()))
 	}
-	defer func() { t.Log(d.stderr()) }()
-	until(t, 10*time.Second, "both servers that metrics are sent to refuse them, and that is told", func() bool {
-		return strings.Contains(d.stderr(), "127.0.0.1:1/write") && strings.Contains(d.stderr(), "401")
+	until(t, 20*time.Second, "a server that metrics are sent to refuses them, and that is told", func() bool {
+		return strings.Contains(d.stderr(), "401")
 	})
 	d.cmd.Process.Signal(os.Interrupt)
 	<-d.exited
