@@ -10,8 +10,14 @@ import (
 
 	"foresail.dev"
 	"foresail.dev/cluster/testbed"
+	"foresail.dev/cmd/foresail/promfile"
 	"foresail.dev/telemetry/prom"
 )
+
+// telemetryConfig is where an application is observed, where not by what runs it.
+type telemetryConfig struct {
+	Prometheus *promfile.Config `yaml:"prometheus"`
+}
 
 // testbedConfig is what of a testbed the file may say.
 type testbedConfig struct {
@@ -26,7 +32,9 @@ type bedMetrics struct {
 
 // observed checks what is observed where, and makes files relative to the configuration's.
 func (c *runConfig) observed(path string) error {
-	c.Telemetry.absolute(path)
+	if p := c.Telemetry.Prometheus; p != nil {
+		p.Dir = filepath.Dir(path)
+	}
 	m := &c.Testbed.Metrics
 	switch {
 	case *m != (bedMetrics{}) && c.Cluster != "testbed":
@@ -58,10 +66,10 @@ func startBlind(ctx context.Context, c bedConfig) (*bed, error) {
 const findLimit = 2 * time.Minute
 
 // fromPrometheus makes a job that acts on a testbed, and observes it through Prometheus alone.
-func (r *job) fromPrometheus(ctx context.Context, c bedConfig, p *prometheusConfig) (err error) {
-	reading, err := p.reading(r.app)
+func (r *job) fromPrometheus(ctx context.Context, c bedConfig, p *promfile.Config) (err error) {
+	reading, err := p.Reading(r.app)
 	if err != nil {
-		return err
+		return usage(err)
 	}
 	reading.Log = func(what string) { fmt.Fprintln(r.err, what) }
 	if _, err := prom.Open(ctx, reading); err != nil && !errors.Is(err, prom.ErrNothing) {
@@ -81,7 +89,7 @@ func (r *job) fromPrometheus(ctx context.Context, c bedConfig, p *prometheusConf
 	if err != nil {
 		return err
 	}
-	if back := p.backfill(); back > 0 {
+	if back := p.Back(); back > 0 {
 		if err := r.backfill(ctx, source, back); err != nil {
 			return err
 		}
@@ -96,11 +104,16 @@ const readyLimit = 30 * time.Second
 
 // openWhenScraped waits until Prometheus has something of the application, and for a while until it has all.
 func openWhenScraped(ctx context.Context, cfg prom.Config, w io.Writer) (*prom.Source, error) {
-	for began := time.Now(); ; {
+	began, complete := time.Now(), false
+	for {
 		source, err := prom.Open(ctx, cfg)
 		waited := time.Since(began)
-		if err == nil && (source.Ready() || waited > readyLimit) || err != nil && !errors.Is(err, prom.ErrNothing) {
+		if err == nil && (complete || waited > readyLimit) || err != nil && !errors.Is(err, prom.ErrNothing) {
 			return source, err
+		}
+		pause := time.Second
+		if complete = err == nil && source.Ready(); complete { // one scrape more, so that there are two of everything
+			pause = source.Every()
 		}
 		if waited > findLimit {
 			return nil, fmt.Errorf("%w; after %v: does it read the file of targets, and scrape them?", err, findLimit)
@@ -108,7 +121,7 @@ func openWhenScraped(ctx context.Context, cfg prom.Config, w io.Writer) (*prom.S
 			fmt.Fprintf(w, "waiting until Prometheus has scraped %s\n", cfg.App.Name)
 		}
 		select {
-		case <-time.After(time.Second):
+		case <-time.After(pause):
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}

@@ -2,7 +2,6 @@ package prom
 
 import (
 	"context"
-	"math"
 	"slices"
 	"sync"
 
@@ -115,7 +114,7 @@ func (r *Reader) read(q *query, v, sums model.Vector, err error) *answer {
 					continue
 				}
 				add(s.Metric, 0, h)
-			case s.Histogram != nil || !finite(float64(s.Value)) || q.kind.counter() && s.Value < 0:
+			case s.Histogram != nil || !likely(float64(s.Value)) || q.kind.counter() && s.Value < 0:
 				a.bad++
 			default:
 				add(s.Metric, float64(s.Value), nil)
@@ -135,7 +134,7 @@ func assemble(v, sums model.Vector, add func(model.Metric, float64, *hist)) (bad
 	all := map[model.Fingerprint]*parts{}
 	var order []model.Fingerprint
 	for _, s := range v {
-		if s == nil || s.Histogram != nil || !(s.Value >= 0) || math.IsInf(float64(s.Value), 0) {
+		if s == nil || s.Histogram != nil || !(s.Value >= 0) || !likely(float64(s.Value)) {
 			bad++
 			continue
 		}
@@ -167,7 +166,7 @@ func assemble(v, sums model.Vector, add func(model.Metric, float64, *hist)) (bad
 	}
 	total := map[model.Fingerprint]float64{}
 	for _, s := range sums {
-		if s != nil && s.Histogram == nil && finite(float64(s.Value)) {
+		if s != nil && s.Histogram == nil && likely(float64(s.Value)) {
 			total[s.Metric.Fingerprint()] = float64(s.Value)
 		}
 	}

@@ -1,6 +1,8 @@
-package main
+// Package promfile is how a Prometheus API is named in foresail.yaml and on the command line.
+package promfile
 
 import (
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -15,13 +17,8 @@ import (
 	"foresail.dev/telemetry/prom"
 )
 
-// telemetryConfig is where an application is observed, where not by what runs it.
-type telemetryConfig struct {
-	Prometheus *prometheusConfig `yaml:"prometheus"`
-}
-
-// prometheusConfig is how snapshots come from a Prometheus API; see docs/formats/run.md.
-type prometheusConfig struct {
+// Config is how snapshots come from a Prometheus API; see docs/formats/run.md.
+type Config struct {
 	URL      string            `yaml:"url" rule:"required"`
 	Interval time.Duration     `yaml:"interval" rule:"min=0"` // 0: what the scrape interval allows
 	Lag      time.Duration     `yaml:"lag" rule:"min=0"`
@@ -31,20 +28,22 @@ type prometheusConfig struct {
 	Selector string            `yaml:"selector"`
 	Backfill *time.Duration    `yaml:"backfill" rule:"min=0"` // how far back history is read at the start, at most; 0s: it is not
 
-	BasicAuth       *basicAuthConfig  `yaml:"basic_auth"`
+	BasicAuth       *BasicAuth        `yaml:"basic_auth"`
 	BearerTokenFile string            `yaml:"bearer_token_file"`
-	TLS             *tlsConfig        `yaml:"tls"`
+	TLS             *TLS              `yaml:"tls"`
 	Headers         map[string]string `yaml:"headers"` // X-Scope-OrgID, of a tenant
 
-	dir string // what relative files are relative to
+	Dir string // what relative files are relative to
 }
 
-type basicAuthConfig struct {
+// BasicAuth is a user and where the password is.
+type BasicAuth struct {
 	Username     string `yaml:"username" rule:"required"`
 	PasswordFile string `yaml:"password_file" rule:"required"`
 }
 
-type tlsConfig struct {
+// TLS is how the server is known, and how to be known to it.
+type TLS struct {
 	CAFile     string `yaml:"ca_file"`
 	CertFile   string `yaml:"cert_file"`
 	KeyFile    string `yaml:"key_file"`
@@ -52,8 +51,8 @@ type tlsConfig struct {
 	SkipVerify bool   `yaml:"insecure_skip_verify"`
 }
 
-// backfill is how far back history is read at the start.
-func (c *prometheusConfig) backfill() time.Duration {
+// Back is how far back history is read at the start.
+func (c *Config) Back() time.Duration {
 	if c.Backfill == nil {
 		return defaultBackfill
 	}
@@ -64,7 +63,7 @@ func (c *prometheusConfig) backfill() time.Duration {
 const defaultBackfill = 24 * time.Hour
 
 // Check finds what can't be together.
-func (c *prometheusConfig) Check(at appfile.Place) {
+func (c *Config) Check(at appfile.Place) {
 	if c.BasicAuth != nil && c.BearerTokenFile != "" {
 		at.Faultf("has both basic_auth and bearer_token_file: use one")
 	}
@@ -73,21 +72,21 @@ func (c *prometheusConfig) Check(at appfile.Place) {
 	}
 }
 
-// reading is what a reader of snapshots needs.
-func (c *prometheusConfig) reading(app *foresail.App) (prom.Config, error) {
+// Reading is what a reader of snapshots needs. Its errors are of the configuration.
+func (c *Config) Reading(app *foresail.App) (prom.Config, error) {
 	recipes, err := prom.Select(c.Own, c.Recipes)
 	if err != nil {
-		return prom.Config{}, usage(err)
+		return prom.Config{}, err
 	}
 	h := config.HTTPClientConfig{FollowRedirects: true, EnableHTTP2: true}
 	file := func(path string) (string, error) {
 		if path == "" {
 			return "", nil
 		}
-		path = relative(c.dir, path)
+		path = c.relative(path)
 		f, err := os.Open(path)
 		if err != nil {
-			return "", usagef("telemetry.prometheus: %w", err)
+			return "", fmt.Errorf("telemetry.prometheus: %w", err)
 		}
 		return path, f.Close()
 	}
@@ -120,22 +119,23 @@ func (c *prometheusConfig) reading(app *foresail.App) (prom.Config, error) {
 	cfg := prom.Config{Access: prom.Access{URL: c.URL, HTTP: h}, App: app, Recipes: recipes, Services: c.Services, Selector: c.Selector,
 		Interval: c.Interval, Lag: c.Lag}
 	if _, err := prom.NewReader(cfg); err != nil { // what is wrong of it is told before anything starts
-		return prom.Config{}, usage(err)
+		return prom.Config{}, err
 	}
 	return cfg, nil
 }
 
-// prometheusFlags are the same on a command line.
-type prometheusFlags struct {
-	cfg     prometheusConfig
+// Flags are the same on a command line.
+type Flags struct {
+	cfg     Config
 	file    string // of recipes
 	user    string
 	pass    string
-	tls     tlsConfig
+	tls     TLS
 	service []string
 }
 
-func (f *prometheusFlags) register(fl *pflag.FlagSet) {
+// Register adds the flags.
+func (f *Flags) Register(fl *pflag.FlagSet) {
 	fl.StringVar(&f.cfg.URL, "prometheus", "", "the API to read, as http://127.0.0.1:9090; Mimir, Thanos and VictoriaMetrics have it too")
 	fl.StringSliceVar(&f.cfg.Recipes, "recipe", nil, "recipes to use, most trusted first; all, unless given")
 	fl.StringVar(&f.file, "recipes", "", "file with recipes of your own; see docs/formats/recipes.md")
@@ -151,42 +151,47 @@ func (f *prometheusFlags) register(fl *pflag.FlagSet) {
 	fl.StringToStringVar(&f.cfg.Headers, "header", nil, "further headers: X-Scope-OrgID=tenant")
 }
 
-func (f *prometheusFlags) config(app *foresail.App) (prom.Config, error) {
+// URL is the API's.
+func (f *Flags) URL() string { return f.cfg.URL }
+
+// Reading is what a reader of snapshots needs.
+func (f *Flags) Reading(app *foresail.App) (prom.Config, error) {
 	c := f.cfg
-	c.dir = "."
+	c.Dir = "."
 	if f.file != "" {
 		var file prom.File
 		if err := appfile.ReadFile(f.file, &file); err != nil {
-			return prom.Config{}, usage(err)
+			return prom.Config{}, err
 		}
 		c.Own = file.Recipes
 	}
 	if f.user != "" || f.pass != "" {
 		if f.user == "" || f.pass == "" {
-			return prom.Config{}, usagef("basic authentication needs both --username and --password-file")
+			return prom.Config{}, fmt.Errorf("basic authentication needs both --username and --password-file")
 		}
 		if c.BearerTokenFile != "" {
-			return prom.Config{}, usagef("give --username or --bearer-token-file, not both")
+			return prom.Config{}, fmt.Errorf("give --username or --bearer-token-file, not both")
 		}
-		c.BasicAuth = &basicAuthConfig{f.user, f.pass}
+		c.BasicAuth = &BasicAuth{f.user, f.pass}
 	}
-	if f.tls != (tlsConfig{}) {
+	if f.tls != (TLS{}) {
 		c.TLS = &f.tls
 	}
 	c.Services = map[string]string{}
 	for _, s := range f.service {
 		from, to, ok := strings.Cut(s, "=")
 		if !ok || from == "" || to == "" {
-			return prom.Config{}, usagef("--service %q: give OUTSIDE=NAME", s)
+			return prom.Config{}, fmt.Errorf("--service %q: give OUTSIDE=NAME", s)
 		}
 		c.Services[from] = to
 	}
-	return c.reading(app)
+	return c.Reading(app)
 }
 
-// absolute makes files relative to the one that names them.
-func (c *telemetryConfig) absolute(file string) {
-	if c.Prometheus != nil {
-		c.Prometheus.dir = filepath.Dir(file)
+// relative is where a file is.
+func (c *Config) relative(path string) string {
+	if filepath.IsAbs(path) {
+		return path
 	}
+	return filepath.Join(c.Dir, path)
 }
