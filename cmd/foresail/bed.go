@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"foresail.dev"
+	"foresail.dev/access"
 	"foresail.dev/cluster/testbed"
 	"foresail.dev/cluster/testbed/users"
 	"foresail.dev/cluster/testbed/wire"
@@ -53,6 +54,12 @@ type bedConfig struct {
 
 // startBed receives spans and starts the processes that send them.
 func startBed(ctx context.Context, c bedConfig) (*bed, error) {
+	if at := c.metrics.Listen; at != "" { // it knows neither TLS nor tokens
+		if err := access.CheckListen(at, false, false, c.ports.Allows("metrics")); err != nil {
+			return nil, usagef("testbed.metrics: listen: %w", err)
+		}
+		c.ports.WarnOpen("metrics", at)
+	}
 	if c.blind {
 		return startBlind(ctx, c)
 	}

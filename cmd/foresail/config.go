@@ -16,6 +16,7 @@ import (
 	"foresail.dev/cmd/foresail/trained"
 	"foresail.dev/loop"
 	"foresail.dev/plan/managers"
+	"foresail.dev/telemetry/store/seal"
 )
 
 // runConfig is foresail.yaml; see docs/formats/run.md.
@@ -117,6 +118,9 @@ func readRunConfig(path string) (runConfig, error) {
 			return c, usagef("%s: traces: Prometheus gives no spans: leave it out, or leave telemetry.prometheus out", path)
 		}
 		c.Traces.Dir = relative(dir, c.Traces.Dir)
+		if k := &c.Traces.KeyFile; *k != "" && !strings.HasPrefix(*k, seal.EnvPrefix) {
+			*k = relative(dir, *k)
+		}
 	}
 	c.Security = c.Security.Relative(dir)
 	if strings.ContainsAny(c.Application, "/.") {
