@@ -64,6 +64,9 @@ func train(c *cobra.Command, f training.Flags) error {
 		return usageOf(err)
 	}
 	defer b.Close()
+	if err := training.Encrypt(b, f.ModelsKey); err != nil {
+		return usagef("--models-key-file: %w", err)
+	}
 	p := newProgress(c.ErrOrStderr())
 	r := &training.Run{Settings: set, Source: source, Bucket: b, Shard: shard, Workers: f.Workers, Force: f.Force, SharedOnly: f.SharedOnly,
 		Commit: commit(), Progress: p.at}

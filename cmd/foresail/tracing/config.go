@@ -12,6 +12,7 @@ import (
 	"foresail.dev/appfile"
 	"foresail.dev/loop"
 	"foresail.dev/telemetry/store/exemplar"
+	"foresail.dev/telemetry/store/seal"
 )
 
 // Config is traces of foresail.yaml: which requests' traces are kept, and where.
@@ -23,6 +24,7 @@ type Config struct {
 	MaxSize  appfile.Bytes `yaml:"max_size" rule:"min=64KiB,max=16TiB"`
 	MaxAge   time.Duration `yaml:"max_age" rule:"min=1h"`
 	Compress string        `yaml:"compress" rule:"oneof=gzip|zstd|none"`
+	KeyFile  string        `yaml:"key_file"` // empty: not encrypted
 }
 
 // Default is what a file leaves out.
@@ -41,7 +43,11 @@ func (c *Config) Start(app string, seed uint64, simulated time.Time, trouble io.
 	if c.Dir == "" {
 		return nil, nil
 	}
-	s, err := exemplar.Open(c.Dir, exemplar.Limits{MaxBytes: int64(c.MaxSize), MaxAge: c.MaxAge, Compress: c.Compress})
+	key, err := ReadKey(c.KeyFile)
+	if err != nil {
+		return nil, err
+	}
+	s, err := exemplar.OpenSealed(c.Dir, key, exemplar.Limits{MaxBytes: int64(c.MaxSize), MaxAge: c.MaxAge, Compress: c.Compress})
 	if err != nil {
 		return nil, usageError{fmt.Errorf("traces: %w", err)}
 	}
@@ -54,6 +60,18 @@ func (c *Config) Start(app string, seed uint64, simulated time.Time, trouble io.
 	}
 	t.recorder = exemplar.NewRecorder(s, app, o)
 	return t, nil
+}
+
+// ReadKey reads the key of encrypted traces from a file, or from the environment variable of "env:NAME"; no name: none.
+func ReadKey(name string) (seal.Key, error) {
+	if name == "" {
+		return seal.Key{}, nil
+	}
+	k, err := seal.FindKey(name)
+	if err != nil {
+		return k, usageError{fmt.Errorf("traces: %w", err)}
+	}
+	return k, nil
 }
 
 // none is how a Choice says that there are to be none.

@@ -12,11 +12,12 @@ import (
 	"foresail.dev/model/forecast/csvfile"
 	"foresail.dev/model/forecast/neural"
 	"foresail.dev/telemetry/store/bucket"
+	"foresail.dev/telemetry/store/seal"
 )
 
 // Flags are those of foresail train.
 type Flags struct {
-	File, History, Key, Models                     string
+	File, History, Key, Models, ModelsKey          string
 	CSV                                            csvfile.Options
 	Workers                                        int
 	Seed                                           uint64
@@ -35,6 +36,7 @@ func (f *Flags) Register(fl *pflag.FlagSet) {
 	fl.StringVar(&f.until, "until", "", "leave out what is later than this instant, like 2026-02-06T00:00:00Z; shards of a history that goes on need it to agree")
 	fl.DurationVar(&f.last, "last", 0, "of what is left, only the last so much, like 720h; 0: all")
 	fl.StringVar(&f.Models, "models", "", "where models are kept: a folder (a path or file://), s3://BUCKET/PATH or gs://BUCKET/PATH")
+	fl.StringVar(&f.ModelsKey, "models-key-file", "", "encrypt models with the key in this file, or env:NAME; 'foresail key new' makes one")
 	fl.StringVar(&f.method, "method", "madu", "one of seq2seq, bnn, dubnn, madu")
 	fl.StringVar(&f.start, "from", "shared", "what training starts from: shared, stored or scratch")
 	fl.StringVar(&f.shard, "shard", "", "which of how many shards this is, counted from 0: 0/8 to 7/8; empty: the only one")
@@ -54,6 +56,18 @@ func (f *Flags) Register(fl *pflag.FlagSet) {
 	fl.BoolVar(&f.SharedOnly, "shared-only", false, "train the shared model and stop")
 	fl.BoolVar(&f.Strict, "strict", false, "exit with 1 when any service could not be trained")
 	fl.BoolVar(&f.JSON, "json", false, "print the result as JSON")
+}
+
+// Encrypt gives a bucket its key, from a file or the environment variable of "env:NAME"; no name: none.
+func Encrypt(b *bucket.Bucket, name string) error {
+	if name == "" {
+		return nil
+	}
+	k, err := seal.FindKey(name)
+	if err == nil {
+		b.Encrypt(k)
+	}
+	return err
 }
 
 // Settings checks the flags; an error is one of usage.

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"foresail.dev/telemetry/store/seal"
 )
 
 // Limits say how much a store keeps and how. Fields that are zero mean what their comment says.
@@ -57,7 +59,8 @@ type Stats struct {
 
 // Store is a folder of traces, open for writing by one process. Its methods may be called from any goroutine.
 type Store struct {
-	dir    string
+	dir    string      // where the files are: in memory where the store is sealed
+	vault  *seal.Vault // nil: the store is not sealed
 	limits Limits
 	lock   *os.File
 
@@ -79,7 +82,10 @@ type writing struct {
 var ErrLocked = errors.New("another process has this store open")
 
 // Open opens a store for writing, and makes it where there is none. It cuts off what a crash left.
-func Open(dir string, l Limits) (*Store, error) {
+func Open(dir string, l Limits) (*Store, error) { return OpenSealed(dir, seal.Key{}, l) }
+
+// OpenSealed opens a store that is encrypted with a key; without one it is Open.
+func OpenSealed(dir string, k seal.Key, l Limits) (*Store, error) {
 	if err := l.Check(); err != nil {
 		return nil, err
 	}
@@ -91,8 +97,11 @@ func Open(dir string, l Limits) (*Store, error) {
 		return nil, fmt.Errorf("%s: %w", dir, err)
 	}
 	s := &Store{dir: dir, limits: l.withDefaults(), lock: lock, open: map[string]*writing{}}
-	if err := s.recover(); err != nil {
+	if err := s.unseal(k); err != nil {
 		return nil, errors.Join(err, lock.Close())
+	}
+	if err := s.recover(); err != nil {
+		return nil, errors.Join(err, s.sealUp(), lock.Close())
 	}
 	return s, nil
 }
@@ -116,7 +125,7 @@ func (s *Store) Append(app string, traces []Trace) error {
 		}
 		traces = traces[n:]
 	}
-	if err := s.prune(); err != nil {
+	if err := errors.Join(s.prune(), s.keep()); err != nil {
 		return fmt.Errorf("exemplar traces: %w", err)
 	}
 	return nil
@@ -244,7 +253,7 @@ func (s *Store) Close() error {
 	for _, app := range sortedKeys(s.open) {
 		errs = append(errs, s.open[app].f.Close()) // it stays plain, and the next Open goes on with it
 	}
-	return errors.Join(append(errs, s.lock.Close())...)
+	return errors.Join(append(errs, s.sealUp(), s.lock.Close())...)
 }
 
 func sortedKeys(m map[string]*writing) []string {
