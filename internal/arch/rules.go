@@ -16,7 +16,7 @@ var Rules = []Rule{
 	{Dir: "access", Tests: []string{"access/accesstest"}, Others: []string{"google.golang.org/grpc"}, Why: "access knows ports and who may use them, and nothing of what goes over them"},
 	{Dir: "telemetry", Own: []string{"", "sketch"}, Why: "the assembler is fed by every source and knows none"},
 	{Dir: "telemetry/otlp", Own: []string{"", "sketch", "telemetry", "access"}, Tests: []string{"access/accesstest"}, Others: otel, Why: "a wire format knows the assembler and no sibling"},
-	{Dir: "telemetry/agent", Own: []string{"", "sketch", "telemetry/agent/..."}, Tests: []string{"access", "access/accesstest"}, Others: append([]string{"github.com/mdlayher/netlink", "golang.org/x/sys"}, otel...), Why: "an agent knows its node, and of the daemon the wire"},
+	{Dir: "telemetry/agent", Own: []string{"", "sketch", "telemetry/agent/..."}, Tests: []string{"access", "access/accesstest"}, Others: append([]string{"golang.org/x/sys"}, otel...), Why: "an agent knows its node, and of the daemon the wire"},
 	{Dir: "telemetry/agent/cgroup", Others: []string{"golang.org/x/sys"}, Why: "control groups are read by the agent and by the testbed alike"},
 	{Dir: "telemetry/jaeger", Own: []string{"", "sketch", "telemetry"}, Why: "a wire format knows the assembler and no sibling"},
 	{Dir: "ml", Pure: true, Why: "ml knows model files and scores, and no learner"},
