@@ -41,6 +41,28 @@ func renderAll(ss []*foresail.Snapshot) (out string) {
 	return out
 }
 
+// What is recalled is in the ring that it belongs to, before what is added, and is not taken for new.
+func TestRecall(t *testing.T) {
+	h := foresail.NewHistory(&foresail.App{}, deep)
+	at := func(from time.Duration, d time.Duration) *foresail.Snapshot {
+		return &foresail.Snapshot{Start: epoch.Add(from), End: epoch.Add(from + d)}
+	}
+	for i := range 3 {
+		h.Recall(at(time.Duration(i)*time.Minute, time.Minute))
+	}
+	h.Recall(at(3*time.Minute-time.Second, time.Second))
+	h.Recall(at(3*time.Minute-foresail.Beat, foresail.Beat))
+	if h.Last() != nil || !h.Now().IsZero() || len(h.Minutes(9)) != 3 || len(h.Seconds(9)) != 1 || len(h.Beats(9)) != 1 {
+		t.Fatalf("%d minutes, %d seconds, %d beats, now %v", len(h.Minutes(9)), len(h.Seconds(9)), len(h.Beats(9)), h.Now())
+	}
+	for i := range 60 {
+		h.Add(at(3*time.Minute+time.Duration(i)*time.Second, time.Second))
+	}
+	if m := h.Minutes(9); len(m) != 4 || !m[3].Start.Equal(epoch.Add(3*time.Minute)) || len(h.Seconds(99)) != 61 {
+		t.Errorf("%d minutes, %d seconds", len(m), len(h.Seconds(99)))
+	}
+}
+
 // Whatever the source's interval and whatever gaps there are, the rings hold what merging the beats directly gives.
 func TestSecondsAndMinutesAreTheMergedBeats(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {

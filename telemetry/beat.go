@@ -37,6 +37,7 @@ type unitCell struct {
 	steps                         [slotsPerBeat]fixed
 	open                          fixed // weight of what was in flight at the beat's end
 	latency                       sketch.Sketch
+	told                          told // what the replica itself reported
 }
 
 type endpointCell struct {
@@ -122,7 +123,7 @@ func (a *Assembler) count(c *child) bool {
 	}
 	a.first = min(a.first, c.start)
 	u := &a.units[c.unit]
-	u.newest = max(u.newest, last)
+	u.newest, u.spans = max(u.newest, last), true
 	if u.svc.id >= 0 {
 		a.countRequest(c, first, last)
 		u.svc.seen = true

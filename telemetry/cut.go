@@ -18,6 +18,11 @@ const spanSignals = foresail.SignalInFlight | foresail.SignalArrivals | foresail
 func (a *Assembler) Cut(end time.Time) *foresail.Snapshot {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	return a.cut(end)
+}
+
+// cut is Cut. mu is held.
+func (a *Assembler) cut(end time.Time) *foresail.Snapshot {
 	if a.o.Whole {
 		return a.cutWhole(end)
 	}
@@ -42,11 +47,16 @@ func (a *Assembler) Cut(end time.Time) *foresail.Snapshot {
 	}
 	a.finish(s, append(late, now...))
 	a.next = stop
-	a.forget(stop - max(int64(replicaIdle)/a.beats.length, 2))
-	if stop-a.seen.gens[0].born >= max(int64(remember)/3/a.beats.length, 1) {
-		a.seen.turn(stop)
-	}
+	a.age()
 	return s
+}
+
+// age forgets what is too old at the end of the last cut.
+func (a *Assembler) age() {
+	a.forget(a.next - max(int64(replicaIdle)/a.beats.length, 2))
+	if a.next-a.seen.gens[0].born >= max(int64(remember)/3/a.beats.length, 1) {
+		a.seen.turn(a.next)
+	}
 }
 
 func (a *Assembler) cutWhole(end time.Time) *foresail.Snapshot {
@@ -123,7 +133,8 @@ func (a *Assembler) empty(start, end time.Time) *foresail.Snapshot {
 // build makes the snapshot of the interval that the beats belong to.
 func (a *Assembler) build(now []*beat, start, end time.Time) *foresail.Snapshot {
 	s := a.empty(start, end)
-	s.Stale = !slices.ContainsFunc(now, func(b *beat) bool { return len(b.units) > 0 || len(b.endpoints) > 0 })
+	told := a.tells(now, a.beats.index(end.UnixNano()))
+	s.Stale = len(told) == 0 && !slices.ContainsFunc(now, func(b *beat) bool { return len(b.units) > 0 || len(b.endpoints) > 0 })
 	gauges := a.gauges(now)
 	if s.Stale {
 		return s
@@ -137,24 +148,32 @@ func (a *Assembler) build(now []*beat, start, end time.Time) *foresail.Snapshot 
 			s.Services[i].Has = spanSignals
 		}
 	}
+	reports := make([]bool, len(s.Services)) // whether replicas of it report what is in flight
+	for n := range told {
+		reports[a.units[n].svc.id] = reports[a.units[n].svc.id] || a.units[n].reported.has.Has(foresail.SignalInFlight)
+	}
 	for n := range a.units {
 		u := &a.units[n]
-		if u.svc == nil || u.svc.id < 0 || !u.svc.seen {
+		t, tells := told[n]
+		if u.svc == nil || u.svc.id < 0 || !u.svc.seen && !tells {
 			continue
 		}
-		usage := foresail.Usage{Has: spanSignals}
-		for _, b := range now {
-			if n < len(b.units) && b.units[n] != nil {
-				b.units[n].addTo(&usage, s.Duration())
-			}
+		usage := foresail.Usage{}
+		if u.spans || !tells {
+			usage = a.spansOf(n, now, gauges.units[n], s.Duration())
 		}
-		usage.InFlight.Last = float64(u.level) / fixedOne
-		usage.InFlight.Max = max(float64(gauges.units[n])/fixedOne, usage.InFlight.Mean, usage.InFlight.Last)
+		if tells {
+			t.apply(&usage, u.reported.has, u.spans)
+		} else if u.name == "" && reports[u.svc.id] {
+			usage.InFlight = foresail.Gauge{} // the same requests
+		}
 		addUnit(&s.Services[u.svc.id], u.name, &usage)
 	}
 	for i := range s.Services {
 		g := &s.Services[i].InFlight
-		g.Max = max(float64(gauges.services[i])/fixedOne, g.Mean, g.Last)
+		if !reports[i] {
+			g.Max = max(float64(gauges.services[i])/fixedOne, g.Mean, g.Last)
+		}
 	}
 	place := map[int32]int{}
 	for _, b := range now {
@@ -162,6 +181,19 @@ func (a *Assembler) build(now []*beat, start, end time.Time) *foresail.Snapshot 
 	}
 	sortEdges(s)
 	return s
+}
+
+// spansOf is what spans tell of a replica; most is the largest number in flight.
+func (a *Assembler) spansOf(n int, now []*beat, most fixed, d time.Duration) foresail.Usage {
+	usage := foresail.Usage{Has: spanSignals}
+	for _, b := range now {
+		if n < len(b.units) && b.units[n] != nil {
+			b.units[n].addTo(&usage, d)
+		}
+	}
+	usage.InFlight.Last = float64(a.units[n].level) / fixedOne
+	usage.InFlight.Max = max(float64(most)/fixedOne, usage.InFlight.Mean, usage.InFlight.Last)
+	return usage
 }
 
 // endpointsSeen tells whether what counts endpoint requests has reported at all.
@@ -179,14 +211,18 @@ func (a *Assembler) endpointsSeen() bool {
 func (a *Assembler) buildLate(b *beat) *foresail.Snapshot {
 	s := a.empty(a.instant(b.i), a.instant(b.i+1))
 	for n, c := range b.units {
-		if c == nil {
+		if c == nil || !a.units[n].spans {
 			continue
 		}
 		u := &a.units[n]
 		usage := foresail.Usage{Has: spanSignals}
 		c.addTo(&usage, s.Duration())
-		usage.InFlight.Last = float64(c.open) / fixedOne
-		usage.InFlight.Max = max(usage.InFlight.Mean, usage.InFlight.Last)
+		if u.reported.current(b.i, a.beats.limit) {
+			usage.InFlight = foresail.Gauge{} // what was in flight has been reported
+		} else {
+			usage.InFlight.Last = float64(c.open) / fixedOne
+			usage.InFlight.Max = max(usage.InFlight.Mean, usage.InFlight.Last)
+		}
 		svc := &s.Services[u.svc.id]
 		svc.Has = spanSignals
 		addUnit(svc, u.name, &usage)
@@ -212,11 +248,15 @@ func (c *unitCell) addTo(u *foresail.Usage, d time.Duration) {
 	u.Latency = merged(u.Latency, &c.latency)
 }
 
-// addUnit adds a replica to its service. A service's gauges add over replicas, but for the maximum.
+// addUnit adds a replica to its service. A service's gauges add over replicas.
 func addUnit(s *foresail.ServiceStats, name string, u *foresail.Usage) {
 	s.Add(u)
-	s.InFlight.Mean += u.InFlight.Mean
-	s.InFlight.Last += u.InFlight.Last
+	s.Has |= u.Has
+	for _, g := range [...]struct{ dst, src *foresail.Gauge }{{&s.InFlight, &u.InFlight}, {&s.Queue, &u.Queue}} {
+		g.dst.Mean += g.src.Mean
+		g.dst.Last += g.src.Last
+		g.dst.Max += g.src.Max // of several replicas at most; where steps within the beat are known it is replaced
+	}
 	if name == "" {
 		return // a source that doesn't tell its replicas
 	}

@@ -20,6 +20,9 @@ func (s *Server) routes() http.Handler {
 	}))
 	// Open to all who reach the port: probes can't keep a secret, the page's own files are none, and who has no token yet must be able to log in.
 	api.HandleFunc("GET /api/v1/healthz", s.getHealth)
+	if s.cfg.Metrics != nil {
+		api.Handle("GET /metrics", can(access.Read, s.cfg.Metrics.ServeHTTP))
+	}
 	api.HandleFunc("GET /api/v1/session", s.getSession)
 	api.HandleFunc("POST /api/v1/login", s.postLogin)
 	api.HandleFunc("POST /api/v1/logout", s.postLogout)

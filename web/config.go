@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	"foresail.dev"
@@ -22,6 +23,9 @@ type Config struct {
 
 	// Controls shift the load; nil: there are none (the load is real).
 	Controls Controls
+
+	// Metrics answers /metrics; nil: there is no such page.
+	Metrics http.Handler
 
 	Addr        string   // host:port; empty: DefaultAddr; port 0 takes a free one
 	AllowRemote bool     // permits an Addr that other machines can reach without TLS and Tokens

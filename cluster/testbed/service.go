@@ -54,6 +54,7 @@ type replica struct {
 	proc    *process // nil until it is started
 	group   cgroup.Group
 	address string
+	metrics string       // where it serves metrics; empty: nowhere
 	asked   time.Time    // steady time at which it was asked for
 	since   time.Time    // steady time at which it became ready
 	cpu     float64      // the quota written; 0: none yet
@@ -230,8 +231,9 @@ const procs = 16
 // boot is what a replica is told to be.
 func (c *Cluster) boot(s *service, r *replica, cold bool) *wire.Boot {
 	return &wire.Boot{
-		Blueprint: c.cfg.Blueprint, Service: s.id, Name: r.name, Seed: c.cfg.Seed, OTLP: c.cfg.OTLP, Dir: c.dir,
+		Blueprint: c.cfg.Blueprint, Service: s.id, Name: r.name, Seed: c.cfg.Seed, OTLP: c.cfg.OTLP, InFlight: c.cfg.InFlight, Dir: c.dir,
 		Epoch: c.cfg.Epoch, Cold: cold, Admitted: r.asked.Add(c.cfg.Blueprint.Services[s.id].Start).Sub(c.clock.At(0)), Procs: procs, Traffic: firstInherited,
+		Metrics: c.exporter != nil,
 	}
 }
 
@@ -243,6 +245,9 @@ func (c *Cluster) admit(s *service, r *replica) {
 		return
 	}
 	r.state, r.since = ready, c.clock.Now()
+	if c.started {
+		c.discover()
+	}
 	s.held = max(s.held, s.count(ready))
 	if c.started {
 		c.publish()
@@ -283,6 +288,9 @@ func (c *Cluster) ended(s *service, r *replica, p *process) {
 func (c *Cluster) bury(s *service, r *replica, why error) {
 	s.replicas = slices.DeleteFunc(s.replicas, func(x *replica) bool { return x == r })
 	delete(c.lost, r.name)
+	if c.started {
+		c.discover()
+	}
 	last := r.traffic.Bytes().Sub(r.carried)
 	s.carried.In += last.In
 	s.carried.Out += last.Out

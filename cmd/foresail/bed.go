@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"sync"
 	"time"
 
@@ -18,14 +19,16 @@ import (
 	"foresail.dev/telemetry"
 	"foresail.dev/telemetry/agent/receive"
 	"foresail.dev/telemetry/otlp"
+	"foresail.dev/telemetry/readers"
 )
 
 // bed is a testbed and the receiver that its processes report to.
 type bed struct {
 	*testbed.Cluster
-	assembler *telemetry.Assembler
-	receivers []*otlp.Receiver // the processes' own first
-	agents    *agents.Observer // nil: cgroups are read here
+	assembler *telemetry.Assembler // nil, as receivers are: nobody receives spans
+	receivers []*otlp.Receiver     // the processes' own first
+	agents    *agents.Observer     // nil: cgroups are read here
+	poller    *readers.Poller
 	stopped   sync.Once
 	stopErr   error
 }
@@ -40,12 +43,19 @@ type bedConfig struct {
 	agents     agents.Config
 	ports      security.Ports
 	log        io.Writer
+	readers    []readers.Source
+	inFlight   bool                  // replicas report their requests in flight, to http
 	favour     bool                  // its processes go before everything else on this machine
 	spans      func([]foresail.Span) // told all spans; nil: nobody is
+	metrics    bedMetrics
+	blind      bool // it sends no spans: it is observed by its metrics alone
 }
 
 // startBed receives spans and starts the processes that send them.
 func startBed(ctx context.Context, c bedConfig) (*bed, error) {
+	if c.blind {
+		return startBlind(ctx, c)
+	}
 	b := &bed{assembler: telemetry.NewAssembler(c.blueprint.App, telemetry.Options{EndpointService: users.Service})}
 	// One steady time for who sends spans and who receives them: setting the machine's clock is then no skew.
 	epoch := wire.NewEpoch()
@@ -65,13 +75,19 @@ func startBed(ctx context.Context, c bedConfig) (*bed, error) {
 		observer = b.agents
 		fmt.Fprintf(c.log, "agents report to %s\n", b.agents.Server.Addr())
 	}
+	inFlight := ""
+	if c.inFlight {
+		inFlight = b.receivers[0].HTTPAddr()
+	}
 	b.Cluster, err = testbed.New(ctx, testbed.Config{
 		Blueprint: c.blueprint, Load: c.load, Seed: c.seed, Duration: c.duration, Agent: b.agents != nil,
 		Observer: observer, OTLP: b.receivers[0].GRPCAddr(), Epoch: epoch, Log: c.log, Favour: c.favour,
+		InFlight: inFlight, Metrics: c.metrics.Listen, Targets: c.metrics.Targets,
 	})
 	if err != nil {
 		return nil, errors.Join(err, b.stopReceivers())
 	}
+	b.poller = readers.Poll(c.readers, b.assembler, func(err error) { fmt.Fprintln(c.log, err) })
 	return b, nil
 }
 
@@ -80,7 +96,11 @@ func startBed(ctx context.Context, c bedConfig) (*bed, error) {
 func (b *bed) receive(c bedConfig, now func() time.Time, sink otlp.Sink) error {
 	cfgs := []otlp.Config{{GRPC: c.grpc, HTTP: c.http, TLS: c.ports.TLS, Tokens: c.ports.Tokens, AllowRemote: c.ports.Allows("otlp"), Log: c.ports.Log, Now: now}}
 	if c.ports.TLS != nil || c.ports.Tokens != nil {
-		cfgs = append([]otlp.Config{{GRPC: "127.0.0.1:0", Now: now}}, cfgs...)
+		own := otlp.Config{GRPC: "127.0.0.1:0", Now: now}
+		if c.inFlight {
+			own.HTTP = "127.0.0.1:0"
+		}
+		cfgs = append([]otlp.Config{own}, cfgs...)
 	}
 	for _, cfg := range cfgs {
 		r, err := otlp.Listen(cfg, sink)
@@ -99,7 +119,10 @@ func (b *bed) receive(c bedConfig, now func() time.Time, sink otlp.Sink) error {
 
 // stop ends every process, then the receiver, so that the last spans still arrive. It may be called again.
 func (b *bed) stop() error {
-	b.stopped.Do(func() { b.stopErr = errors.Join(b.Cluster.Close(), b.stopReceivers()) })
+	b.stopped.Do(func() {
+		b.poller.Close()
+		b.stopErr = errors.Join(b.Cluster.Close(), b.stopReceivers())
+	})
 	return b.stopErr
 }
 
@@ -144,7 +167,10 @@ type clientDetail struct {
 }
 
 func (b *bed) detail() bedDetail {
-	d := bedDetail{Writes: []writeDetail{}, Spans: b.assembler.Stats()}
+	d := bedDetail{Writes: []writeDetail{}}
+	if b.assembler != nil {
+		d.Spans = b.assembler.Stats()
+	}
 	if b.agents != nil {
 		stats := b.agents.Server.Stats()
 		d.Agents = &stats
@@ -174,6 +200,9 @@ func (b *bed) print(w io.Writer) error {
 func (b *bed) shortfalls(observed float64) (out []string) {
 	d := b.detail()
 	ended := 0.0
+	if b.assembler == nil {
+		observed = math.Inf(1) // metrics come later, and nothing of them is lost
+	}
 	for _, c := range d.Clients {
 		ended += float64(c.Ended)
 	}

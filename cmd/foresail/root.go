@@ -41,7 +41,7 @@ Try it, with nothing to install or configure:
 			r.Detail = detail
 			return printJSON(w, r)
 		}}
-	root.AddCommand(newDemo(), newRun(), newSimulate(), newTestbed(), newTwin(), newFidelity(), newCompare(), newForecast(), newScenario(), newImport(), agents.NewAgent(node), newApps(), security.NewToken(cli), newVersion())
+	root.AddCommand(newDemo(), newRun(), newSimulate(), newTestbed(), newTwin(), newFidelity(), newCompare(), newForecast(), newTrain(), newHistory(), newScenario(), newImport(), newTraces(), agents.NewAgent(node), newDoctor(), newApps(), security.NewToken(cli), security.NewKey(cli), newVersion())
 	return root
 }
 

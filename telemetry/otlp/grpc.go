@@ -2,12 +2,9 @@ package otlp
 
 import (
 	"errors"
-	"fmt"
 	"time"
 
 	"foresail.dev/access"
-	"foresail.dev/telemetry"
-	"go.opentelemetry.io/collector/pdata/ptrace/ptraceotlp"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	_ "google.golang.org/grpc/encoding/gzip" // lets clients compress
@@ -43,16 +40,20 @@ func (r *Receiver) newGRPC() *grpc.Server {
 		grpc.KeepaliveParams(alive),
 		grpc.KeepaliveEnforcementPolicy(pings),
 	)...)
-	s.RegisterService(&grpc.ServiceDesc{
-		ServiceName: "opentelemetry.proto.collector.trace.v1.TraceService",
-		HandlerType: (*any)(nil),
-		Streams:     []grpc.StreamDesc{{StreamName: "Export", Handler: r.export}},
-		Metadata:    "opentelemetry/proto/collector/trace/v1/trace_service.proto",
-	}, r)
+	for _, sig := range r.signals() {
+		s.RegisterService(&grpc.ServiceDesc{
+			ServiceName: sig.service,
+			HandlerType: (*any)(nil),
+			Streams: []grpc.StreamDesc{{StreamName: "Export", Handler: func(_ any, stream grpc.ServerStream) error {
+				return r.export(sig, stream)
+			}}},
+			Metadata: sig.proto,
+		}, r)
+	}
 	return s
 }
 
-func (r *Receiver) export(_ any, stream grpc.ServerStream) error {
+func (r *Receiver) export(sig *signal, stream grpc.ServerStream) error {
 	// Not by an interceptor: gRPC calls none for a method that streams neither way, as this one says of itself.
 	if _, err := r.cfg.Tokens.Call(stream.Context(), access.Write); err != nil {
 		r.stats.denied.Add(1)
@@ -73,12 +74,12 @@ func (r *Receiver) export(_ any, stream grpc.ServerStream) error {
 		r.stats.slow.Add(1)
 		return errBusy
 	}
-	res, err := r.take(req.buf.ReadOnlyData())
+	res, err := sig.take(req.buf.ReadOnlyData())
 	req.buf.Free()
 	if err != nil {
 		return status.Errorf(codes.InvalidArgument, "malformed OTLP request: %v", err)
 	}
-	return stream.SendMsg(&rawMessage{bytes: response(res)})
+	return stream.SendMsg(&rawMessage{bytes: sig.answer(res).proto()})
 }
 
 var errBusy = status.Error(codes.Unavailable, "the receiver is busy: send again later")
@@ -103,25 +104,6 @@ func (r *Receiver) message(stream grpc.ServerStream, cut <-chan struct{}) (*rawM
 		r.stats.slow.Add(1)
 		return nil, status.Errorf(codes.DeadlineExceeded, "the request did not come whole within %s: send smaller batches", r.cfg.ReadTime)
 	}
-}
-
-// response encodes an ExportTraceServiceResponse: empty when everything was taken.
-func response(res telemetry.Result) []byte {
-	if res.Rejected == 0 {
-		return nil
-	}
-	b, err := responseOf(res).MarshalProto()
-	if err != nil {
-		panic(err) // pdata marshals into memory and gives no error
-	}
-	return b
-}
-
-func responseOf(res telemetry.Result) ptraceotlp.ExportResponse {
-	out := ptraceotlp.NewExportResponse()
-	out.PartialSuccess().SetRejectedSpans(int64(res.Rejected))
-	out.PartialSuccess().SetErrorMessage(fmt.Sprintf("%d spans were not taken, most of them %s", res.Rejected, res.Reason))
-	return out
 }
 
 // rawMessage is a message as bytes: buf when received, bytes when sent.

@@ -30,7 +30,9 @@ const (
 
 func (r *Receiver) newHTTP() *http.Server {
 	mux := http.NewServeMux()
-	mux.HandleFunc(path, r.serveTraces)
+	for _, s := range r.signals() {
+		mux.HandleFunc(s.path, func(w http.ResponseWriter, req *http.Request) { r.serve(s, w, req) })
+	}
 	return &http.Server{
 		Handler:           r.refuseForeign(r.admit(mux)),
 		ReadHeaderTimeout: min(5*time.Second, r.cfg.ReadTime),
@@ -66,11 +68,11 @@ type failure struct {
 
 func (f *failure) Error() string { return f.text }
 
-func (r *Receiver) serveTraces(w http.ResponseWriter, req *http.Request) {
+func (r *Receiver) serve(sig *signal, w http.ResponseWriter, req *http.Request) {
 	kind, _, err := mime.ParseMediaType(req.Header.Get("Content-Type"))
 	if req.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
-		fail(w, typeJSON, &failure{http.StatusMethodNotAllowed, codes.Unimplemented, "send traces with POST"})
+		fail(w, typeJSON, &failure{http.StatusMethodNotAllowed, codes.Unimplemented, "send " + sig.name + " with POST"})
 		return
 	}
 	if err != nil || kind != typeProto && kind != typeJSON {
@@ -85,7 +87,7 @@ func (r *Receiver) serveTraces(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	defer s.leave()
-	res, err := r.receive(w, req, kind, s)
+	res, err := r.receive(sig, w, req, kind, s)
 	if err != nil {
 		var f *failure
 		switch {
@@ -98,7 +100,7 @@ func (r *Receiver) serveTraces(w http.ResponseWriter, req *http.Request) {
 		fail(w, kind, f)
 		return
 	}
-	reply(w, kind, res)
+	reply(w, kind, sig.answer(res))
 }
 
 // errPutOff says that a request's slot was taken while it was read.
@@ -110,7 +112,7 @@ func busy(w http.ResponseWriter, kind string) {
 }
 
 // receive reads a request's body and hands it on.
-func (r *Receiver) receive(w http.ResponseWriter, req *http.Request, kind string, s *slot) (telemetry.Result, error) {
+func (r *Receiver) receive(sig *signal, w http.ResponseWriter, req *http.Request, kind string, s *slot) (telemetry.Result, error) {
 	buf := buffers.Get().(*bytes.Buffer)
 	defer func() {
 		buf.Reset()
@@ -130,14 +132,14 @@ func (r *Receiver) receive(w http.ResponseWriter, req *http.Request, kind string
 		return telemetry.Result{}, err
 	}
 	if kind == typeProto {
-		return r.take(buf.Bytes())
+		return sig.take(buf.Bytes())
 	}
-	b, err := protoOf(buf.Bytes())
+	b, err := sig.fromJSON(buf.Bytes())
 	if err != nil {
 		r.stats.malformed.Add(1)
 		return telemetry.Result{}, err
 	}
-	return r.take(b)
+	return sig.take(b)
 }
 
 // read reads the body, decompressed, up to the limit.
@@ -175,14 +177,11 @@ var (
 
 // protoOf turns a JSON request into the protobuf form, so that both are scanned by the same code.
 func protoOf(b []byte) ([]byte, error) {
-	if tooDeep(b) {
-		return nil, errDepth
-	}
-	req := ptraceotlp.NewExportRequest()
-	if err := req.UnmarshalJSON(b); err != nil {
+	td, err := DecodeJSON(b)
+	if err != nil {
 		return nil, err
 	}
-	return req.MarshalProto()
+	return ptraceotlp.NewExportRequestFromTraces(td).MarshalProto()
 }
 
 // maxBrackets is more than JSON has open at once where values nest up to maxDepth.
@@ -211,18 +210,12 @@ func tooDeep(b []byte) bool {
 	return false
 }
 
-func reply(w http.ResponseWriter, kind string, res telemetry.Result) {
-	body := response(res)
-	switch {
-	case kind == typeJSON && res.Rejected == 0:
-		body = []byte("{}")
-	case kind == typeJSON:
-		var err error
-		if body, err = responseOf(res).MarshalJSON(); err != nil {
-			panic(err) // pdata marshals into memory and gives no error
-		}
-	}
+func reply(w http.ResponseWriter, kind string, a answer) {
 	w.Header().Set("Content-Type", kind)
+	body := a.proto()
+	if kind == typeJSON {
+		body = a.json()
+	}
 	_, _ = w.Write(body) // a client that is gone sends again
 }
 

@@ -21,6 +21,13 @@ type Sink interface {
 	AddBatch(received time.Time, b *telemetry.Batch) telemetry.Result
 }
 
+// MetricSink is a Sink that takes metrics as well: of those that arrive, the requests in flight that processes report (see
+// docs/formats/instrument.md). Without it metrics are refused. AddReports is called by many goroutines.
+type MetricSink interface {
+	Sink
+	AddReports(received time.Time, reports []telemetry.Report) telemetry.Result
+}
+
 // Default addresses: the ports that OpenTelemetry names for OTLP, on this machine alone.
 const (
 	DefaultGRPC = "127.0.0.1:4317"
@@ -91,6 +98,7 @@ type Receiver struct {
 	httpServer *http.Server
 	slots      slots
 	scanners   sync.Pool
+	decoding   sync.Mutex // of metrics: one request at a time, since it takes many times the request's memory
 	serving    sync.WaitGroup
 	once       sync.Once
 	stats      counters
@@ -105,6 +113,11 @@ type Stats struct {
 	Foreign   uint64 `json:"foreign"`   // refused because they came from a web page of another site, or for another host
 	Denied    uint64 `json:"denied"`    // refused because their sender showed no right token
 	Bytes     uint64 `json:"bytes"`     // of requests taken, decompressed
+}
+
+// Plus is the sum of two receivers' counts.
+func (s Stats) Plus(t Stats) Stats {
+	return Stats{s.Requests + t.Requests, s.Malformed + t.Malformed, s.Busy + t.Busy, s.Slow + t.Slow, s.Foreign + t.Foreign, s.Denied + t.Denied, s.Bytes + t.Bytes}
 }
 
 type counters struct{ requests, malformed, busy, slow, foreign, denied, bytes atomic.Uint64 }

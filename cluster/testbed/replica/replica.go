@@ -19,9 +19,11 @@ import (
 	"time"
 
 	"foresail.dev"
+	"foresail.dev/cluster/testbed/metrics"
 	"foresail.dev/cluster/testbed/rpc"
 	tracing "foresail.dev/cluster/testbed/trace"
 	"foresail.dev/cluster/testbed/wire"
+	"foresail.dev/telemetry/instrument"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 )
@@ -50,10 +52,12 @@ type replica struct {
 	ballast  []byte
 	burner   *burner
 	dice     *dice
-	inFlight atomic.Int64 // requests not answered, and asynchronous calls
+	counter  *instrument.Instrument // nil: requests in flight are not reported
+	inFlight atomic.Int64           // requests not answered, and asynchronous calls
 	server   http.Server
 	out      *wire.Writer
-	told     sync.Once // that own work failed
+	metrics  *metrics.Metrics // nil: none are kept
+	told     sync.Once        // that own work failed
 }
 
 // Run is the life of a replica: it takes orders from in and reports to out, until it is drained (0), its parent is gone
@@ -111,13 +115,32 @@ func (r *replica) start(b *wire.Boot, ended chan<- error) (err error) {
 			return err
 		}
 	}
+	if b.Metrics {
+		r.metrics = metrics.New()
+		at, err := r.metrics.Listen(func(err error) { ended <- fmt.Errorf("serve metrics: %w", err) })
+		if err != nil {
+			return err
+		}
+		if err := r.out.Write(wire.ToParent{Metrics: at}); err != nil {
+			return err
+		}
+	}
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
 	l = rpc.Listener(l, traffic)
+	if b.InFlight != "" {
+		r.counter, err = instrument.New(instrument.Config{Service: b.Blueprint.App.Services[b.Service].Name, Instance: b.Name, URL: "http://" + b.InFlight})
+		if err != nil {
+			return err
+		}
+	}
 	r.listens()
 	r.server.Handler = r
+	if r.counter != nil {
+		r.server.Handler = r.counter.HandlerBy(r, r.endpoint)
+	}
 	go func() {
 		if err := r.server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 			ended <- fmt.Errorf("serve on %s: %w", l.Addr(), err)
@@ -140,45 +163,72 @@ func (r *replica) report() {
 	}
 }
 
+// statusGone is what metrics say of a request whose caller gave up, as servers do that have a word for it.
+const statusGone = 599
+
+// endpoint is the name of the operation that a request asks for.
+func (r *replica) endpoint(req *http.Request) string {
+	if op := r.operation(req); op != nil {
+		return op.Name
+	}
+	return instrument.Other
+}
+
+// operation is what a request asks for; nil: nothing that there is.
+func (r *replica) operation(req *http.Request) *foresail.Operation {
+	i, err := strconv.Atoi(strings.TrimPrefix(req.URL.Path, rpc.Prefix))
+	if err != nil || i < 0 || i >= len(r.service.Operations) {
+		return nil
+	}
+	return &r.service.Operations[i]
+}
+
 // ServeHTTP serves one operation: 200 when it is done, 500 when it failed, 503 when it was refused. Once begun it is
 // done to its end even when the caller gives up; one that still waits for a worker then is dropped when its turn comes.
 func (r *replica) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	r.inFlight.Add(1)
 	defer r.inFlight.Add(-1)
 	arrived := r.clock.Now()
-	i, err := strconv.Atoi(strings.TrimPrefix(req.URL.Path, rpc.Prefix))
-	if err != nil || i < 0 || i >= len(r.service.Operations) {
+	op := r.operation(req)
+	if op == nil {
 		http.NotFound(w, req)
 		return
 	}
-	op := &r.service.Operations[i]
+	status := http.StatusOK
+	r.metrics.Arrived()
+	defer func() { r.metrics.Served(op.Name, status, r.clock.Now().Sub(arrived)) }()
 	ctx, deeper := rpc.Nested(context.Background(), req)
 	ctx = propagation.TraceContext{}.Extract(ctx, propagation.HeaderCarrier(req.Header))
 	ctx, span := r.tracer.Start(ctx, op.Name, trace.WithSpanKind(trace.SpanKindServer), trace.WithTimestamp(arrived))
 	// The whole request is here before it is worked on, waits or is refused.
 	if rpc.Receive(req) != nil {
+		status = statusGone
 		end(span, rpc.ErrTimeout, r.clock.Now())
 		return
 	}
 	if !r.gate.enter() {
 		end(span, rpc.ErrRefused, r.clock.Now())
-		w.WriteHeader(http.StatusServiceUnavailable)
+		status = http.StatusServiceUnavailable
+		w.WriteHeader(status)
 		return
 	}
 	if req.Context().Err() != nil { // its caller gave up while it waited
 		r.gate.leave()
 		end(span, rpc.ErrTimeout, r.clock.Now())
+		status = statusGone
 		return
 	}
 	mem := &held{}
-	if err = rpc.ErrFailed; deeper {
+	err := rpc.ErrFailed
+	if deeper {
 		err = r.steps(ctx, op.Steps, mem)
 	}
 	mem.release()
 	r.gate.leave()
 	end(span, err, r.clock.Now())
 	if err != nil {
-		w.WriteHeader(http.StatusInternalServerError)
+		status = http.StatusInternalServerError
+		w.WriteHeader(status)
 		return
 	}
 	rpc.Answer(w, op.Response)
@@ -201,6 +251,7 @@ func (r *replica) drain() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
 	_ = r.server.Shutdown(ctx)
+	r.counter.Close()
 	_ = r.spans.Shutdown(ctx)
 	return nil
 }
