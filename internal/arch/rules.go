@@ -19,7 +19,7 @@ var Rules = []Rule{
 	{Dir: "access", Tests: []string{"access/accesstest"}, Others: []string{"google.golang.org/grpc"}, Why: "access knows ports and who may use them, and nothing of what goes over them"},
 	{Dir: "telemetry", Own: []string{"", "sketch"}, Why: "the assembler is fed by every source and knows none"},
 	{Dir: "telemetry/otlp", Own: []string{"", "sketch", "telemetry", "telemetry/source", "access"}, Tests: []string{"access/accesstest", "telemetry/instrument"}, Others: otel, Why: "a wire format knows the assembler and no sibling"},
-	{Dir: "telemetry/agent", Own: []string{"", "sketch", "telemetry/agent/..."}, Tests: []string{"access", "access/accesstest"}, Others: append([]string{"github.com/mdlayher/netlink", "golang.org/x/sys"}, otel...), Why: "an agent knows its node, and of the daemon the wire"},
+	{Dir: "telemetry/agent", Own: []string{"", "sketch", "telemetry/agent/..."}, Tests: []string{"access", "access/accesstest"}, Others: append([]string{"golang.org/x/sys"}, otel...), Why: "an agent knows its node, and of the daemon the wire"},
 	{Dir: "telemetry/agent/cgroup", Others: []string{"golang.org/x/sys"}, Why: "control groups are read by the agent and by the testbed alike"},
 	{Dir: "telemetry/store/seal", Own: []string{"access"}, Others: []string{"github.com/tink-crypto/tink-go", "golang.org/x/crypto", "golang.org/x/sys"}, Why: "what is sealed is bytes, whatever they mean"},
 	{Dir: "telemetry/jaeger", Own: []string{"", "sketch", "telemetry", "telemetry/source"}, Why: "a wire format knows the assembler and no sibling"},
