@@ -101,7 +101,7 @@ func readRunConfig(path string) (runConfig, error) {
 		if c.Telemetry.Prometheus != nil {
 			return c, usagef("%s: traces: Prometheus gives no spans: leave it out, or leave telemetry.prometheus out", path)
 		}
-		c.Traces.Dir = relative(dir, c.Traces.Dir)
+		c.Traces.In(dir)
 	}
 	c.Security = c.Security.Relative(dir)
 	if strings.ContainsAny(c.Application, "/.") {
