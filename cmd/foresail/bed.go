@@ -19,6 +19,7 @@ import (
 	"foresail.dev/telemetry"
 	"foresail.dev/telemetry/agent/receive"
 	"foresail.dev/telemetry/otlp"
+	"foresail.dev/telemetry/readers"
 )
 
 // bed is a testbed and the receiver that its processes report to.
@@ -27,6 +28,7 @@ type bed struct {
 	assembler *telemetry.Assembler // nil, as receivers are: nobody receives spans
 	receivers []*otlp.Receiver     // the processes' own first
 	agents    *agents.Observer     // nil: cgroups are read here
+	poller    *readers.Poller
 	stopped   sync.Once
 	stopErr   error
 }
@@ -41,6 +43,7 @@ type bedConfig struct {
 	agents     agents.Config
 	ports      security.Ports
 	log        io.Writer
+	readers    []readers.Source
 	inFlight   bool                  // replicas report their requests in flight, to http
 	favour     bool                  // its processes go before everything else on this machine
 	spans      func([]foresail.Span) // told all spans; nil: nobody is
@@ -84,6 +87,7 @@ func startBed(ctx context.Context, c bedConfig) (*bed, error) {
 	if err != nil {
 		return nil, errors.Join(err, b.stopReceivers())
 	}
+	b.poller = readers.Poll(c.readers, b.assembler, func(err error) { fmt.Fprintln(c.log, err) })
 	return b, nil
 }
 
@@ -115,7 +119,10 @@ func (b *bed) receive(c bedConfig, now func() time.Time, sink otlp.Sink) error {
 
 // stop ends every process, then the receiver, so that the last spans still arrive. It may be called again.
 func (b *bed) stop() error {
-	b.stopped.Do(func() { b.stopErr = errors.Join(b.Cluster.Close(), b.stopReceivers()) })
+	b.stopped.Do(func() {
+		b.poller.Close()
+		b.stopErr = errors.Join(b.Cluster.Close(), b.stopReceivers())
+	})
 	return b.stopErr
 }
 

@@ -13,6 +13,7 @@ import (
 	"foresail.dev"
 	"foresail.dev/cluster/sim"
 	"foresail.dev/cmd/foresail/history"
+	"foresail.dev/cmd/foresail/promout"
 	"foresail.dev/cmd/foresail/security"
 	"foresail.dev/cmd/foresail/tracing"
 	"foresail.dev/loop"
@@ -69,7 +70,7 @@ func manage(c *cobra.Command, cfg runConfig, asJSON bool) (err error) {
 	if err != nil {
 		return err
 	}
-	manager, err := managerOf(c, cfg, blueprint.App)
+	manager, err := cfg.manager(c, blueprint.App)
 	if err != nil {
 		return err
 	}
@@ -84,9 +85,11 @@ func manage(c *cobra.Command, cfg runConfig, asJSON bool) (err error) {
 		return historyUsage(err)
 	}
 	defer func() { err = errors.Join(err, kept.Close()) }()
+	away := cfg.Remote.Keep(ctx, blueprint.App, cfg.Cluster == "testbed", c.ErrOrStderr())
+	defer away.Close()
 	r := job{app: blueprint.App, manager: manager, mode: cfg.Mode, seed: cfg.Seed, duration: cfg.Duration, state: cfg.State,
 		json: asJSON, name: "run", out: c.OutOrStdout(), err: c.ErrOrStderr(),
-		page: web.Config{Addr: cfg.Listen}, metrics: cfg.Metrics, writes: cfg.RemoteWrite, ports: secured, kept: kept}
+		page: web.Config{Addr: cfg.Listen}, metrics: cfg.Metrics, writes: cfg.RemoteWrite, ports: secured, kept: kept, away: away}
 	start := kept.Start(now())
 	origin := start
 	if cfg.Cluster == "testbed" {
@@ -98,7 +101,11 @@ func manage(c *cobra.Command, cfg runConfig, asJSON bool) (err error) {
 	defer func() { err = errors.Join(err, r.traces.Close(c.ErrOrStderr())) }()
 	switch cfg.Cluster {
 	case "testbed":
-		bed := bedConfig{blueprint: blueprint, load: l, seed: cfg.Seed, duration: cfg.Duration,
+		sources, err := readerSources(blueprint.App, cfg.Readers)
+		if err != nil {
+			return err
+		}
+		bed := bedConfig{blueprint: blueprint, readers: sources, load: l, seed: cfg.Seed, duration: cfg.Duration,
 			grpc: cfg.OTLP.GRPC, http: cfg.OTLP.HTTP, ports: secured, inFlight: cfg.OTLP.InFlight, log: c.ErrOrStderr(), agents: cfg.Agents, metrics: cfg.Testbed.Metrics, spans: r.traces.Spans()}
 		if cfg.Telemetry.Prometheus != nil {
 			if err := r.fromPrometheus(ctx, bed, cfg.Telemetry.Prometheus); err != nil {
@@ -143,12 +150,13 @@ type job struct {
 	name     string
 	page     web.Config
 	kept     *history.Keeping // nil: no history is kept
+	away     *promout.Keeping // nil: none is kept elsewhere
 	ports    security.Ports
 	files    *recorder          // nil: none
 	traces   *tracing.Recording // nil: none are kept
 	past     []*foresail.Snapshot
-	metrics  metricsConfig
-	writes   []remoteWrite
+	metrics  promout.Metrics
+	writes   []promout.RemoteWrite
 	out, err interface{ Write([]byte) (int, error) }
 }
 
@@ -166,8 +174,8 @@ func (r *job) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	defer metrics.stop()
-	r.page.Metrics = metrics.handler()
+	defer metrics.Stop()
+	r.page.Metrics = metrics.Handler()
 	r.page.TLS, r.page.Tokens, r.page.Hosts, r.page.Log = r.ports.TLS, r.ports.Tokens, r.ports.Hosts, r.ports.Log
 	r.page.AllowRemote = r.ports.Allows("page")
 	server, err := web.New(r.page)
@@ -203,7 +211,7 @@ func (r *job) run(ctx context.Context) (err error) {
 	r.ports.Warn("page", addr.String())
 
 	sum := newSummary(r.app, r.hold())
-	o := loop.Options{Mode: r.mode, Events: loop.Join(sum.events(), server.Events(), metrics.events(), r.notices(), r.kept.Events())}
+	o := loop.Options{Mode: r.mode, Events: loop.Join(sum.events(), server.Events(), metrics.Events(), r.notices(), r.kept.Events(), r.away.Events())}
 	if r.files != nil {
 		o.Events = loop.Join(o.Events, loop.Events{Observed: func(h *foresail.History, s *foresail.Snapshot) { r.files.snapshot(h.App(), s) }})
 	}
@@ -217,6 +225,8 @@ func (r *job) run(ctx context.Context) (err error) {
 	case r.kept != nil:
 		r.kept.Backfill(r.app, r.past)
 		o.Recall = r.kept.Recall
+	case r.away.Readable():
+		o.Recall = recallAway(r.away)
 	case len(r.past) > 0:
 		o.Past = slices.Values(r.past)
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"foresail.dev/cmd/foresail/history"
+	"foresail.dev/cmd/foresail/promout"
 	"foresail.dev/cmd/foresail/security"
 	"foresail.dev/cmd/foresail/tracing"
 	"foresail.dev/loop"
@@ -74,7 +75,7 @@ Runs until it is stopped (Ctrl-C) or the duration is over, then prints a summary
 				return errors.Join(err, files.close(), tr.Close(c.ErrOrStderr()))
 			}
 			r := job{app: blueprint.App, cluster: b, bed: b, manager: manager, mode: loop.Auto, seed: seed, duration: duration,
-				json: asJSON, name: "testbed", out: c.OutOrStdout(), err: c.ErrOrStderr(), page: web.Config{Addr: listen}, files: files, ports: secured, metrics: defaultMetrics(), kept: kept}
+				json: asJSON, name: "testbed", out: c.OutOrStdout(), err: c.ErrOrStderr(), page: web.Config{Addr: listen}, files: files, ports: secured, metrics: promout.DefaultMetrics(), kept: kept}
 			return errors.Join(r.run(ctx), files.close(), tr.Close(c.ErrOrStderr()))
 		},
 	}

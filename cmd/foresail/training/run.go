@@ -86,7 +86,7 @@ func (r *Run) Do(ctx context.Context) error {
 	inner, stop := context.WithCancel(ctx) // the first failure ends all
 	defer stop()
 	rows, errs := make([]*Row, len(mine)), make([]error, len(mine))
-	p := pace{total: len(mine)}
+	p := pace{total: len(mine), workers: min(workers, len(mine))}
 	next := make(chan int)
 	var wg sync.WaitGroup
 	for range min(workers, len(mine)) {
@@ -129,8 +129,9 @@ func (r *Run) Do(ctx context.Context) error {
 	return nil
 }
 
-// pace tells how much of the work is done: what was there already took next to no time.
-type pace struct{ total, done, quick int }
+// pace tells how much of the work is done: what was there already took next to no time, and the shared model as much as some
+// services do.
+type pace struct{ total, done, quick, workers int }
 
 func (r *Run) finished(p *pace, row Row) {
 	r.telling.Lock()
@@ -139,9 +140,13 @@ func (r *Run) finished(p *pace, row Row) {
 	if row.Again || row.Skipped != "" {
 		p.quick++
 	}
+	before := 0
+	if r.SharedBuilt {
+		before = p.workers * r.Settings.poolSteps() / r.Settings.steps(true)
+	}
 	done := 0.0
 	if p.total > p.quick {
-		done = float64(p.done-p.quick) / float64(p.total-p.quick)
+		done = float64(before+p.done-p.quick) / float64(before+p.total-p.quick)
 	}
 	if r.Progress != nil {
 		r.Progress(done, fmt.Sprintf("%d of %d services, last %s", p.done, p.total, row.Service))
