@@ -118,7 +118,7 @@ func readRunConfig(path string) (runConfig, error) {
 		if c.Telemetry.Prometheus != nil {
 			return c, usagef("%s: traces: Prometheus gives no spans: leave it out, or leave telemetry.prometheus out", path)
 		}
-		c.Traces.Dir = relative(dir, c.Traces.Dir)
+		c.Traces.In(dir)
 	}
 	for _, k := range []*string{&c.Traces.KeyFile, &c.ModelsKey} {
 		if *k != "" && !strings.HasPrefix(*k, seal.EnvPrefix) {

@@ -40,9 +40,9 @@ first, or prints one of them as a tree with times. It may be used while a run wr
 	fl.StringVar(&f.application, "application", "", "of this application only")
 	fl.StringVar(&f.from, "from", "", "requests that ended at or after this time (RFC 3339)")
 	fl.StringVar(&f.to, "to", "", "requests that ended before this time")
-	fl.StringVar(&f.key, "key-file", "", "file with the traces' key, or env:NAME, where they are encrypted")
 	fl.StringVar(&f.kept, "kept", "", "kept for this reason only: slowest or random")
 	fl.StringVar(&f.id, "trace", "", "print the trace with this id as a tree")
+	fl.StringVar(&f.key, "key-file", "", "file with the traces' key, or env:NAME, where they are encrypted")
 	fl.IntVar(&f.limit, "limit", 20, "list at most so many; 0: all")
 	fl.BoolVar(&f.json, "json", false, "print the result as JSON")
 	return c
@@ -76,13 +76,16 @@ func (f *tracesFlags) query() (q exemplar.Query, err error) {
 			return q, usagef("--trace: %w", err)
 		}
 	}
+	if q.Key, err = tracing.ReadKey(f.key); err != nil {
+		return q, tracesUsage(err)
+	}
 	if f.limit < 0 {
 		return q, usagef("--limit %d: give a number, or 0 for all", f.limit)
 	}
 	return q, nil
 }
 
-func (f *tracesFlags) run(c *cobra.Command, dir string) (err error) {
+func (f *tracesFlags) run(c *cobra.Command, dir string) error {
 	q, err := f.query()
 	if err != nil {
 		return err
@@ -90,18 +93,12 @@ func (f *tracesFlags) run(c *cobra.Command, dir string) (err error) {
 	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
 		return usagef("%s: no folder of traces", dir)
 	}
-	key, err := tracing.ReadKey(f.key)
-	if err != nil {
-		return tracesUsage(err)
-	}
-	folder, done, err := exemplar.Unseal(dir, key)
-	if err != nil {
-		return usage(err)
-	}
-	defer func() { err = errors.Join(err, done()) }()
 	var found []exemplar.Stored
 	var skipped source.Faults
-	for t, err := range exemplar.Read(folder, q, &skipped) {
+	for t, err := range exemplar.Read(dir, q, &skipped) {
+		if errors.Is(err, exemplar.ErrSealed) {
+			return usagef("%s: %w (--key-file)", dir, err)
+		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", dir, err)
 		}

@@ -33,7 +33,7 @@ var Rules = []Rule{
 	{Dir: "telemetry/nezha", Own: []string{"", "sketch", "telemetry/source", "telemetry/group"}, Why: "a wire format knows no sibling"},
 	{Dir: "telemetry/petshop", Own: []string{"", "sketch", "telemetry/source"}, Why: "a wire format knows no sibling"},
 	{Dir: "telemetry/alibaba", Own: []string{"", "sketch", "telemetry/source", "telemetry/group"}, Why: "a wire format knows no sibling"},
-	{Dir: "telemetry/store/exemplar", Own: []string{"", "telemetry/store/seal", "telemetry/group", "telemetry/otlp", "telemetry/source"}, Others: append([]string{"github.com/klauspost/compress"}, otel...), Why: "exemplar traces are files in the OTLP format"},
+	{Dir: "telemetry/store/exemplar", Own: []string{"", "telemetry/group", "telemetry/otlp", "telemetry/source", "telemetry/store/seal"}, Others: append([]string{"github.com/klauspost/compress"}, otel...), Why: "exemplar traces are files in the OTLP format"},
 	{Dir: "telemetry/series", Own: []string{"", "sketch"}, Tests: []string{"telemetry/series/seriestest"}, Others: []string{"github.com/prometheus/common/model", "github.com/prometheus/prometheus/model"}, Pure: true, Why: "series are arithmetic on snapshots, whoever stores or sends them"},
 	{Dir: "telemetry/series/seriestest", Own: []string{"", "sketch"}, Others: []string{"pgregory.net/rapid"}, Pure: true, Why: "what is drawn for tests"},
 	{Dir: "telemetry/store", Own: []string{"", "sketch", "telemetry/series", "telemetry/store/seal"}, Tests: []string{"telemetry/series/seriestest"}, Others: []string{"github.com/prometheus/common/model", "github.com/prometheus/prometheus", "golang.org/x/sys"}, Why: "history on disk knows what a snapshot is, and not where it came from"},

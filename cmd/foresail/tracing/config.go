@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -30,6 +32,27 @@ type Config struct {
 // Default is what a file leaves out.
 var Default = Config{Slowest: 5, Random: 5, Wait: 10 * time.Second, MaxSize: 256 << 20, MaxAge: 15 * 24 * time.Hour, Compress: "gzip"}
 
+// In makes names of files those relative to a directory.
+func (c *Config) In(dir string) {
+	for _, name := range []*string{&c.Dir, &c.KeyFile} {
+		if *name != "" && !filepath.IsAbs(*name) && !strings.HasPrefix(*name, seal.EnvPrefix) {
+			*name = filepath.Join(dir, *name)
+		}
+	}
+}
+
+// ReadKey reads a key file, or the environment's; no name: none.
+func ReadKey(name string) (seal.Key, error) {
+	if name == "" {
+		return seal.Key{}, nil
+	}
+	key, err := seal.FindKey(name)
+	if err != nil {
+		return key, usageError{err}
+	}
+	return key, nil
+}
+
 // Recording keeps exemplar traces of a run. A nil one keeps none.
 type Recording struct {
 	store    *exemplar.Store
@@ -47,7 +70,7 @@ func (c *Config) Start(app string, seed uint64, simulated time.Time, trouble io.
 	if err != nil {
 		return nil, err
 	}
-	s, err := exemplar.OpenSealed(c.Dir, key, exemplar.Limits{MaxBytes: int64(c.MaxSize), MaxAge: c.MaxAge, Compress: c.Compress})
+	s, err := exemplar.Open(c.Dir, exemplar.Limits{MaxBytes: int64(c.MaxSize), MaxAge: c.MaxAge, Compress: c.Compress, Key: key})
 	if err != nil {
 		return nil, usageError{fmt.Errorf("traces: %w", err)}
 	}
@@ -60,18 +83,6 @@ func (c *Config) Start(app string, seed uint64, simulated time.Time, trouble io.
 	}
 	t.recorder = exemplar.NewRecorder(s, app, o)
 	return t, nil
-}
-
-// ReadKey reads the key of encrypted traces from a file, or from the environment variable of "env:NAME"; no name: none.
-func ReadKey(name string) (seal.Key, error) {
-	if name == "" {
-		return seal.Key{}, nil
-	}
-	k, err := seal.FindKey(name)
-	if err != nil {
-		return k, usageError{fmt.Errorf("traces: %w", err)}
-	}
-	return k, nil
 }
 
 // none is how a Choice says that there are to be none.
