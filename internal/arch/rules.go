@@ -33,5 +33,6 @@ var Rules = []Rule{
 	{Dir: "web", Own: []string{"", "sketch", "loop"}, Why: "web shows what the loop tells it, wherever the application runs"},
 	{Dir: "cmd", Own: []string{"..."}, Others: []string{"..."}, Why: "wiring"},
 	{Dir: "hack/ingest", Own: []string{"", "telemetry", "telemetry/otlp"}, Others: otel, Why: "a measurement outside of the program"},
+	{Dir: "hack/overhead", Own: []string{"telemetry/instrument"}, Why: "a measurement outside of the program"},
 	{Dir: "internal/arch", Why: "the rules depend on nothing"},
 }
