@@ -27,7 +27,9 @@ const (
 
 type refuse struct{}
 
-func (refuse) RoundTrip(*http.Request) (*http.Response, error) { return nil, errors.New("nobody listens") }
+func (refuse) RoundTrip(*http.Request) (*http.Response, error) {
+	return nil, errors.New("nobody listens")
+}
 
 // service answers Check as the request's service names the code, and streams health.
 type service struct{ *health.Server }
