@@ -116,6 +116,23 @@ type Plan struct {
 	Note    string    `json:"note,omitempty"`
 	// Fallback says why another manager than the one asked decided; empty in the normal case.
 	Fallback string `json:"fallback,omitempty"`
+	// Forecasts are what the manager expects, where it forecasts and did so anew, ordered by service and then by time.
+	Forecasts []Forecast `json:"forecasts,omitempty"`
+}
+
+// Forecast is what is expected to arrive at one service in one interval ahead.
+type Forecast struct {
+	Service   ServiceID  `json:"service"`
+	From      time.Time  `json:"from"`
+	To        time.Time  `json:"to"`
+	Arrivals  float64    `json:"arrivals"` // requests in the interval, mean
+	Quantiles []Quantile `json:"quantiles,omitempty"`
+}
+
+// Quantile is a number of requests that is not exceeded with probability Share, 0..1.
+type Quantile struct {
+	Share    float64 `json:"share"`
+	Arrivals float64 `json:"arrivals"`
 }
 
 // Change is the allocation that one service should have.

@@ -103,6 +103,20 @@ func (h *History) Add(s *Snapshot) {
 	}
 }
 
+// Recall puts in what was observed before this history began, oldest first and before the first Add: snapshots of a minute or
+// longer among the minutes, of a second or longer among the seconds, shorter ones among the beats. Each goes nowhere else,
+// so whoever has them merged gives them apart. Now and Last stay those of what is added. The history owns s.
+func (h *History) Recall(s *Snapshot) {
+	switch d := s.Duration(); {
+	case d >= time.Minute:
+		h.minutes.push(s)
+	case d >= time.Second:
+		h.seconds.push(s)
+	default:
+		h.beats.push(s)
+	}
+}
+
 func (h *History) revise(late *Snapshot) {
 	h.beats.revise(late)
 	h.second.revise(late)

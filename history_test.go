@@ -41,6 +41,28 @@ func renderAll(ss []*foresail.Snapshot) (out string) {
 	return out
 }
 
+// What is recalled is in the ring that it belongs to, before what is added, and is not taken for new.
+func TestRecall(t *testing.T) {
+	h := foresail.NewHistory(&foresail.App{}, deep)
+	at := func(from time.Duration, d time.Duration) *foresail.Snapshot {
+		return &foresail.Snapshot{Start: epoch.Add(from), End: epoch.Add(from + d)}
+	}
+	for i := range 3 {
+		h.Recall(at(time.Duration(i)*time.Minute, time.Minute))
+	}
+	h.Recall(at(3*time.Minute-time.Second, time.Second))
+	h.Recall(at(3*time.Minute-foresail.Beat, foresail.Beat))
+	if h.Last() != nil || !h.Now().IsZero() || len(h.Minutes(9)) != 3 || len(h.Seconds(9)) != 1 || len(h.Beats(9)) != 1 {
+		t.Fatalf("%d minutes, %d seconds, %d beats, now %v", len(h.Minutes(9)), len(h.Seconds(9)), len(h.Beats(9)), h.Now())
+	}
+	for i := range 60 {
+		h.Add(at(3*time.Minute+time.Duration(i)*time.Second, time.Second))
+	}
+	if m := h.Minutes(9); len(m) != 4 || !m[3].Start.Equal(epoch.Add(3*time.Minute)) || len(h.Seconds(99)) != 61 {
+		t.Errorf("%d minutes, %d seconds", len(m), len(h.Seconds(99)))
+	}
+}
+
 // Whatever the source's interval and whatever gaps there are, the rings hold what merging the beats directly gives.
 func TestSecondsAndMinutesAreTheMergedBeats(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
@@ -238,4 +260,43 @@ func BenchmarkHistoryAdd(b *testing.B) {
 		h.Add(&s)
 	}
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "beats/s")
+}
+
+// CPU that an agent tells late makes the time over which it was observed longer, so that the number of cores stays right.
+func TestLateCPUIsOverItsOwnTime(t *testing.T) {
+	app := &foresail.App{Services: []foresail.Service{{Name: "a"}}}
+	h := foresail.NewHistory(app, foresail.Needs{Beats: 20, Seconds: 5})
+	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	used := func(i int) *foresail.Snapshot {
+		at := start.Add(time.Duration(i) * foresail.Beat)
+		return &foresail.Snapshot{Start: at, End: at.Add(foresail.Beat), Services: []foresail.ServiceStats{{Usage: foresail.Usage{Has: foresail.SignalCPU, CPU: 0.05}}}}
+	}
+	for i := range 20 {
+		s := used(i)
+		if i%3 == 1 { // comes with the next
+			s.Services[0].Usage = foresail.Usage{}
+		}
+		if i%3 == 2 {
+			s.Late = []*foresail.Snapshot{used(i - 1)}
+		}
+		h.Add(s)
+	}
+	for i, s := range h.Seconds(2) {
+		want := 0.5
+		over := s.Services[0].CPUOver
+		if i == 1 { // the last beat has not come yet
+			want, over = 0.45, over+foresail.Beat
+			if over != time.Second {
+				t.Errorf("second %d: CPU over %v", i, s.Services[0].CPUOver)
+			}
+		} else if over != 0 {
+			t.Errorf("second %d: CPU over %v", i, over)
+		}
+		if got := s.Services[0].CPU; got < want-1e-9 || got > want+1e-9 {
+			t.Errorf("second %d: %v s of CPU, not %v", i, got, want)
+		}
+		if cores, _ := s.Services[0].Cores(time.Second); cores < 0.5-1e-9 || cores > 0.5+1e-9 {
+			t.Errorf("second %d: %v cores", i, cores)
+		}
+	}
 }

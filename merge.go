@@ -301,7 +301,7 @@ func (s *Snapshot) revise(late *Snapshot) {
 			s.Services = append(s.Services, ServiceStats{})
 		}
 		dst, src := &s.Services[i], &late.Services[i]
-		dst.reviseUsage(&src.Usage, w, last)
+		dst.reviseUsage(&src.Usage, late, s, w, last)
 		for j := range src.Replicas {
 			r := &src.Replicas[j]
 			k := slices.IndexFunc(dst.Replicas, func(d ReplicaStats) bool { return d.Name == r.Name })
@@ -309,7 +309,7 @@ func (s *Snapshot) revise(late *Snapshot) {
 				k = len(dst.Replicas)
 				dst.Replicas = append(dst.Replicas, ReplicaStats{Name: r.Name, Node: r.Node, Started: r.Started})
 			}
-			dst.Replicas[k].reviseUsage(&r.Usage, w, last)
+			dst.Replicas[k].reviseUsage(&r.Usage, late, s, w, last)
 		}
 	}
 	for i := range late.Nodes {
@@ -319,7 +319,7 @@ func (s *Snapshot) revise(late *Snapshot) {
 			k = len(s.Nodes)
 			s.Nodes = append(s.Nodes, NodeStats{Name: n.Name})
 		}
-		s.Nodes[k].reviseUsage(&n.Usage, w, last)
+		s.Nodes[k].reviseUsage(&n.Usage, late, s, w, last)
 		s.Nodes[k].Runnable.revise(n.Runnable, w, last)
 		s.Nodes[k].DiskBusy += n.DiskBusy
 	}
@@ -329,8 +329,16 @@ func (s *Snapshot) revise(late *Snapshot) {
 
 // reviseUsage adds what came late. The largest number in flight is then not known exactly: at least the mean and, where
 // the addition reaches the end, the last.
-func (u *Usage) reviseUsage(v *Usage, w float64, last bool) {
+func (u *Usage) reviseUsage(v *Usage, late, of *Snapshot, w float64, last bool) {
 	u.Add(v)
+	switch {
+	case !v.Has.Has(SignalCPU):
+	case !u.Has.Has(SignalCPU):
+		u.CPUOver = v.cpuOver(late.Duration())
+	case u.CPUOver > 0:
+		u.CPUOver += v.cpuOver(late.Duration())
+	}
+	u.whole(of.Duration())
 	if v.Has.Has(SignalInFlight) {
 		u.InFlight.revise(v.InFlight, w, last)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"slices"
 	"time"
 
@@ -18,6 +19,12 @@ type Options struct {
 	// History is what to keep beyond what the manager reads, for a page or a recorder; only its Beats, Seconds and
 	// Minutes count.
 	History foresail.Needs
+	// Recall gives what was observed before, for History.Recall, of which needs says how much serves: called once, before the
+	// first snapshot. An error ends it, and is told to Events.Trouble. nil: the history begins empty.
+	Recall func(needs foresail.Needs) iter.Seq2[*foresail.Snapshot, error]
+	// Past is what happened before the first interval, oldest first: it enters the history, and nothing is decided on it.
+	// nil: nothing is known of it.
+	Past iter.Seq[*foresail.Snapshot]
 	// State keeps what a foresail.Stateful manager learnt over a restart; nil: nothing is kept.
 	State Store
 	// StateEvery is how often it is kept, by the snapshots' time; 0 means a minute. It is also kept when Run ends.
@@ -40,6 +47,7 @@ const DefaultApplyTimeout = 30 * time.Second
 // on. The first decision is made when the manager's Every has passed since the start of the first snapshot.
 func Run(ctx context.Context, c foresail.Cluster, m foresail.Manager, o Options) error {
 	r := newRunner(c, m, o)
+	r.recall()
 	r.restore()
 	defer r.save()
 	for {
@@ -81,7 +89,26 @@ type runner struct {
 func newRunner(c foresail.Cluster, m foresail.Manager, o Options) *runner {
 	r := &runner{cluster: c, manager: m, o: o, app: c.App(), every: m.Needs().Every}
 	r.history = foresail.NewHistory(r.app, r.needs())
+	if o.Past != nil {
+		for s := range o.Past {
+			r.history.Add(s)
+		}
+	}
 	return r
+}
+
+// recall fills the history with what was observed before.
+func (r *runner) recall() {
+	if r.o.Recall == nil {
+		return
+	}
+	for s, err := range r.o.Recall(r.needs()) {
+		if err != nil {
+			r.trouble(fmt.Errorf("what was observed before: %w; the history begins with what there is", err))
+			return
+		}
+		r.history.Recall(s)
+	}
 }
 
 func (r *runner) needs() foresail.Needs { return r.manager.Needs().Join(r.o.History) }

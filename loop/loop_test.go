@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"os"
 	"path/filepath"
 	"strings"
@@ -417,5 +418,30 @@ func TestModesAreTextInFiles(t *testing.T) {
 	}
 	if err := m.UnmarshalText([]byte("")); err == nil {
 		t.Error("no mode was accepted")
+	}
+}
+
+// The manager's first decision sees what was observed before; what can't be read is told, and the loop goes on.
+func TestWhatIsRecalledIsInTheHistory(t *testing.T) {
+	minutes := 0
+	m := each(time.Second)
+	m.needs.Minutes = 5
+	m.decide = func(h *foresail.History) (*foresail.Plan, error) {
+		minutes = len(h.Minutes(9))
+		return nil, nil
+	}
+	got := run(t, (&script{app: testApp()}).beats(0, time.Second, 2, 0), m, loop.Options{Mode: loop.Auto,
+		Recall: func(n foresail.Needs) iter.Seq2[*foresail.Snapshot, error] {
+			return func(yield func(*foresail.Snapshot, error) bool) {
+				for i := n.Minutes - 1; i > 0; i-- {
+					if !yield(&foresail.Snapshot{Start: epoch.Add(-time.Duration(i+1) * time.Minute), End: epoch.Add(-time.Duration(i) * time.Minute)}, nil) {
+						return
+					}
+				}
+				yield(nil, errors.New("damaged"))
+			}
+		}})
+	if minutes != 4 || !strings.HasPrefix(got.lines[0], "trouble: what was observed before: damaged") {
+		t.Errorf("%d minutes: %q", minutes, got.lines)
 	}
 }

@@ -112,9 +112,12 @@ func (d *Draft) Set(id foresail.ServiceID, svc *foresail.Service, from, to fores
 // Note adds a remark to the plan: why something was left as it is.
 func (d *Draft) Note(text string) { d.notes = append(d.notes, text) }
 
-// Plan is what was gathered; nil when there is neither a change nor a remark.
+// Expect adds a forecast. Services must come in ascending order.
+func (d *Draft) Expect(f foresail.Forecast) { d.plan.Forecasts = append(d.plan.Forecasts, f) }
+
+// Plan is what was gathered; nil when there is neither a change nor a remark nor a forecast.
 func (d *Draft) Plan() *foresail.Plan {
-	if len(d.plan.Changes) == 0 && len(d.notes) == 0 {
+	if len(d.plan.Changes) == 0 && len(d.notes) == 0 && len(d.plan.Forecasts) == 0 {
 		return nil
 	}
 	d.plan.Note = strings.Join(d.notes, "; ")

@@ -4,19 +4,29 @@ import (
 	"encoding/json"
 	"net/http"
 	"time"
+
+	"foresail.dev/access"
 )
 
 func (s *Server) routes() http.Handler {
 	api := http.NewServeMux()
-	api.HandleFunc("GET /api/v1/app", s.getApp)
-	api.HandleFunc("GET /api/v1/state", s.getState)
-	api.HandleFunc("GET /api/v1/stream", s.getStream)
+	can := func(role access.Role, h http.HandlerFunc) http.Handler { return s.sessions.HTTP(role, h) }
+	api.Handle("GET /api/v1/app", can(access.Read, s.getApp))
+	api.Handle("GET /api/v1/state", can(access.Read, s.getState))
+	api.Handle("GET /api/v1/stream", can(access.Read, s.getStream))
+	api.Handle("POST /api/v1/load", can(access.Write, s.postLoad))
+	api.Handle("/api/", can(access.Read, func(w http.ResponseWriter, r *http.Request) {
+		fail(w, http.StatusNotFound, "no such thing here: GET /api/v1/app, state, stream, session, healthz or POST /api/v1/load")
+	}))
+	// Open to all who reach the port: probes can't keep a secret, the page's own files are none, and who has no token yet must be able to log in.
 	api.HandleFunc("GET /api/v1/healthz", s.getHealth)
-	api.HandleFunc("POST /api/v1/load", s.postLoad)
-	api.HandleFunc("/api/", func(w http.ResponseWriter, r *http.Request) {
-		fail(w, http.StatusNotFound, "no such thing here: GET /api/v1/app, state, stream, healthz or POST /api/v1/load")
-	})
-	api.Handle("/", http.HandlerFunc(serveStatic))
+	if s.cfg.Metrics != nil {
+		api.Handle("GET /metrics", can(access.Read, s.cfg.Metrics.ServeHTTP))
+	}
+	api.HandleFunc("GET /api/v1/session", s.getSession)
+	api.HandleFunc("POST /api/v1/login", s.postLogin)
+	api.HandleFunc("POST /api/v1/logout", s.postLogout)
+	api.HandleFunc("/", s.serveFiles)
 	return protect(api, s.cfg.Hosts)
 }
 

@@ -161,8 +161,7 @@ func serve(t testing.TB, cfg web.Config) (*web.Server, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	addr, err := s.Listen()
-	if err != nil {
+	if _, err := s.Listen(); err != nil {
 		t.Fatal(err)
 	}
 	done := make(chan error, 1)
@@ -177,5 +176,5 @@ func serve(t testing.TB, cfg web.Config) (*web.Server, string) {
 			t.Error("serve: ", err)
 		}
 	})
-	return s, "http://" + addr.String()
+	return s, s.URL()
 }

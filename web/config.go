@@ -1,13 +1,14 @@
 package web
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
-	"net"
-	"strings"
+	"net/http"
 	"time"
 
 	"foresail.dev"
+	"foresail.dev/access"
 )
 
 // DefaultAddr is where the page is served when Config.Addr is empty.
@@ -23,10 +24,17 @@ type Config struct {
 	// Controls shift the load; nil: there are none (the load is real).
 	Controls Controls
 
+	// Metrics answers /metrics; nil: there is no such page.
+	Metrics http.Handler
+
 	Addr        string   // host:port; empty: DefaultAddr; port 0 takes a free one
-	AllowRemote bool     // permits an Addr that other machines can reach; the page has no password
-	Hosts       []string // names, besides localhost and IP addresses, that requests may ask for
-	MaxClients  int      // streams at the same time; 0: 32
+	AllowRemote bool     // permits an Addr that other machines can reach without TLS and Tokens
+	Hosts       []string // names, besides localhost, IP addresses and the name a TLS client asked for, that requests may ask for
+
+	TLS        *tls.Config      // nil: no TLS
+	Tokens     *access.Tokens   // who may see (role read) and change (write); nil: everybody who reaches Addr
+	Log        func(msg string) // told, a few times a minute at most, of connections that failed; nil: nobody is
+	MaxClients int              // streams at the same time; 0: 32
 
 	// Hold is how long a snapshot waits for late spans before its objectives are judged; see foresail.Judge.
 	Hold time.Duration
@@ -49,8 +57,8 @@ func (c *Config) fill() error {
 	if c.Addr == "" {
 		c.Addr = DefaultAddr
 	}
-	if err := checkAddr(c.Addr, c.AllowRemote); err != nil {
-		errs = append(errs, err)
+	if err := access.CheckListen(c.Addr, c.TLS != nil, c.Tokens != nil, c.AllowRemote); err != nil {
+		errs = append(errs, fmt.Errorf("web: %w", err))
 	}
 	if c.MaxClients == 0 {
 		c.MaxClients = defaultClients
@@ -65,25 +73,4 @@ func (c *Config) fill() error {
 		errs = append(errs, fmt.Errorf("web: Config.Every is %s: give a positive time, or 0 for one second", c.Every))
 	}
 	return errors.Join(errs...)
-}
-
-// checkAddr refuses an address that is malformed or, unless remote is allowed, one that other machines can reach.
-func checkAddr(addr string, remote bool) error {
-	host, _, err := net.SplitHostPort(addr)
-	if err != nil {
-		return fmt.Errorf("web: address %q: %w: write it as host:port, for example %s", addr, err, DefaultAddr)
-	}
-	if remote || loopback(host) {
-		return nil
-	}
-	return fmt.Errorf("web: address %q can be reached from other machines, and the page has no password: "+
-		"use a loopback address such as %s", addr, DefaultAddr)
-}
-
-func loopback(host string) bool {
-	if strings.EqualFold(host, "localhost") {
-		return true
-	}
-	ip := net.ParseIP(host)
-	return ip != nil && ip.IsLoopback()
 }

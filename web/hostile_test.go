@@ -197,7 +197,7 @@ func TestNewReportsEveryFault(t *testing.T) {
 	if err == nil {
 		t.Fatal("no error")
 	}
-	for _, want := range []string{"Config.App", "no password", "MaxClients", "Every"} {
+	for _, want := range []string{"Config.App", "lacks TLS", "MaxClients", "Every"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("no word of %s in: %v", want, err)
 		}

@@ -23,7 +23,7 @@ func protect(next http.Handler, hosts []string) http.Handler {
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")
-		if !allowedHost(r.Host, hosts) {
+		if !allowedHost(r.Host, hosts) && !askedOverTLS(r) {
 			fail(w, http.StatusMisdirectedRequest, "this server doesn't answer for that host: use localhost, an IP address, or allow the name by configuration")
 			return
 		}
@@ -35,14 +35,24 @@ func protect(next http.Handler, hosts []string) http.Handler {
 	})
 }
 
+// askedOverTLS reports whether a client made its TLS connection for the very name that it asks for now. A browser has
+// then checked that the certificate bears that name, which a foreign site that rebinds its own can't have.
+func askedOverTLS(r *http.Request) bool {
+	return r.TLS != nil && r.TLS.ServerName != "" && strings.EqualFold(r.TLS.ServerName, hostname(r.Host))
+}
+
+// hostname is a Host header without its port.
+func hostname(host string) string {
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	return strings.TrimSuffix(strings.ToLower(strings.Trim(host, "[]")), ".")
+}
+
 // allowedHost reports whether a Host header names this server in a way that a foreign web site can't: by address, as
 // localhost, or by a name that was configured.
 func allowedHost(host string, names []string) bool {
-	name := host
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		name = h
-	}
-	name = strings.TrimSuffix(strings.ToLower(strings.Trim(name, "[]")), ".")
+	name := hostname(host)
 	if name == "localhost" || net.ParseIP(name) != nil {
 		return true
 	}

@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"foresail.dev/access"
 	"foresail.dev/loop"
 )
 
@@ -25,13 +26,14 @@ const (
 // Server serves the page and its API. Its methods may be called from any goroutine. Serve runs until Shutdown, which is
 // safe before Serve, after it and twice.
 type Server struct {
-	cfg     Config
-	feed    *feed
-	handler http.Handler
-	http    *http.Server
-	streams chan struct{} // a token for each stream
-	done    chan struct{} // closed by Shutdown: streams end
-	once    sync.Once
+	cfg      Config
+	feed     *feed
+	sessions *access.Sessions // nil: everybody may do everything
+	handler  http.Handler
+	http     *http.Server
+	streams  chan struct{} // a token for each stream
+	done     chan struct{} // closed by Shutdown: streams end
+	once     sync.Once
 
 	mu       sync.Mutex
 	listener net.Listener
@@ -43,6 +45,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{cfg: cfg, feed: newFeed(&cfg), streams: make(chan struct{}, cfg.MaxClients), done: make(chan struct{})}
+	s.sessions = access.NewSessions(cfg.Tokens)
 	s.handler = s.routes()
 	s.http = &http.Server{
 		Handler:           s.handler,
@@ -51,6 +54,8 @@ func New(cfg Config) (*Server, error) {
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
+		TLSConfig:         cfg.TLS,
+		ErrorLog:          access.ErrorLog(cfg.Log),
 	}
 	return s, nil
 }
@@ -59,6 +64,20 @@ func New(cfg Config) (*Server, error) {
 // for a client. When a snapshot's application is a new generation, the page follows.
 func (s *Server) Events() loop.Events {
 	return loop.Events{Observed: s.feed.observed, Decided: s.feed.decided}
+}
+
+// URL is where the page is, once the server listens.
+func (s *Server) URL() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	addr, scheme := s.cfg.Addr, "http"
+	if s.listener != nil {
+		addr = s.listener.Addr().String()
+	}
+	if s.cfg.TLS != nil {
+		scheme = "https"
+	}
+	return scheme + "://" + addr
 }
 
 // Handler answers the page and the API, with every protection but the address's, for use in another server.
@@ -97,7 +116,11 @@ func (s *Server) Serve() error {
 		}
 		return err
 	}
-	if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
+	serve := s.http.Serve
+	if s.cfg.TLS != nil {
+		serve = func(l net.Listener) error { return s.http.ServeTLS(l, "", "") }
+	}
+	if err := serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("web: %w", err)
 	}
 	return nil

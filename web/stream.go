@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"time"
+
+	"foresail.dev/access"
 )
 
 const (
@@ -36,6 +38,9 @@ func (s *Server) getStream(w http.ResponseWriter, r *http.Request) {
 	pause := time.NewTimer(0)
 	defer pause.Stop()
 	for {
+		if !access.Still(r.Context()) {
+			return // the token was revoked: the client is told so when it comes again
+		}
 		frame, now, next := s.frame(seq)
 		if now != seq {
 			if !send(w, rc, frame) {

@@ -146,7 +146,7 @@ func (c *Cluster) measure(start, end time.Duration) *foresail.Snapshot {
 	c.dropped = 0
 	s.Services = make([]foresail.ServiceStats, len(c.services))
 	for i, svc := range c.services {
-		svc.measure(&s.Services[i], end)
+		svc.measure(&s.Services[i], end, !c.cfg.Agent)
 	}
 	return s
 }
@@ -154,37 +154,35 @@ func (c *Cluster) measure(start, end time.Duration) *foresail.Snapshot {
 // node is the name of the one node that a testbed has.
 const node = "localhost"
 
-// measured are the signals that every replica has.
-const measured = foresail.SignalReady | foresail.SignalCPU | foresail.SignalThrottled | foresail.SignalNetwork
+// What every replica has, and what its cgroup tells besides.
+const (
+	measured = foresail.SignalReady | foresail.SignalNetwork
+	counted  = foresail.SignalCPU | foresail.SignalThrottled
+)
 
-// measure adds what its replicas used up to the interval's end, since the epoch.
-func (s *service) measure(out *foresail.ServiceStats, end time.Duration) {
-	out.Has = measured | foresail.SignalAllocation | foresail.SignalMemory
-	out.CPU, out.Throttled = s.gone.cpu.Seconds(), s.gone.throttled
+// measure adds what its replicas used up to the interval's end, since the epoch; of their cgroups only where asked to.
+func (s *service) measure(out *foresail.ServiceStats, end time.Duration, cgroups bool) {
+	out.Has = measured | foresail.SignalAllocation
+	if cgroups {
+		out.Has |= counted | foresail.SignalMemory
+		out.CPU, out.Throttled = s.gone.cpu.Seconds(), s.gone.throttled
+	}
 	out.NetIn, out.NetOut = s.carried.In, s.carried.Out
 	s.gone.cpu, s.gone.throttled, s.carried = 0, 0, wire.Bytes{}
 	for _, r := range s.replicas {
 		if r.group == nil {
 			continue
 		}
-		now, err := r.group.Read()
-		if err != nil {
+		rs := foresail.ReplicaStats{Name: r.name, Node: node, Started: r.asked}
+		rs.Has = measured
+		if cgroups && !r.count(&rs, out, end) {
 			continue // its end is being heard of
 		}
-		rs := foresail.ReplicaStats{Name: r.name, Node: node, Started: r.asked}
-		cpu, throttled := r.used.next(now, r.cpu, end)
-		rs.Has, rs.CPU, rs.Throttled = measured, cpu.Seconds(), throttled
 		bytes := r.traffic.Bytes()
 		carried := bytes.Sub(r.carried)
 		rs.NetIn, rs.NetOut, r.carried = carried.In, carried.Out, bytes
 		if r.state == ready {
 			rs.Ready = 1
-		}
-		if now.Memory >= 0 {
-			rs.Has |= foresail.SignalMemory
-			rs.Memory = now.Memory
-		} else {
-			out.Has &^= foresail.SignalMemory
 		}
 		out.Ready += rs.Ready
 		out.CPU += rs.CPU
@@ -201,6 +199,24 @@ func (s *service) measure(out *foresail.ServiceStats, end time.Duration) {
 	}
 }
 
+// count adds what its cgroup tells; false when the group is gone.
+func (r *replica) count(rs *foresail.ReplicaStats, out *foresail.ServiceStats, end time.Duration) bool {
+	now, err := r.group.Read()
+	if err != nil {
+		return false
+	}
+	cpu, throttled := r.used.Next(now, r.cpu, end)
+	rs.Has |= counted
+	rs.CPU, rs.Throttled = cpu.Seconds(), throttled
+	if now.Memory >= 0 {
+		rs.Has |= foresail.SignalMemory
+		rs.Memory = now.Memory
+	} else {
+		out.Has &^= foresail.SignalMemory
+	}
+	return true
+}
+
 // overlay adds what was measured to what was observed.
 func overlay(s, m *foresail.Snapshot) {
 	s.Start, s.End, s.Generation = m.Start, m.End, max(s.Generation, m.Generation)
@@ -215,10 +231,19 @@ func overlay(s, m *foresail.Snapshot) {
 	}
 }
 
+// lay leaves what was not measured as it was observed.
 func lay(dst, src *foresail.Usage) {
 	dst.Has |= src.Has
-	dst.Ready, dst.CPU, dst.Throttled, dst.Memory = src.Ready, src.CPU, src.Throttled, src.Memory
-	dst.NetIn, dst.NetOut = src.NetIn, src.NetOut
+	dst.Ready = src.Ready
+	if src.Has.Has(foresail.SignalNetwork) {
+		dst.NetIn, dst.NetOut = src.NetIn, src.NetOut
+	}
+	if src.Has.Has(counted) {
+		dst.CPU, dst.CPUOver, dst.Throttled = src.CPU, src.CPUOver, src.Throttled
+	}
+	if src.Has.Has(foresail.SignalMemory) {
+		dst.Memory = src.Memory
+	}
 }
 
 func replicaOf(s *foresail.ServiceStats, r *foresail.ReplicaStats) *foresail.Usage {
@@ -227,6 +252,9 @@ func replicaOf(s *foresail.ServiceStats, r *foresail.ReplicaStats) *foresail.Usa
 		i = len(s.Replicas)
 		s.Replicas = append(s.Replicas, foresail.ReplicaStats{Name: r.Name})
 	}
-	s.Replicas[i].Node, s.Replicas[i].Started = r.Node, r.Started
+	s.Replicas[i].Started = r.Started
+	if s.Replicas[i].Node == "" { // an agent knows what its node is called
+		s.Replicas[i].Node = r.Node
+	}
 	return &s.Replicas[i].Usage
 }

@@ -41,6 +41,7 @@ func (c *Cluster) close() error {
 	}
 	c.mu.Unlock()
 	c.cancel()
+	c.exporter.close()
 	for _, p := range all {
 		p.kill()
 	}

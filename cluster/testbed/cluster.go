@@ -31,6 +31,7 @@ type Cluster struct {
 	origin    time.Duration  // since the epoch: the first interval's start
 	wait      sync.WaitGroup // the goroutines of this cluster
 	quiet     quiet
+	exporter  *exporter     // nil: no metrics are served
 	last      time.Duration // since the epoch: the newest interval's end; 0 before the first; Next's own
 	logging   sync.Mutex
 	closed    sync.Once
@@ -58,8 +59,10 @@ func New(ctx context.Context, cfg Config) (*Cluster, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, err
 	}
-	if err := reach(ctx, cfg.OTLP); err != nil {
-		return nil, err
+	if cfg.OTLP != "" {
+		if err := reach(ctx, cfg.OTLP); err != nil {
+			return nil, err
+		}
 	}
 	h, err := cgroup.Detect()
 	if err == nil && slices.ContainsFunc(cfg.Blueprint.App.Services, func(s foresail.Service) bool { return s.Initial.Memory > 0 || s.Bounds.MaxMemory > 0 }) {
@@ -72,6 +75,11 @@ func New(ctx context.Context, cfg Config) (*Cluster, error) {
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	if err := c.prepare(); err != nil {
 		return nil, err
+	}
+	if cfg.Metrics != "" {
+		if err := c.startExporter(cfg.Metrics); err != nil {
+			return nil, errors.Join(err, c.Close())
+		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
@@ -126,6 +134,7 @@ func (c *Cluster) start(ctx context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.started = true
+	c.discover()
 	elapsed := c.clock.Elapsed()
 	wall := c.clock.At(elapsed)
 	c.origin = elapsed + wall.Truncate(c.cfg.Beat).Add(2*c.cfg.Beat).Sub(wall)

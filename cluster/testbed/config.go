@@ -33,11 +33,11 @@ type Config struct {
 	Seed      uint64
 
 	Observer Observer // nil: snapshots hold what cgroups tell alone
-	OTLP     string   // required: host:port of the OTLP receiver (gRPC) that feeds the observer
+	OTLP     string   // host:port of the OTLP receiver (gRPC) that feeds the observer; empty, where Metrics are served: none
 
-	// Metrics is the host:port of an OTLP receiver (HTTP) that replicas report their requests in flight to each 100 ms, as they
+	// InFlight is the host:port of an OTLP receiver (HTTP) that replicas report their requests in flight to each 100 ms, as they
 	// begin; spans tell of them only once they have ended. Default: they don't.
-	Metrics string
+	InFlight string
 	// Command runs this binary again, such that main calls Child with the arguments that are appended.
 	// Default: /proc/self/exe.
 	Command []string
@@ -56,9 +56,15 @@ type Config struct {
 	// Favour lets the run's processes go before everything else on this machine where CPUs are short, so that others disturb
 	// what is measured as little as may be. It changes nothing among the processes.
 	Favour bool
+	// Agent says that a node agent reports to the observer what cgroups tell: CPU, throttled time, memory. They are not read
+	// here then.
+	Agent bool
 	// Outstanding is how many requests of the users may be unanswered at once; beyond, a request fails without being
 	// sent. Default: 4096.
 	Outstanding int
+	// Metrics is where the testbed serves metrics for Prometheus, host:port, port 0 for a free one; each replica then serves
+	// its own on a port that the file Targets tells, as Prometheus reads it (file_sd). Empty: none are kept.
+	Metrics, Targets string
 	// Log is told, a line each, what a person should know: replicas that died, spans lost. Default: nobody.
 	Log io.Writer
 
@@ -77,9 +83,10 @@ func (c *Config) complete() error {
 		}
 	}
 	fault(c.Blueprint == nil || c.Blueprint.App == nil, "no application is given")
-	fault(c.OTLP == "", "no OTLP address is given: processes need one to send their spans to")
+	fault(c.OTLP == "" && c.Metrics == "", "no OTLP address is given, and none for metrics: processes need one to be observed by")
 	fault(c.Duration < 0, "the duration %v is negative", c.Duration)
 	fault(c.Beat < 0 || c.Beat > 0 && c.Beat < 10*time.Millisecond, "a beat of %v is too short: use at least 10ms", c.Beat)
+	fault(c.Targets != "" && c.Metrics == "", "a file of targets, and no address to serve metrics at: give both, or neither")
 	fault(c.Outstanding < 0, "%d outstanding requests: use a positive number", c.Outstanding)
 	if b := c.Blueprint; b != nil && b.App != nil {
 		fault(len(b.Services) != len(b.App.Services), "the blueprint has %d services and its application %d", len(b.Services), len(b.App.Services))

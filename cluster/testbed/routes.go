@@ -60,6 +60,9 @@ func (c *Cluster) hear(r *replica, p *process, m wire.ToParent) {
 	if m.Ready != "" {
 		r.address = m.Ready
 	}
+	if m.Metrics != "" {
+		r.metrics = m.Metrics
+	}
 	c.heard(p, m)
 }
 
@@ -87,6 +90,16 @@ func (c *Cluster) hearUsers(p *process, m wire.ToParent) {
 		c.figures = *m.Figures
 	}
 	c.heard(p, m)
+}
+
+// Broken is why the run can't go on; nil while it can. Next says it as well, to whoever observes by it.
+func (c *Cluster) Broken() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.broken != nil {
+		return fmt.Errorf("testbed: %w", c.broken)
+	}
+	return nil
 }
 
 // usersEnded is called when the users' process has ended. It is not started again: a run without its load is no run.

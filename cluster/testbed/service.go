@@ -10,6 +10,7 @@ import (
 	"foresail.dev/cluster/testbed/cgroup"
 	replicas "foresail.dev/cluster/testbed/replica"
 	"foresail.dev/cluster/testbed/wire"
+	groups "foresail.dev/telemetry/agent/cgroup"
 )
 
 // Limits of a replica's life.
@@ -53,11 +54,12 @@ type replica struct {
 	proc    *process // nil until it is started
 	group   cgroup.Group
 	address string
-	asked   time.Time // steady time at which it was asked for
-	since   time.Time // steady time at which it became ready
-	cpu     float64   // the quota written; 0: none yet
-	memory  int64     // the limit written; 0: none yet
-	used    usage     // as the last snapshot told
+	metrics string       // where it serves metrics; empty: nowhere
+	asked   time.Time    // steady time at which it was asked for
+	since   time.Time    // steady time at which it became ready
+	cpu     float64      // the quota written; 0: none yet
+	memory  int64        // the limit written; 0: none yet
+	used    groups.Meter // as the last snapshot told
 	traffic *wire.Traffic
 	carried wire.Bytes // as the last snapshot told
 }
@@ -120,7 +122,7 @@ func (c *Cluster) settled() bool {
 func (c *Cluster) launch(s *service) {
 	cold := c.started
 	r := &replica{name: fmt.Sprintf("%s-%d", fileName(c.nameOf(s), s.id), s.named), asked: c.clock.Now()}
-	r.used.end = r.asked.Sub(c.clock.At(0))
+	r.used = groups.StartMeter(cgroup.Stats{}, r.asked.Sub(c.clock.At(0)))
 	s.named++
 	s.replicas = append(s.replicas, r)
 	c.wait.Go(func() {
@@ -229,8 +231,9 @@ const procs = 16
 // boot is what a replica is told to be.
 func (c *Cluster) boot(s *service, r *replica, cold bool) *wire.Boot {
 	return &wire.Boot{
-		Blueprint: c.cfg.Blueprint, Service: s.id, Name: r.name, Seed: c.cfg.Seed, OTLP: c.cfg.OTLP, Metrics: c.cfg.Metrics, Dir: c.dir,
+		Blueprint: c.cfg.Blueprint, Service: s.id, Name: r.name, Seed: c.cfg.Seed, OTLP: c.cfg.OTLP, InFlight: c.cfg.InFlight, Dir: c.dir,
 		Epoch: c.cfg.Epoch, Cold: cold, Admitted: r.asked.Add(c.cfg.Blueprint.Services[s.id].Start).Sub(c.clock.At(0)), Procs: procs, Traffic: firstInherited,
+		Metrics: c.exporter != nil,
 	}
 }
 
@@ -242,6 +245,9 @@ func (c *Cluster) admit(s *service, r *replica) {
 		return
 	}
 	r.state, r.since = ready, c.clock.Now()
+	if c.started {
+		c.discover()
+	}
 	s.held = max(s.held, s.count(ready))
 	if c.started {
 		c.publish()
@@ -282,6 +288,9 @@ func (c *Cluster) ended(s *service, r *replica, p *process) {
 func (c *Cluster) bury(s *service, r *replica, why error) {
 	s.replicas = slices.DeleteFunc(s.replicas, func(x *replica) bool { return x == r })
 	delete(c.lost, r.name)
+	if c.started {
+		c.discover()
+	}
 	last := r.traffic.Bytes().Sub(r.carried)
 	s.carried.In += last.In
 	s.carried.Out += last.Out
@@ -289,7 +298,7 @@ func (c *Cluster) bury(s *service, r *replica, why error) {
 	r.traffic = nil
 	if r.group != nil {
 		if now, err := r.group.Read(); err == nil {
-			cpu, throttled := r.used.next(now, r.cpu, c.clock.Elapsed())
+			cpu, throttled := r.used.Next(now, r.cpu, c.clock.Elapsed())
 			s.gone.cpu += cpu
 			s.gone.throttled += throttled
 		}

@@ -93,12 +93,18 @@ type logged struct{ t testing.TB }
 
 func (l logged) Write(b []byte) (int, error) { l.t.Logf("%s", b); return len(b), nil }
 
+// noSpans, as the address of the receiver, means that there is none.
+const noSpans = "none"
+
 // newCluster starts a cluster that the test's end closes. Without cgroups there is nothing that this package could do,
 // so that only where the machine lacks them altogether is the test skipped.
 func newCluster(t testing.TB, cfg testbed.Config) *testbed.Cluster {
 	t.Helper()
-	if cfg.OTLP == "" {
+	switch cfg.OTLP {
+	case "":
 		cfg.OTLP = newReceiver(t).address
+	case noSpans:
+		cfg.OTLP = ""
 	}
 	if cfg.Dir == "" {
 		cfg.Dir = t.TempDir()

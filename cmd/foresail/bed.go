@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"sync"
 	"time"
 
@@ -12,8 +13,11 @@ import (
 	"foresail.dev/cluster/testbed"
 	"foresail.dev/cluster/testbed/users"
 	"foresail.dev/cluster/testbed/wire"
+	"foresail.dev/cmd/foresail/agents"
+	"foresail.dev/cmd/foresail/security"
 	"foresail.dev/load"
 	"foresail.dev/telemetry"
+	"foresail.dev/telemetry/agent/receive"
 	"foresail.dev/telemetry/otlp"
 	"foresail.dev/telemetry/readers"
 )
@@ -21,8 +25,9 @@ import (
 // bed is a testbed and the receiver that its processes report to.
 type bed struct {
 	*testbed.Cluster
-	assembler *telemetry.Assembler
-	receiver  *otlp.Receiver
+	assembler *telemetry.Assembler // nil, as receivers are: nobody receives spans
+	receivers []*otlp.Receiver     // the processes' own first
+	agents    *agents.Observer     // nil: cgroups are read here
 	poller    *readers.Poller
 	stopped   sync.Once
 	stopErr   error
@@ -35,15 +40,22 @@ type bedConfig struct {
 	seed       uint64
 	duration   time.Duration
 	grpc, http string // where spans are received; http may be empty
+	agents     agents.Config
+	ports      security.Ports
 	log        io.Writer
 	readers    []readers.Source
 	inFlight   bool                  // replicas report their requests in flight, to http
 	favour     bool                  // its processes go before everything else on this machine
 	spans      func([]foresail.Span) // told all spans; nil: nobody is
+	metrics    bedMetrics
+	blind      bool // it sends no spans: it is observed by its metrics alone
 }
 
 // startBed receives spans and starts the processes that send them.
 func startBed(ctx context.Context, c bedConfig) (*bed, error) {
+	if c.blind {
+		return startBlind(ctx, c)
+	}
 	b := &bed{assembler: telemetry.NewAssembler(c.blueprint.App, telemetry.Options{EndpointService: users.Service})}
 	// One steady time for who sends spans and who receives them: setting the machine's clock is then no skew.
 	epoch := wire.NewEpoch()
@@ -52,41 +64,78 @@ func startBed(ctx context.Context, c bedConfig) (*bed, error) {
 	if c.spans != nil {
 		sink = tee{b.assembler, c.spans}
 	}
-	b.receiver, err = otlp.Listen(otlp.Config{GRPC: c.grpc, HTTP: c.http, Now: wire.NewClock(epoch).Now}, sink)
-	if err != nil {
-		return nil, badAddress(err)
+	if err := b.receive(c, wire.NewClock(epoch).Now, sink); err != nil {
+		return nil, errors.Join(badAddress(err), b.stopReceivers())
 	}
-	metrics := ""
+	var observer testbed.Observer = b.assembler
+	if c.agents.Listen != "" {
+		if b.agents, err = agents.Listen(c.agents, c.ports, wire.NewClock(epoch).Now, b.assembler); err != nil {
+			return nil, errors.Join(badAddress(err), b.stopReceivers())
+		}
+		observer = b.agents
+		fmt.Fprintf(c.log, "agents report to %s\n", b.agents.Server.Addr())
+	}
+	inFlight := ""
 	if c.inFlight {
-		metrics = b.receiver.HTTPAddr()
+		inFlight = b.receivers[0].HTTPAddr()
 	}
 	b.Cluster, err = testbed.New(ctx, testbed.Config{
-		Blueprint: c.blueprint, Load: c.load, Seed: c.seed, Duration: c.duration,
-		Observer: b.assembler, OTLP: b.receiver.GRPCAddr(), Metrics: metrics, Epoch: epoch, Log: c.log, Favour: c.favour,
+		Blueprint: c.blueprint, Load: c.load, Seed: c.seed, Duration: c.duration, Agent: b.agents != nil,
+		Observer: observer, OTLP: b.receivers[0].GRPCAddr(), Epoch: epoch, Log: c.log, Favour: c.favour,
+		InFlight: inFlight, Metrics: c.metrics.Listen, Targets: c.metrics.Targets,
 	})
 	if err != nil {
-		return nil, errors.Join(err, b.stopReceiver())
+		return nil, errors.Join(err, b.stopReceivers())
 	}
 	b.poller = readers.Poll(c.readers, b.assembler, func(err error) { fmt.Fprintln(c.log, err) })
 	return b, nil
+}
+
+// receive opens the ports for spans. Where they ask for something, the testbed's own processes, which have no token and
+// leave this machine never, get a port of their own on loopback.
+func (b *bed) receive(c bedConfig, now func() time.Time, sink otlp.Sink) error {
+	cfgs := []otlp.Config{{GRPC: c.grpc, HTTP: c.http, TLS: c.ports.TLS, Tokens: c.ports.Tokens, AllowRemote: c.ports.Allows("otlp"), Log: c.ports.Log, Now: now}}
+	if c.ports.TLS != nil || c.ports.Tokens != nil {
+		own := otlp.Config{GRPC: "127.0.0.1:0", Now: now}
+		if c.inFlight {
+			own.HTTP = "127.0.0.1:0"
+		}
+		cfgs = append([]otlp.Config{own}, cfgs...)
+	}
+	for _, cfg := range cfgs {
+		r, err := otlp.Listen(cfg, sink)
+		if err != nil {
+			return err
+		}
+		b.receivers = append(b.receivers, r)
+		for _, addr := range []string{r.GRPCAddr(), r.HTTPAddr()} {
+			if addr != "" {
+				c.ports.Warn("otlp", addr)
+			}
+		}
+	}
+	return nil
 }
 
 // stop ends every process, then the receiver, so that the last spans still arrive. It may be called again.
 func (b *bed) stop() error {
 	b.stopped.Do(func() {
 		b.poller.Close()
-		b.stopErr = errors.Join(b.Cluster.Close(), b.stopReceiver())
+		b.stopErr = errors.Join(b.Cluster.Close(), b.stopReceivers())
 	})
 	return b.stopErr
 }
 
-func (b *bed) stopReceiver() error {
+func (b *bed) stopReceivers() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	if err := b.receiver.Shutdown(ctx); err != nil {
-		return fmt.Errorf("stopping the OTLP receiver: %w", err)
+	errs := []error{b.agents.Stop()}
+	for _, r := range b.receivers {
+		if err := r.Shutdown(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("stopping the OTLP receiver: %w", err))
+		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // bedDetail is what the result of a testbed holds beside its rows.
@@ -95,6 +144,7 @@ type bedDetail struct {
 	Clients []clientDetail  `json:"clients"`
 	Behind  float64         `json:"behind_s"` // how long after its intended time the last request was sent
 	Spans   telemetry.Stats `json:"spans"`
+	Agents  *receive.Stats  `json:"agents,omitempty"`
 }
 
 // writeDetail is one limit that a plan wrote to a cgroup.
@@ -117,7 +167,14 @@ type clientDetail struct {
 }
 
 func (b *bed) detail() bedDetail {
-	d := bedDetail{Writes: []writeDetail{}, Spans: b.assembler.Stats()}
+	d := bedDetail{Writes: []writeDetail{}}
+	if b.assembler != nil {
+		d.Spans = b.assembler.Stats()
+	}
+	if b.agents != nil {
+		stats := b.agents.Server.Stats()
+		d.Agents = &stats
+	}
 	for _, w := range b.Writes() {
 		if !w.Initial {
 			d.Writes = append(d.Writes, writeDetail{w.At, w.Replica, w.Path, w.Value})
@@ -143,6 +200,9 @@ func (b *bed) print(w io.Writer) error {
 func (b *bed) shortfalls(observed float64) (out []string) {
 	d := b.detail()
 	ended := 0.0
+	if b.assembler == nil {
+		observed = math.Inf(1) // metrics come later, and nothing of them is lost
+	}
 	for _, c := range d.Clients {
 		ended += float64(c.Ended)
 	}

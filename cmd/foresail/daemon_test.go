@@ -98,7 +98,7 @@ type state struct {
 		} `json:"endpoints"`
 		Services []struct {
 			Ready *int     `json:"ready"`
-			CPU   *float64 `json:"cpu_used"`
+			CPU   *float64 `json:"cores_used"`
 		} `json:"services"`
 		Points []json.RawMessage `json:"points"`
 	} `json:"now"`

@@ -9,6 +9,9 @@ import (
 
 	"foresail.dev/appfile"
 	"foresail.dev/cluster/sim"
+	"foresail.dev/cmd/foresail/history"
+	"foresail.dev/cmd/foresail/promout"
+	"foresail.dev/cmd/foresail/security"
 	"foresail.dev/loop"
 	"foresail.dev/web"
 )
@@ -23,16 +26,17 @@ mix: {read-home-timeline: 60, read-user-timeline: 15, read-post: 8, compose-post
 `
 
 func newDemo() *cobra.Command {
-	var listen string
+	var listen, historyDir string
 	var duration time.Duration
 	var seed uint64
 	var asJSON bool
 	flags := managerFlags{}
+	var ports security.Config
 	c := &cobra.Command{
 		Use:   "demo",
 		Short: "Simulates Social Network, manages it, and serves the page; nothing to install or configure",
 		Args:  noArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
+		RunE: func(c *cobra.Command, _ []string) (err error) {
 			if duration < 0 {
 				return usagef("--duration %v: give a time longer than zero, or 0 to run until stopped", duration)
 			}
@@ -44,20 +48,29 @@ func newDemo() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			secured, err := ports.Open(c.ErrOrStderr())
+			if err != nil {
+				return usage(err)
+			}
 			ctx, stop := stoppable(c.Context())
 			defer stop()
 			manager, err := flags.build(blueprint.App)
 			if err != nil {
 				return err
 			}
-			s, err := sim.New(sim.Config{Blueprint: blueprint, Load: l, Seed: seed, Start: now(), Duration: duration})
+			kept, err := history.At(historyDir).Keep(blueprint.App, false, c.ErrOrStderr())
+			if err != nil {
+				return historyUsage(err)
+			}
+			defer func() { err = errors.Join(err, kept.Close()) }()
+			s, err := sim.New(sim.Config{Blueprint: blueprint, Load: l, Seed: seed, Start: kept.Start(now()), Duration: duration})
 			if err != nil {
 				return err
 			}
 			d := newDemoControls(s, l, blueprint.App)
 			r := job{app: blueprint.App, cluster: loop.Paced(d, 1), manager: manager, mode: loop.Auto, seed: seed,
 				duration: duration, json: asJSON, name: "demo", out: c.OutOrStdout(), err: c.ErrOrStderr(),
-				page: web.Config{Title: "Social Network (simulated)", Addr: listen, Controls: d}}
+				page: web.Config{Title: "Social Network (simulated)", Addr: listen, Controls: d}, metrics: promout.DefaultMetrics(), ports: secured, kept: kept}
 			err = r.run(ctx)
 			if errors.Is(err, syscall.EADDRINUSE) && !c.Flags().Changed("listen") {
 				r.page.Addr = "127.0.0.1:0" // someone else has the usual port: any other will do
@@ -68,9 +81,11 @@ func newDemo() *cobra.Command {
 	}
 	fl := c.Flags()
 	fl.StringVar(&listen, "listen", web.DefaultAddr, "address of the page")
+	fl.StringVar(&historyDir, "history", "", "keep the snapshots of each second in this directory, a history store")
 	fl.DurationVar(&duration, "duration", 0, "stop after this time; 0: run until stopped")
 	fl.Uint64Var(&seed, "seed", 1, "seed of everything that is drawn")
 	fl.BoolVar(&asJSON, "json", false, "print the result as JSON when it ends")
+	ports.Register(fl)
 	flags.register(fl, "autoscale-cons")
 	return c
 }

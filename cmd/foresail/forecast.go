@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"foresail.dev/cmd/foresail/forecasting"
+	"foresail.dev/cmd/foresail/trained"
 	"foresail.dev/model/forecast/csvfile"
 	"foresail.dev/model/forecast/methods"
 )
@@ -21,6 +22,7 @@ type forecastFlags struct {
 	ahead, n                 int
 	seed                     uint64
 	json                     bool
+	models                   trained.Flags
 }
 
 func newForecast() *cobra.Command {
@@ -32,9 +34,15 @@ func newForecast() *cobra.Command {
 The file is CSV: an instant and a load in each row. Gaps, doubled and unordered rows are mended and told; negative loads
 are refused. With nothing to learn from, the forecast is the last value and says so.`,
 		Example: `  foresail forecast -f examples/forecast/calls.csv --ahead 10
+  foresail forecast -f calls/cart.csv --models models/ --application shop
   foresail forecast evaluate -f examples/forecast.yaml`,
 		Args: needs("file"),
-		RunE: func(c *cobra.Command, _ []string) error { return forecastAhead(c, f) },
+		RunE: func(c *cobra.Command, _ []string) error {
+			if f.models.URL != "" && !c.Flags().Changed("method") {
+				f.method = "madu" // what foresail train trains where it is told nothing
+			}
+			return forecastAhead(c, f)
+		},
 	}
 	fl := c.Flags()
 	fl.StringVarP(&f.file, "file", "f", "", "series: a CSV file, compressed with gzip or not; - is the standard input")
@@ -47,6 +55,7 @@ are refused. With nothing to learn from, the forecast is the last value and says
 	fl.Uint64Var(&f.seed, "seed", 1, "seed of everything that is drawn")
 	fl.StringVar(&f.plot, "plot", "", "draw the forecast to this PNG file")
 	fl.BoolVar(&f.json, "json", false, "print the result as JSON")
+	f.models.Register(fl)
 	c.AddCommand(newForecastEvaluate())
 	return c
 }
@@ -66,6 +75,9 @@ func forecastAhead(c *cobra.Command, f forecastFlags) (err error) {
 	case f.csv.Step < 0:
 		return usagef("--step %v: give a time longer than zero", f.csv.Step)
 	}
+	if err := f.models.Check(f.method); err != nil {
+		return usage(err)
+	}
 	in, name := c.InOrStdin(), "standard input"
 	if f.file != "-" {
 		file, err := os.Open(f.file)
@@ -79,7 +91,16 @@ func forecastAhead(c *cobra.Command, f forecastFlags) (err error) {
 	if err != nil {
 		return usage(fmt.Errorf("%s: %w", name, err))
 	}
-	a, err := forecasting.Forecast(s, repairs, f.method, f.n, f.ahead, f.seed)
+	var a *forecasting.Ahead
+	if f.models.URL == "" {
+		a, err = forecasting.Forecast(s, repairs, f.method, f.n, f.ahead, f.seed)
+	} else {
+		model, merr := f.models.Find(c.Context(), f.file, f.csv.Column, f.method, f.n, f.ahead, s.Step)
+		if merr != nil {
+			return usageOf(merr)
+		}
+		a, err = forecasting.With(model, s, repairs, f.method, f.ahead)
+	}
 	if err != nil {
 		return usage(fmt.Errorf("%s: %w", name, err))
 	}

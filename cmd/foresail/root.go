@@ -1,11 +1,15 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"foresail.dev/cmd/foresail/agents"
+	"foresail.dev/cmd/foresail/security"
 )
 
 func newRoot(stdout, stderr io.Writer) *cobra.Command {
@@ -29,7 +33,15 @@ Try it, with nothing to install or configure:
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usagef("%w; see %q", err, c.CommandPath()+" --help")
 	})
-	root.AddCommand(newDemo(), newRun(), newSimulate(), newTestbed(), newTwin(), newFidelity(), newCompare(), newForecast(), newScenario(), newImport(), newApps(), newVersion())
+	cli := security.CLI{Needs: needs, Usage: usage, Print: func(w io.Writer, name string, rows any) error { return printJSON(w, newResult(name, nil, rows)) }}
+	node := agents.CLI{NoArgs: noArgs, Usage: usage, Table: table,
+		Stoppable: func(ctx context.Context) (context.Context, func()) { return stoppable(ctx) },
+		Print: func(w io.Writer, rows, detail any) error {
+			r := newResult("agent", nil, rows)
+			r.Detail = detail
+			return printJSON(w, r)
+		}}
+	root.AddCommand(newDemo(), newRun(), newSimulate(), newTestbed(), newTwin(), newFidelity(), newCompare(), newForecast(), newTrain(), newHistory(), newScenario(), newImport(), newTraces(), agents.NewAgent(node), newDoctor(), newApps(), security.NewToken(cli), security.NewKey(cli), newVersion())
 	return root
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"syscall"
 	"time"
 
@@ -11,6 +12,10 @@ import (
 
 	"foresail.dev"
 	"foresail.dev/cluster/sim"
+	"foresail.dev/cmd/foresail/history"
+	"foresail.dev/cmd/foresail/promout"
+	"foresail.dev/cmd/foresail/security"
+	"foresail.dev/cmd/foresail/tracing"
 	"foresail.dev/loop"
 	"foresail.dev/web"
 )
@@ -20,6 +25,7 @@ func newRun() *cobra.Command {
 	var duration time.Duration
 	var seed uint64
 	var asJSON bool
+	var ports security.Config
 	c := &cobra.Command{
 		Use:   "run -f foresail.yaml",
 		Short: "Manages one application, and serves the page that shows it",
@@ -44,6 +50,7 @@ Runs until it is stopped (Ctrl-C) or the duration is over, then prints a summary
 			if cfg.Duration < 0 {
 				return usagef("--duration %v: give a time longer than zero, or 0 to run until stopped", cfg.Duration)
 			}
+			cfg.Security = cfg.Security.With(ports)
 			return manage(c, cfg, asJSON)
 		},
 	}
@@ -53,39 +60,69 @@ Runs until it is stopped (Ctrl-C) or the duration is over, then prints a summary
 	fl.StringVar(&listen, "listen", "", "address of the page, instead of what the file says")
 	fl.Uint64Var(&seed, "seed", 1, "seed of the load and of everything that is drawn, instead of what the file says")
 	fl.BoolVar(&asJSON, "json", false, "print the result as JSON")
+	ports.Register(fl)
 	return c
 }
 
 // manage runs what a configuration says until it ends, and prints the summary.
-func manage(c *cobra.Command, cfg runConfig, asJSON bool) error {
+func manage(c *cobra.Command, cfg runConfig, asJSON bool) (err error) {
 	blueprint, l, err := readFiles(cfg.Application, cfg.Load)
 	if err != nil {
 		return err
 	}
-	flags := managerFlags{name: string(cfg.Manager), guarded: cfg.Guard.Enabled, baseline: string(cfg.Guard.Baseline)}
-	manager, err := flags.build(blueprint.App)
+	manager, err := cfg.manager(c, blueprint.App)
 	if err != nil {
 		return err
 	}
+	secured, err := cfg.Security.Open(c.ErrOrStderr())
+	if err != nil {
+		return usage(err)
+	}
 	ctx, stop := stoppable(c.Context())
 	defer stop()
+	kept, err := cfg.History.Keep(blueprint.App, cfg.Cluster == "testbed", c.ErrOrStderr())
+	if err != nil {
+		return historyUsage(err)
+	}
+	defer func() { err = errors.Join(err, kept.Close()) }()
+	away := cfg.Remote.Keep(ctx, blueprint.App, cfg.Cluster == "testbed", c.ErrOrStderr())
+	defer away.Close()
 	r := job{app: blueprint.App, manager: manager, mode: cfg.Mode, seed: cfg.Seed, duration: cfg.Duration, state: cfg.State,
 		json: asJSON, name: "run", out: c.OutOrStdout(), err: c.ErrOrStderr(),
-		page: web.Config{Addr: cfg.Listen}}
+		page: web.Config{Addr: cfg.Listen}, metrics: cfg.Metrics, writes: cfg.RemoteWrite, ports: secured, kept: kept, away: away}
+	start := kept.Start(now())
+	origin := start
+	if cfg.Cluster == "testbed" {
+		origin = time.Time{} // spans are in the wall clock's time
+	}
+	if r.traces, err = cfg.Traces.Start(blueprint.App.Name, cfg.Seed, origin, c.ErrOrStderr()); err != nil {
+		return tracesUsage(err)
+	}
+	defer func() { err = errors.Join(err, r.traces.Close(c.ErrOrStderr())) }()
 	switch cfg.Cluster {
 	case "testbed":
 		sources, err := readerSources(blueprint.App, cfg.Readers)
 		if err != nil {
 			return err
 		}
-		b, err := startBed(ctx, bedConfig{blueprint: blueprint, readers: sources, load: l, seed: cfg.Seed, duration: cfg.Duration,
-			grpc: cfg.OTLP.GRPC, http: cfg.OTLP.HTTP, inFlight: cfg.OTLP.InFlight, log: c.ErrOrStderr()})
+		bed := bedConfig{blueprint: blueprint, readers: sources, load: l, seed: cfg.Seed, duration: cfg.Duration,
+			grpc: cfg.OTLP.GRPC, http: cfg.OTLP.HTTP, ports: secured, inFlight: cfg.OTLP.InFlight, log: c.ErrOrStderr(), agents: cfg.Agents, metrics: cfg.Testbed.Metrics, spans: r.traces.Spans()}
+		if cfg.Telemetry.Prometheus != nil {
+			if err := r.fromPrometheus(ctx, bed, cfg.Telemetry.Prometheus); err != nil {
+				return err
+			}
+			break
+		}
+		b, err := startBed(ctx, bed)
 		if err != nil {
 			return err
 		}
 		r.bed, r.cluster = b, b
 	default:
-		simulated := sim.Config{Blueprint: blueprint, Load: l, Seed: cfg.Seed, Start: now(), Duration: cfg.Duration}
+		simulated := sim.Config{Blueprint: blueprint, Load: l, Seed: cfg.Seed, Start: start, Duration: cfg.Duration}
+		if r.traces != nil {
+			simulated.TraceShare, simulated.Spans = 1, r.traces.Spans()
+		}
 		setNodes(&simulated, &cfg.Nodes)
 		s, err := sim.New(simulated)
 		if err != nil {
@@ -112,7 +149,14 @@ type job struct {
 	json     bool
 	name     string
 	page     web.Config
-	files    *recorder // nil: none
+	kept     *history.Keeping // nil: no history is kept
+	away     *promout.Keeping // nil: none is kept elsewhere
+	ports    security.Ports
+	files    *recorder          // nil: none
+	traces   *tracing.Recording // nil: none are kept
+	past     []*foresail.Snapshot
+	metrics  promout.Metrics
+	writes   []promout.RemoteWrite
 	out, err interface{ Write([]byte) (int, error) }
 }
 
@@ -126,6 +170,14 @@ func (r *job) run(ctx context.Context) (err error) {
 	}
 	r.page.App, r.page.Mode, r.page.Manager = r.app, r.mode.String(), r.manager.Name()
 	r.page.Hold = min(r.hold(), time.Second) // a page should not be late, and most spans come within a second
+	metrics, err := r.startMetrics()
+	if err != nil {
+		return err
+	}
+	defer metrics.Stop()
+	r.page.Metrics = metrics.Handler()
+	r.page.TLS, r.page.Tokens, r.page.Hosts, r.page.Log = r.ports.TLS, r.ports.Tokens, r.ports.Hosts, r.ports.Log
+	r.page.AllowRemote = r.ports.Allows("page")
 	server, err := web.New(r.page)
 	if err != nil {
 		return usage(err)
@@ -155,15 +207,28 @@ func (r *job) run(ctx context.Context) (err error) {
 	if r.mode == loop.Observe {
 		does = "observed"
 	}
-	fmt.Fprintf(r.err, "%s is %s; see http://%s\n", r.app.Name, does, addr)
+	fmt.Fprintf(r.err, "%s is %s; see %s\n", r.app.Name, does, server.URL())
+	r.ports.Warn("page", addr.String())
 
 	sum := newSummary(r.app, r.hold())
-	o := loop.Options{Mode: r.mode, Events: loop.Join(sum.events(), server.Events(), r.notices())}
+	o := loop.Options{Mode: r.mode, Events: loop.Join(sum.events(), server.Events(), metrics.Events(), r.notices(), r.kept.Events(), r.away.Events())}
 	if r.files != nil {
 		o.Events = loop.Join(o.Events, loop.Events{Observed: func(h *foresail.History, s *foresail.Snapshot) { r.files.snapshot(h.App(), s) }})
 	}
+	if r.traces != nil {
+		o.Events = loop.Join(o.Events, r.traces.Events())
+	}
 	if r.state != "" {
 		o.State = loop.File(r.state)
+	}
+	switch {
+	case r.kept != nil:
+		r.kept.Backfill(r.app, r.past)
+		o.Recall = r.kept.Recall
+	case r.away.Readable():
+		o.Recall = recallAway(r.away)
+	case len(r.past) > 0:
+		o.Past = slices.Values(r.past)
 	}
 	runErr := loop.Run(ctx, r.cluster, r.manager, o)
 	sum.end()
@@ -185,7 +250,7 @@ func badAddress(err error) error {
 
 // hold is how late a request may become known: where they are known from spans, the slow ones come late.
 func (r *job) hold() time.Duration {
-	if r.bed == nil {
+	if r.bed == nil || len(r.bed.receivers) == 0 {
 		return 0
 	}
 	return foresail.RevisionLimit

@@ -10,6 +10,7 @@ import (
 	"foresail.dev"
 	"foresail.dev/appfile"
 	"foresail.dev/cluster/sim"
+	"foresail.dev/cmd/foresail/history"
 	"foresail.dev/fault"
 	"foresail.dev/load"
 	"foresail.dev/loop"
@@ -28,6 +29,7 @@ type simulateFlags struct {
 	manager    managerFlags
 	json       bool
 	snapshots  string
+	history    string
 	spans      string
 	traceShare float64
 }
@@ -55,13 +57,14 @@ The same seed gives the same result, to the byte.`,
 	fl.Uint64Var(&f.seed, "seed", 1, "seed of everything that is drawn")
 	fl.BoolVar(&f.json, "json", false, "print the result as JSON")
 	fl.StringVar(&f.snapshots, "snapshots", "", "write every snapshot to this file, one JSON object a line")
+	fl.StringVar(&f.history, "history", "", "keep the snapshots of each second in this directory, a history store")
 	fl.StringVar(&f.spans, "spans", "", "write the spans of sampled requests to this file, as OTLP JSON lines")
 	fl.Float64Var(&f.traceShare, "trace-share", 0.01, "share of requests whose spans are written, 0 to 1")
 	f.manager.register(fl, "static")
 	return c
 }
 
-func simulate(c *cobra.Command, f simulateFlags) error {
+func simulate(c *cobra.Command, f simulateFlags) (err error) {
 	if f.duration <= 0 {
 		return usagef("--duration %v: give a time longer than zero", f.duration)
 	}
@@ -107,6 +110,16 @@ func simulate(c *cobra.Command, f simulateFlags) error {
 	if err != nil {
 		return usage(err)
 	}
+	keep := history.At(f.history)
+	keep.Wait = true
+	kept, err := keep.Keep(blueprint.App, false, c.ErrOrStderr())
+	if err != nil {
+		return historyUsage(err)
+	}
+	defer func() { err = errors.Join(err, kept.Close()) }()
+	if err := kept.Takes(epoch); err != nil {
+		return historyUsage(err)
+	}
 	if err := out.open(f.snapshots, f.spans); err != nil { // last, so that a mistake elsewhere empties no file
 		return err
 	}
@@ -120,7 +133,7 @@ func simulate(c *cobra.Command, f simulateFlags) error {
 	sum := newSummary(blueprint.App, 0)
 	progress := newProgress(c.ErrOrStderr())
 	began := time.Now()
-	err = loop.Run(ctx, cluster, manager, loop.Options{Mode: loop.Auto, Events: loop.Join(sum.events(), loop.Events{
+	err = loop.Run(ctx, cluster, manager, loop.Options{Mode: loop.Auto, Events: loop.Join(sum.events(), kept.Events(), loop.Events{
 		Observed: func(h *foresail.History, s *foresail.Snapshot) {
 			out.snapshot(h.App(), s)
 			at := s.End.Sub(epoch)

@@ -6,17 +6,21 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"foresail.dev/web"
-
+	"foresail.dev/cmd/foresail/history"
+	"foresail.dev/cmd/foresail/promout"
+	"foresail.dev/cmd/foresail/security"
+	"foresail.dev/cmd/foresail/tracing"
 	"foresail.dev/loop"
+	"foresail.dev/web"
 )
 
 func newTestbed() *cobra.Command {
-	var app, loadFile, listen, otlpAddr, snapshots, spans string
+	var app, loadFile, listen, otlpAddr, snapshots, spans, historyDir, traces string
 	var duration time.Duration
 	var seed uint64
 	var asJSON, favour bool
 	flags := managerFlags{}
+	var ports security.Config
 	c := &cobra.Command{
 		Use:   "testbed -f APPLICATION --load LOAD",
 		Short: "Runs an application file as real processes on this machine, under real CPU quotas",
@@ -25,7 +29,7 @@ its CPU quota, calling each other over loopback and reporting spans over OTLP. N
 Runs until it is stopped (Ctrl-C) or the duration is over, then prints a summary. Nothing is left behind.`,
 		Example: "  foresail testbed -f hotel-reservation --load examples/loads/gentle.yaml --duration 1m",
 		Args:    needs("file", "load"),
-		RunE: func(c *cobra.Command, _ []string) error {
+		RunE: func(c *cobra.Command, _ []string) (err error) {
 			if duration < 0 {
 				return usagef("--duration %v: give a time longer than zero, or 0 to run until stopped", duration)
 			}
@@ -40,23 +44,39 @@ Runs until it is stopped (Ctrl-C) or the duration is over, then prints a summary
 			if err != nil {
 				return err
 			}
+			secured, err := ports.Open(c.ErrOrStderr())
+			if err != nil {
+				return usage(err)
+			}
 			ctx, stop := stoppable(c.Context())
 			defer stop()
+			kept, err := history.At(historyDir).Keep(blueprint.App, true, c.ErrOrStderr())
+			if err != nil {
+				return historyUsage(err)
+			}
+			defer func() { err = errors.Join(err, kept.Close()) }()
 			files := &recorder{}
 			if err := files.open(snapshots, spans); err != nil {
 				return err
 			}
-			cfg := bedConfig{blueprint: blueprint, load: l, seed: seed, duration: duration, grpc: otlpAddr, log: c.ErrOrStderr(), favour: favour}
+			cfg := bedConfig{blueprint: blueprint, load: l, seed: seed, duration: duration, grpc: otlpAddr, ports: secured, log: c.ErrOrStderr(), favour: favour}
+			keep := tracing.Default
+			keep.Dir = traces
+			tr, err := keep.Start(blueprint.App.Name, seed, time.Time{}, c.ErrOrStderr())
+			if err != nil {
+				return errors.Join(tracesUsage(err), files.close())
+			}
+			cfg.spans = tr.Spans()
 			if spans != "" {
-				cfg.spans = files.trace
+				cfg.spans = tracing.Both(files.trace, cfg.spans)
 			}
 			b, err := startBed(ctx, cfg)
 			if err != nil {
-				return errors.Join(err, files.close())
+				return errors.Join(err, files.close(), tr.Close(c.ErrOrStderr()))
 			}
 			r := job{app: blueprint.App, cluster: b, bed: b, manager: manager, mode: loop.Auto, seed: seed, duration: duration,
-				json: asJSON, name: "testbed", out: c.OutOrStdout(), err: c.ErrOrStderr(), page: web.Config{Addr: listen}, files: files}
-			return errors.Join(r.run(ctx), files.close())
+				json: asJSON, name: "testbed", out: c.OutOrStdout(), err: c.ErrOrStderr(), page: web.Config{Addr: listen}, files: files, ports: secured, metrics: promout.DefaultMetrics(), kept: kept}
+			return errors.Join(r.run(ctx), files.close(), tr.Close(c.ErrOrStderr()))
 		},
 	}
 	fl := c.Flags()
@@ -65,11 +85,14 @@ Runs until it is stopped (Ctrl-C) or the duration is over, then prints a summary
 	fl.StringVar(&listen, "listen", web.DefaultAddr, "address of the page")
 	fl.StringVar(&otlpAddr, "otlp", "127.0.0.1:0", "address where the processes' spans are received (gRPC); port 0 takes a free one")
 	fl.StringVar(&snapshots, "snapshots", "", "write every snapshot to this file, one JSON object a line")
+	fl.StringVar(&historyDir, "history", "", "keep the snapshots of each second in this directory, a history store")
 	fl.StringVar(&spans, "spans", "", "write all spans to this file, as OTLP JSON lines")
+	fl.StringVar(&traces, "traces", "", "keep exemplar traces in this folder: of each minute the slowest five requests' and a random five's")
 	fl.BoolVar(&favour, "favour", false, "let the run's processes go before everything else on this machine where CPUs are short")
 	fl.DurationVar(&duration, "duration", 0, "stop after this time; 0: run until stopped")
 	fl.Uint64Var(&seed, "seed", 1, "seed of the load and of everything that is drawn")
 	fl.BoolVar(&asJSON, "json", false, "print the result as JSON")
+	ports.Register(fl)
 	flags.register(fl, "static")
 	return c
 }

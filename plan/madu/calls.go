@@ -24,6 +24,7 @@ type service struct {
 	Plan    []int     // containers of each of the minutes ahead
 	Ahead   []float64 // calls a minute of each, that the plan is for
 	Model   *model
+	next    *foresail.Forecast // of the minute after the newest, as it was last forecast; nil: it was not
 }
 
 // series is calls a minute, oldest first, the newest of the minute that ended last; NaN where they were not observed.

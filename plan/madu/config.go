@@ -23,6 +23,9 @@ type Config struct {
 	Traces     float64         // the share of requests whose traces count calls; 0 means 0.1
 	Steps      int             // training steps of a network at most; 0: the method's own
 	Seed       uint64          // of all that is drawn in training
+	// Models are the payloads of model files of the forecaster, by the names of services. A service that has one is forecast by
+	// it from its first minutes on; the model is neither changed nor trained in decisions. nil: there are none.
+	Models map[string][]byte
 }
 
 func (c Config) withDefaults() (Config, error) {

@@ -20,6 +20,7 @@ type Manager struct {
 	fast    bool            // the method is trained in decisions
 	standIn forecast.Method // where it is not, and has not been trained
 	state   state
+	app     *foresail.App // whose services have been given their models
 
 	fitter   fitter
 	smoother smoother
@@ -39,6 +40,9 @@ func New(app *foresail.App, c Config) (*Manager, error) {
 	m := &Manager{c: c, fast: given || slices.Contains(fast, c.Method.Name())}
 	m.standIn, _ = methods.ByName(best("foresail"))
 	m.state.grow(len(app.Services))
+	if err := m.give(app, &m.state); err != nil {
+		return nil, err
+	}
 	return m, nil
 }
 
@@ -65,6 +69,12 @@ func (m *Manager) Decide(h *foresail.History) (*foresail.Plan, error) {
 	s.grow(len(app.Services))
 	if s.Last.After(h.Now()) {
 		s.restart()
+		m.app = nil
+	}
+	if app != m.app {
+		if err := m.give(app, s); err != nil {
+			return nil, err
+		}
 	}
 	fresh := m.take(h.Minutes(10), h.Now())
 	for i := range app.Services {
@@ -120,6 +130,10 @@ func (m *Manager) plan(d *plan.Draft, h *foresail.History) {
 		}
 		if why != "" {
 			notes.add(why, svc.Name)
+		}
+		if of.next != nil {
+			of.next.Service = id
+			d.Expect(*of.next)
 		}
 		if idle := m.smooth(of, svc, from); idle != "" {
 			notes.add(idle, svc.Name)

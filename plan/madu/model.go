@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"foresail.dev"
 	"foresail.dev/model/forecast"
 )
 
@@ -45,8 +46,7 @@ func (m *Manager) unpack(svc *service, id int, s *state) error {
 		return err
 	}
 	if len(svc.Model.Weights) > 0 {
-		// What was trained on next to nothing is there to take the weights.
-		f, err := method.Train(forecast.Series{Start: s.Last, Step: time.Minute, Values: []float64{1}}, m.options(&service{}, id))
+		f, err := m.blank(method, id)
 		if err != nil {
 			return err
 		}
@@ -124,10 +124,14 @@ func (m *Manager) expect(svc *service, id int) (why string, err error) {
 		return "", err
 	}
 	svc.Ahead = slices.Grow(svc.Ahead[:0], m.c.M)[:m.c.M]
+	svc.next = nil
 	for k := range svc.Ahead {
 		v := math.NaN()
 		if k < len(f.Mean) && k < len(f.Scale) {
 			v = f.Mean[k] + m.c.Sigma*f.Scale[k]
+			if k == 0 && finite(v) {
+				svc.next = m.forecast(f.Mean[k], f.Scale[k])
+			}
 		}
 		if !finite(v) {
 			v, why = svc.lastCalls(), svc.Model.Method+" forecast what is no number of calls: the last minute counts"
@@ -175,6 +179,9 @@ func (m *Manager) Learn() error {
 		}
 		svc.Model = &model{Method: m.c.Method.Name(), Trained: svc.Seen, Learnt: !m.fast, forecaster: f}
 	}
+	if len(errs) == 0 {
+		m.c.Models = nil // these were learnt from them, or from more
+	}
 	return errors.Join(errs...)
 }
 
@@ -220,3 +227,16 @@ func (s *state) asked() {
 
 // minuteOf is how many minutes of the plan lie before an instant: 0 while the first lasts.
 func (s *state) minuteOf(at time.Time) int { return max(int(at.Sub(s.Last)/time.Minute), 0) }
+
+// forecast is what the next minute brings, of which the plan's share is the quantile that lies Sigma above the mean of a
+// normal distribution (equation 8).
+func (m *Manager) forecast(mean, scale float64) *foresail.Forecast {
+	share := func(sigmas float64) foresail.Quantile {
+		return foresail.Quantile{Share: math.Erfc(-sigmas/math.Sqrt2) / 2, Arrivals: max(mean+sigmas*scale, 0)}
+	}
+	f := &foresail.Forecast{From: m.state.Last, To: m.state.Last.Add(time.Minute), Arrivals: max(mean, 0), Quantiles: []foresail.Quantile{share(0)}}
+	if m.c.Sigma > 0 {
+		f.Quantiles = append(f.Quantiles, share(m.c.Sigma))
+	}
+	return f
+}

@@ -118,6 +118,7 @@ func (m *Manager) Restore(b []byte) error {
 	}
 	s.grow(len(m.state.Services))
 	m.state = s
+	m.app = nil // models that were given are newer than those of the state, or the same
 	return nil
 }
 

@@ -56,7 +56,12 @@ func Guarded(name, baseline string, app *foresail.App) (foresail.Manager, error)
 
 // GuardedWith is Guarded with settings of the inner manager and a seed, as NewWith has them.
 func GuardedWith(name, baseline string, app *foresail.App, settings map[string]float64, seed uint64) (foresail.Manager, error) {
-	inner, err := NewWith(name, app, settings, seed)
+	return GuardedBy(func() (foresail.Manager, error) { return NewWith(name, app, settings, seed) }, baseline, app)
+}
+
+// GuardedBy is Guarded for a manager that build builds, at first and again after a panic.
+func GuardedBy(build func() (foresail.Manager, error), baseline string, app *foresail.App) (foresail.Manager, error) {
+	inner, err := build()
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +72,5 @@ func GuardedWith(name, baseline string, app *foresail.App, settings map[string]f
 	if base.Needs().Required == 0 { // it reacts to nothing
 		return nil, fmt.Errorf("baseline: %s is not reactive: use hpa, autoscale-cons or autoscale-opt", baseline)
 	}
-	return guard.New(inner, base, guard.Config{
-		Rebuild: func() (foresail.Manager, error) { return NewWith(name, app, settings, seed) },
-	})
+	return guard.New(inner, base, guard.Config{Rebuild: build})
 }

@@ -14,10 +14,19 @@ import (
 
 	"foresail.dev"
 	. "foresail.dev/telemetry/jaeger"
+	"foresail.dev/telemetry/source"
 )
 
 // shared is a file of 20 traces of DeathStarBench's Social Network, kept outside of the project.
 const shared = "../../../shared/data/dsb-traces/social-network-jaeger.json.gz"
+
+func summarize(r io.Reader) (*source.Summary, error) {
+	c := source.NewCollector(source.Options{})
+	if _, err := Read(r, c.AddSpans); err != nil {
+		return nil, err
+	}
+	return c.Finish()
+}
 
 func TestSummaryMatchesIndependentCount(t *testing.T) {
 	for _, path := range []string{"testdata/shop.json", shared} {
@@ -30,7 +39,7 @@ func TestSummaryMatchesIndependentCount(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer f.Close()
-			s, err := Summarize(f)
+			s, err := summarize(f)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -61,7 +70,7 @@ type tally struct {
 	ms                   []float64 // of the calls that did not fail
 }
 
-func (w *tally) check(t *testing.T, key string, r Row) {
+func (w *tally) check(t *testing.T, key string, r source.Row) {
 	t.Helper()
 	calls := r.Calls
 	if r.Kind == "endpoint" {
@@ -290,7 +299,7 @@ func FuzzRead(f *testing.F) {
 			t.Fatalf("%d spans were handed over, %d counted", n, stats.Spans)
 		}
 		if err == nil {
-			if _, err := Summarize(strings.NewReader(string(b))); err != nil {
+			if _, err := summarize(strings.NewReader(string(b))); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -4,7 +4,7 @@
 //	"traceID", "spanID"}], "startTime": µs, "duration": µs, "tags": […], "processID": "p1"}],
 //	"processes": {"p1": {"serviceName": "…", "tags": […]}}}]}
 //
-// Traces are read one at a time, so a file may be larger than memory; compression by gzip is detected.
+// Traces are read one at a time, so a file may be larger than memory; compression by gzip or zstd is detected.
 //
 // Jaeger spans may lack a kind (tag span.kind). It is then inferred within the trace: a span without a parent, or with
 // a parent in another service, is a server span; one with a child in another service is a client span; the others are
@@ -16,15 +16,13 @@
 package jaeger
 
 import (
-	"bufio"
-	"bytes"
-	"compress/gzip"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 
 	"foresail.dev"
+	"foresail.dev/telemetry/source"
 )
 
 // Limits of what is read.
@@ -34,20 +32,17 @@ const (
 )
 
 // Stats tell what was read.
-type Stats struct {
-	Traces   int `json:"traces"`
-	Spans    int `json:"spans"`
-	Inferred int `json:"inferred"` // of the spans, had no kind
-}
+type Stats = source.Stats
 
 // Read reads a Jaeger export and hands each trace's spans to each, which owns them. It stops at the first error; one in
 // the input is a *SyntaxError.
 func Read(r io.Reader, each func([]foresail.Span) error) (Stats, error) {
 	var stats Stats
-	in, err := unzip(r)
+	in, err := source.Open(r)
 	if err != nil {
-		return stats, err
+		return stats, fmt.Errorf("jaeger file: %w", err)
 	}
+	defer in.Close()
 	limited := &limitedReader{r: in, left: maxTraceBytes}
 	d := json.NewDecoder(limited)
 	p := parser{d: d, limited: limited, stats: &stats, each: each}
@@ -72,18 +67,6 @@ func (e *SyntaxError) Error() string {
 
 // Unwrap gives the cause.
 func (e *SyntaxError) Unwrap() error { return e.Err }
-
-func unzip(r io.Reader) (io.Reader, error) {
-	b := bufio.NewReaderSize(r, 64<<10)
-	if magic, _ := b.Peek(2); bytes.Equal(magic, []byte{0x1f, 0x8b}) {
-		z, err := gzip.NewReader(b)
-		if err != nil {
-			return nil, fmt.Errorf("jaeger file: gzip: %w", err)
-		}
-		return z, nil
-	}
-	return b, nil
-}
 
 var errTooLong = fmt.Errorf("one trace is longer than %d MiB", maxTraceBytes>>20)
 

@@ -1,7 +1,6 @@
 package jaeger
 
 import (
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,6 +8,7 @@ import (
 	"time"
 
 	"foresail.dev"
+	"foresail.dev/telemetry/source"
 )
 
 // trace is one element of data; what is not named here is not read.
@@ -85,7 +85,7 @@ func (t *trace) spans() (out []foresail.Span, inferred int, err error) {
 			return nil, 0, f
 		}
 	}
-	return out, inferKinds(out), nil
+	return out, source.InferKinds(out), nil
 }
 
 // latest bounds start and duration: 2200, in µs, so that nanoseconds fit.
@@ -96,14 +96,14 @@ func (t *trace) convert(s *span, out *foresail.Span) *fault {
 	if id == "" {
 		id = t.TraceID
 	}
-	if err := unhex(out.Trace[:], id); err != nil {
+	if err := source.Hex(out.Trace[:], id); err != nil {
 		return &fault{".traceID", err}
 	}
-	if err := unhex(out.ID[:], s.SpanID); err != nil {
+	if err := source.Hex(out.ID[:], s.SpanID); err != nil {
 		return &fault{".spanID", err}
 	}
 	if parent := s.parent(id); parent != "" {
-		if err := unhex(out.Parent[:], parent); err != nil {
+		if err := source.Hex(out.Parent[:], parent); err != nil {
 			return &fault{".references", err}
 		}
 	}
@@ -159,20 +159,6 @@ func (p *process) replica() string {
 	return ""
 }
 
-// unhex reads an id: hexadecimal, zeros in front left out.
-func unhex(dst []byte, s string) error {
-	if s == "" {
-		return errors.New("it is missing")
-	}
-	if len(s) > 2*len(dst) {
-		return fmt.Errorf("%.40q is longer than %d hexadecimal digits", s, 2*len(dst))
-	}
-	if _, err := hex.Decode(dst, []byte(strings.Repeat("0", 2*len(dst)-len(s))+s)); err != nil {
-		return fmt.Errorf("%q is not hexadecimal", s)
-	}
-	return nil
-}
-
 func kindOf(s string) foresail.SpanKind {
 	switch strings.ToLower(s) {
 	case "server":
@@ -187,35 +173,4 @@ func kindOf(s string) foresail.SpanKind {
 		return foresail.KindInternal
 	}
 	return foresail.KindUnspecified
-}
-
-// inferKinds gives a kind to the spans of one trace that have none, as the package comment says.
-func inferKinds(spans []foresail.Span) (inferred int) {
-	at := make(map[foresail.SpanID]int, len(spans))
-	for i := range spans {
-		at[spans[i].ID] = i
-	}
-	calls := make([]bool, len(spans)) // has a child in another service
-	for i := range spans {
-		if p, ok := at[spans[i].Parent]; ok && spans[p].Service != spans[i].Service {
-			calls[p] = true
-		}
-	}
-	for i := range spans {
-		s := &spans[i]
-		if s.Kind != foresail.KindUnspecified {
-			continue
-		}
-		inferred++
-		p, known := at[s.Parent]
-		switch {
-		case s.Parent == foresail.SpanID{} || known && spans[p].Service != s.Service:
-			s.Kind = foresail.KindServer
-		case calls[i]:
-			s.Kind = foresail.KindClient
-		default:
-			s.Kind = foresail.KindInternal
-		}
-	}
-	return inferred
 }

@@ -13,7 +13,7 @@ import (
 
 // Encode writes spans as an OTLP protobuf request, as a client would send it: one resource for each sender.
 func Encode(spans []foresail.Span) []byte {
-	b, err := ptraceotlp.NewExportRequestFromTraces(traces(spans)).MarshalProto()
+	b, err := ptraceotlp.NewExportRequestFromTraces(Traces(spans)).MarshalProto()
 	if err != nil {
 		panic(err) // pdata marshals into memory and gives no error
 	}
@@ -22,7 +22,7 @@ func Encode(spans []foresail.Span) []byte {
 
 // EncodeJSON writes spans as an OTLP JSON request.
 func EncodeJSON(spans []foresail.Span) ([]byte, error) {
-	return ptraceotlp.NewExportRequestFromTraces(traces(spans)).MarshalJSON()
+	return ptraceotlp.NewExportRequestFromTraces(Traces(spans)).MarshalJSON()
 }
 
 // WriteJSONLines writes spans as one line of the OTLP JSON file format: what the OpenTelemetry Collector's file
@@ -41,7 +41,8 @@ func WriteJSONLines(w io.Writer, spans []foresail.Span) error {
 	return nil
 }
 
-func traces(spans []foresail.Span) ptrace.Traces {
+// Traces are spans in OpenTelemetry's own form: one resource, with one scope, for each sender.
+func Traces(spans []foresail.Span) ptrace.Traces {
 	type sender struct{ service, replica string }
 	td := ptrace.NewTraces()
 	scopes := map[sender]ptrace.ScopeSpans{}

@@ -11,12 +11,13 @@ import (
 )
 
 // refuseForeign keeps web pages out. A page of another site says so in Origin; one that rebound its own name to this
-// machine's address names itself in Host too, so without AllowRemote a Host must be an address or localhost.
+// machine's address names itself in Host too, so without AllowRemote a Host must be an address or
+// localhost, unless the port has TLS and tokens, of which no such page has one.
 func (r *Receiver) refuseForeign(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		text := ""
 		switch {
-		case !r.cfg.AllowRemote && !localName(req.Host):
+		case !r.cfg.AllowRemote && (r.cfg.TLS == nil || r.cfg.Tokens == nil) && !localName(req.Host):
 			text = "this port doesn't answer for that host: use localhost or an IP address, or allow remote senders"
 		case !sameOrigin(req):
 			text = "refused: the request comes from a web page of another site"

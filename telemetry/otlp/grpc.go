@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"foresail.dev/access"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	_ "google.golang.org/grpc/encoding/gzip" // lets clients compress
@@ -28,7 +29,7 @@ var (
 )
 
 func (r *Receiver) newGRPC() *grpc.Server {
-	s := grpc.NewServer(
+	s := grpc.NewServer(append((*access.Tokens)(nil).Options(access.Write, r.cfg.TLS), // export asks for the token itself
 		grpc.ForceServerCodecV2(rawCodec{}),
 		grpc.MaxRecvMsgSize(r.cfg.MaxRequestBytes), // compressed and decompressed
 		grpc.MaxConcurrentStreams(uint32(r.cfg.MaxConcurrent)),
@@ -38,7 +39,7 @@ func (r *Receiver) newGRPC() *grpc.Server {
 		grpc.ConnectionTimeout(handshake),
 		grpc.KeepaliveParams(alive),
 		grpc.KeepaliveEnforcementPolicy(pings),
-	)
+	)...)
 	for _, sig := range r.signals() {
 		s.RegisterService(&grpc.ServiceDesc{
 			ServiceName: sig.service,
@@ -53,6 +54,11 @@ func (r *Receiver) newGRPC() *grpc.Server {
 }
 
 func (r *Receiver) export(sig *signal, stream grpc.ServerStream) error {
+	// Not by an interceptor: gRPC calls none for a method that streams neither way, as this one says of itself.
+	if _, err := r.cfg.Tokens.Call(stream.Context(), access.Write); err != nil {
+		r.stats.denied.Add(1)
+		return err
+	}
 	cut := make(chan struct{})
 	s, ok := r.enter(func() { close(cut) })
 	if !ok {

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"foresail.dev/access"
 	"foresail.dev/telemetry"
 	"go.opentelemetry.io/collector/pdata/ptrace/ptraceotlp"
 	spb "google.golang.org/genproto/googleapis/rpc/status"
@@ -33,13 +34,29 @@ func (r *Receiver) newHTTP() *http.Server {
 		mux.HandleFunc(s.path, func(w http.ResponseWriter, req *http.Request) { r.serve(s, w, req) })
 	}
 	return &http.Server{
-		Handler:           r.refuseForeign(mux),
+		Handler:           r.refuseForeign(r.admit(mux)),
 		ReadHeaderTimeout: min(5*time.Second, r.cfg.ReadTime),
 		ReadTimeout:       r.cfg.ReadTime,
 		WriteTimeout:      30 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    16 << 10,
+		TLSConfig:         r.cfg.TLS,
+		ErrorLog:          access.ErrorLog(r.cfg.Log),
 	}
+}
+
+// admit lets senders in before anything of a request's body is read.
+func (r *Receiver) admit(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		in, refusal := r.cfg.Tokens.Request(req, access.Write)
+		if refusal != nil {
+			r.stats.denied.Add(1)
+			refusal.Headers(w.Header())
+			fail(w, typeOf(req), &failure{refusal.Status, refusal.Code, refusal.Text})
+			return
+		}
+		next.ServeHTTP(w, in)
+	})
 }
 
 // failure is an answer other than success.
@@ -160,14 +177,11 @@ var (
 
 // protoOf turns a JSON request into the protobuf form, so that both are scanned by the same code.
 func protoOf(b []byte) ([]byte, error) {
-	if tooDeep(b) {
-		return nil, errDepth
-	}
-	req := ptraceotlp.NewExportRequest()
-	if err := req.UnmarshalJSON(b); err != nil {
+	td, err := DecodeJSON(b)
+	if err != nil {
 		return nil, err
 	}
-	return req.MarshalProto()
+	return ptraceotlp.NewExportRequestFromTraces(td).MarshalProto()
 }
 
 // maxBrackets is more than JSON has open at once where values nest up to maxDepth.

@@ -2,6 +2,7 @@ package otlp
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -10,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"foresail.dev/access"
 	"foresail.dev/telemetry"
 	"google.golang.org/grpc"
 )
@@ -34,10 +36,13 @@ const (
 
 // Config says where to listen and how much to take in.
 type Config struct {
-	GRPC string // address for gRPC, for example DefaultGRPC; port 0 takes any; empty: off
-	HTTP string // address for HTTP
-	// AllowRemote lets the addresses be others than this machine's own, and senders call it by any host name. There is no encryption and no access control:
-	// whoever reaches the port can send spans.
+	GRPC   string           // address for gRPC, for example DefaultGRPC; port 0 takes any; empty: off
+	HTTP   string           // address for HTTP
+	TLS    *tls.Config      // nil: no TLS
+	Tokens *access.Tokens   // senders need one with role write; nil: whoever reaches a port can send spans
+	Log    func(msg string) // told, a few times a minute at most, of connections that failed; nil: nobody is
+	// AllowRemote lets the addresses be others than this machine's own, and senders call it by any host name, even
+	// without TLS and Tokens.
 	AllowRemote bool
 
 	MaxRequestBytes int           // of one request, also once decompressed; more is refused; 0 means 4 MiB
@@ -76,13 +81,8 @@ func (c Config) Validate() error {
 		if a.addr == "" {
 			continue
 		}
-		host, _, err := net.SplitHostPort(a.addr)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("otlp: %s address %q is not host:port: %w", a.field, a.addr, err))
-			continue
-		}
-		if ip := net.ParseIP(host); !c.AllowRemote && host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-			errs = append(errs, fmt.Errorf("otlp: %s address %s is open to other machines without encryption: use 127.0.0.1, or allow remote senders by name", a.field, a.addr))
+		if err := access.CheckListen(a.addr, c.TLS != nil, c.Tokens != nil, c.AllowRemote); err != nil {
+			errs = append(errs, fmt.Errorf("otlp: %s %w", a.field, err))
 		}
 	}
 	return errors.Join(errs...)
@@ -111,15 +111,21 @@ type Stats struct {
 	Busy      uint64 `json:"busy"`      // told to come again
 	Slow      uint64 `json:"slow"`      // cut off because they took too long to come, or made room for another
 	Foreign   uint64 `json:"foreign"`   // refused because they came from a web page of another site, or for another host
+	Denied    uint64 `json:"denied"`    // refused because their sender showed no right token
 	Bytes     uint64 `json:"bytes"`     // of requests taken, decompressed
 }
 
-type counters struct{ requests, malformed, busy, slow, foreign, bytes atomic.Uint64 }
+// Plus is the sum of two receivers' counts.
+func (s Stats) Plus(t Stats) Stats {
+	return Stats{s.Requests + t.Requests, s.Malformed + t.Malformed, s.Busy + t.Busy, s.Slow + t.Slow, s.Foreign + t.Foreign, s.Denied + t.Denied, s.Bytes + t.Bytes}
+}
+
+type counters struct{ requests, malformed, busy, slow, foreign, denied, bytes atomic.Uint64 }
 
 // Stats are the counts so far.
 func (r *Receiver) Stats() Stats {
 	c := &r.stats
-	return Stats{c.requests.Load(), c.malformed.Load(), c.busy.Load(), c.slow.Load(), c.foreign.Load(), c.bytes.Load()}
+	return Stats{c.requests.Load(), c.malformed.Load(), c.busy.Load(), c.slow.Load(), c.foreign.Load(), c.denied.Load(), c.bytes.Load()}
 }
 
 // Listen opens the ports and serves until Shutdown. When one port can't be opened the other is closed again.
@@ -146,7 +152,11 @@ func Listen(cfg Config, sink Sink) (*Receiver, error) {
 	}
 	if r.httpL != nil {
 		r.httpServer = r.newHTTP()
-		r.serving.Go(func() { _ = r.httpServer.Serve(r.httpL) })
+		serve := r.httpServer.Serve
+		if cfg.TLS != nil {
+			serve = func(l net.Listener) error { return r.httpServer.ServeTLS(l, "", "") }
+		}
+		r.serving.Go(func() { _ = serve(r.httpL) })
 	}
 	return r, nil
 }

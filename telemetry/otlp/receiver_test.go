@@ -477,9 +477,9 @@ func TestConfig(t *testing.T) {
 		want string
 	}{
 		"nothing":  {Config{}, "neither a gRPC nor an HTTP address is set"},
-		"open":     {Config{GRPC: "0.0.0.0:0", HTTP: ":0"}, "open to other machines"},
-		"any host": {Config{HTTP: ":0"}, "open to other machines"},
-		"bad":      {Config{GRPC: "nonsense"}, "is not host:port"},
+		"open":     {Config{GRPC: "0.0.0.0:0", HTTP: ":0"}, "can be reached from other machines"},
+		"any host": {Config{HTTP: ":0"}, "can be reached from other machines"},
+		"bad":      {Config{GRPC: "nonsense"}, "write it as host:port"},
 		"taken":    {Config{GRPC: "127.0.0.1:0", HTTP: taken}, "listen for HTTP on " + taken},
 	} {
 		if _, err := Listen(c.cfg, &collect{}); err == nil || !strings.Contains(err.Error(), c.want) {

@@ -10,16 +10,14 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
+	"slices"
 	"strings"
-	"time"
+
+	groups "foresail.dev/telemetry/agent/cgroup"
 )
 
 // ErrUnavailable is wrapped by every error that means: CPU quotas can't be set here, whatever the name of the group.
 var ErrUnavailable = errors.New("no usable cgroup hierarchy")
-
-// Period is the length over which a CPU quota is counted.
-const Period = 100 * time.Millisecond
 
 // MinCores is the smallest CPU quota that the kernel takes: 1 ms in each Period.
 const MinCores = 0.01
@@ -64,14 +62,6 @@ type Written struct {
 	Value string
 }
 
-// Stats are a group's counters since it was made, and its memory now.
-type Stats struct {
-	CPU       time.Duration // used on all CPUs
-	Throttled time.Duration // waits for quota, summed over CPUs: see Waited for the time on the clock
-	Limited   int64         // periods in which the group used up its quota and had to wait
-	Memory    int64         // bytes in use now; -1 where memory is not controlled
-}
-
 // Detect finds the hierarchy of this machine. Its error wraps ErrUnavailable and says what is missing.
 func Detect() (Hierarchy, error) {
 	b, err := os.ReadFile("/proc/self/mountinfo")
@@ -81,29 +71,16 @@ func Detect() (Hierarchy, error) {
 	return detect(string(b))
 }
 
-// detect chooses by mountinfo, see proc(5): fields up to a lone "-", then file system type, source and super options.
+// detect chooses by mountinfo.
 func detect(mountinfo string) (Hierarchy, error) {
-	v1 := map[string]string{}
+	m := groups.ParseMounts(mountinfo)
+	v1 := m.V1
 	var seen []string
-	for line := range strings.Lines(mountinfo) {
-		before, after, ok := strings.Cut(strings.TrimSpace(line), " - ")
-		left, right := strings.Fields(before), strings.Fields(after)
-		if !ok || len(left) < 5 || len(right) < 3 {
-			continue
+	for _, u := range m.Unified {
+		if slices.Contains(u.Controllers, "cpu") {
+			return &v2{root: u.Point, memory: slices.Contains(u.Controllers, "memory"), mkdir: mkdir}, nil
 		}
-		point := unescape(left[4])
-		switch right[0] {
-		case "cgroup2":
-			b, err := os.ReadFile(filepath.Join(point, "cgroup.controllers"))
-			if err == nil && hasWord(string(b), "cpu") {
-				return &v2{root: point, memory: hasWord(string(b), "memory"), mkdir: mkdir}, nil
-			}
-			seen = append(seen, point+" (cgroup v2) holds no cpu controller")
-		case "cgroup":
-			for _, o := range strings.Split(right[2], ",") {
-				v1[o] = point
-			}
-		}
+		seen = append(seen, u.Point+" (cgroup v2) holds no cpu controller")
 	}
 	if v1["cpu"] != "" && v1["cpuacct"] != "" {
 		return &v1tree{cpu: v1["cpu"], cpuacct: v1["cpuacct"], memory: v1["memory"], mkdir: mkdir}, nil
@@ -120,20 +97,6 @@ func detect(mountinfo string) (Hierarchy, error) {
 }
 
 func mkdir(path string) error { return os.Mkdir(path, 0o755) }
-
-// unescape undoes mountinfo's octal escapes of blanks.
-func unescape(s string) string {
-	return strings.NewReplacer(`\040`, " ", `\011`, "\t", `\134`, `\`).Replace(s)
-}
-
-func hasWord(s, word string) bool {
-	for _, w := range strings.Fields(s) {
-		if w == word {
-			return true
-		}
-	}
-	return false
-}
 
 // prepare makes the parent's directories; none is left when one fails.
 func prepare(dirs []string, mkdir func(string) error) error {

@@ -1,13 +1,13 @@
 package cgroup
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strconv"
 	"strings"
+
+	groups "foresail.dev/telemetry/agent/cgroup"
 )
 
 // write writes a control file that is there: it never makes one, so that a directory which is no cgroup is an error.
@@ -57,61 +57,28 @@ func micros(cores float64) (int64, error) {
 
 // reader reads one control file again and again through one open descriptor.
 type reader struct {
-	f   *os.File
+	*groups.File
 	buf [2048]byte
 }
 
 func open(path string) (*reader, error) {
-	f, err := os.Open(path)
+	f, err := groups.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	return &reader{f: f}, nil
-}
-
-// text is the file's content, valid until the next call.
-func (r *reader) text() ([]byte, error) {
-	n, err := r.f.ReadAt(r.buf[:], 0)
-	if err != nil && err != io.EOF {
-		return nil, err
-	}
-	return r.buf[:n], nil
+	return &reader{File: f}, nil
 }
 
 // number is the file's content as one number.
-func (r *reader) number() (int64, error) {
-	b, err := r.text()
-	if err != nil {
-		return 0, err
-	}
-	n, err := strconv.ParseInt(string(bytes.TrimSpace(b)), 10, 64)
-	if err != nil {
-		return 0, fmt.Errorf("%s: %w", r.f.Name(), err)
-	}
-	return n, nil
-}
+func (r *reader) number() (int64, error) { return r.Number(r.buf[:]) }
 
-// values reads lines of "name number" and hands them to each.
-func (r *reader) values(each func(name string, n int64)) error {
-	b, err := r.text()
-	if err != nil {
-		return err
-	}
-	for line := range bytes.Lines(b) {
-		name, value, ok := bytes.Cut(bytes.TrimSpace(line), []byte{' '})
-		n, err := strconv.ParseInt(string(value), 10, 64)
-		if !ok || err != nil {
-			return fmt.Errorf("%s: unexpected line %q", r.f.Name(), line)
-		}
-		each(string(name), n)
-	}
-	return nil
-}
+// text is the file's content, valid until the next call.
+func (r *reader) text() ([]byte, error) { return r.Text(r.buf[:]) }
 
 func closeAll(rs ...*reader) {
 	for _, r := range rs {
 		if r != nil {
-			_ = r.f.Close()
+			r.Close()
 		}
 	}
 }

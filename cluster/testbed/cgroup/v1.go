@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	groups "foresail.dev/telemetry/agent/cgroup"
 )
 
 // v1tree is cgroup version 1: a mount point for each controller. Memory is optional, and cpu and cpuacct are often the
@@ -121,16 +123,14 @@ func (g *v1group) Read() (Stats, error) {
 		return s, err
 	}
 	s.CPU = time.Duration(used)
-	err = g.stat.values(func(name string, n int64) {
-		switch name {
-		case "nr_throttled":
-			s.Limited = n
-		case "throttled_time":
-			s.Throttled = time.Duration(n)
-		}
-	})
-	if err != nil || g.bytes == nil {
+	text, err := g.stat.text()
+	if err != nil {
 		return s, err
+	}
+	s.Limited, _ = groups.Value(text, "nr_throttled")
+	waited, _ := groups.Value(text, "throttled_time")
+	if s.Throttled = time.Duration(waited); g.bytes == nil {
+		return s, nil
 	}
 	s.Memory, err = g.bytes.number()
 	return s, err

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"time"
+
+	groups "foresail.dev/telemetry/agent/cgroup"
 )
 
 // v2 is cgroup version 2: one tree.
@@ -105,18 +107,16 @@ func (g *v2group) SetMemory(bytes int64) (Written, error) {
 
 func (g *v2group) Read() (Stats, error) {
 	s := Stats{Memory: -1}
-	err := g.stat.values(func(name string, n int64) {
-		switch name {
-		case "usage_usec":
-			s.CPU = time.Duration(n) * time.Microsecond
-		case "nr_throttled":
-			s.Limited = n
-		case "throttled_usec":
-			s.Throttled = time.Duration(n) * time.Microsecond
-		}
-	})
-	if err != nil || g.bytes == nil {
+	text, err := g.stat.text()
+	if err != nil {
 		return s, err
+	}
+	used, _ := groups.Value(text, "usage_usec")
+	s.Limited, _ = groups.Value(text, "nr_throttled")
+	waited, _ := groups.Value(text, "throttled_usec")
+	s.CPU, s.Throttled = time.Duration(used)*time.Microsecond, time.Duration(waited)*time.Microsecond
+	if g.bytes == nil {
+		return s, nil
 	}
 	s.Memory, err = g.bytes.number()
 	return s, err

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"foresail.dev"
+	"foresail.dev/cluster/testbed/metrics"
 	"foresail.dev/cluster/testbed/rpc"
 	tracing "foresail.dev/cluster/testbed/trace"
 	"foresail.dev/cluster/testbed/wire"
@@ -55,7 +56,8 @@ type replica struct {
 	inFlight atomic.Int64           // requests not answered, and asynchronous calls
 	server   http.Server
 	out      *wire.Writer
-	told     sync.Once // that own work failed
+	metrics  *metrics.Metrics // nil: none are kept
+	told     sync.Once        // that own work failed
 }
 
 // Run is the life of a replica: it takes orders from in and reports to out, until it is drained (0), its parent is gone
@@ -113,13 +115,23 @@ func (r *replica) start(b *wire.Boot, ended chan<- error) (err error) {
 			return err
 		}
 	}
+	if b.Metrics {
+		r.metrics = metrics.New()
+		at, err := r.metrics.Listen(func(err error) { ended <- fmt.Errorf("serve metrics: %w", err) })
+		if err != nil {
+			return err
+		}
+		if err := r.out.Write(wire.ToParent{Metrics: at}); err != nil {
+			return err
+		}
+	}
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
 	l = rpc.Listener(l, traffic)
-	if b.Metrics != "" {
-		r.counter, err = instrument.New(instrument.Config{Service: b.Blueprint.App.Services[b.Service].Name, Instance: b.Name, URL: "http://" + b.Metrics})
+	if b.InFlight != "" {
+		r.counter, err = instrument.New(instrument.Config{Service: b.Blueprint.App.Services[b.Service].Name, Instance: b.Name, URL: "http://" + b.InFlight})
 		if err != nil {
 			return err
 		}
@@ -151,6 +163,9 @@ func (r *replica) report() {
 	}
 }
 
+// statusGone is what metrics say of a request whose caller gave up, as servers do that have a word for it.
+const statusGone = 599
+
 // endpoint is the name of the operation that a request asks for.
 func (r *replica) endpoint(req *http.Request) string {
 	if op := r.operation(req); op != nil {
@@ -179,22 +194,28 @@ func (r *replica) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		http.NotFound(w, req)
 		return
 	}
+	status := http.StatusOK
+	r.metrics.Arrived()
+	defer func() { r.metrics.Served(op.Name, status, r.clock.Now().Sub(arrived)) }()
 	ctx, deeper := rpc.Nested(context.Background(), req)
 	ctx = propagation.TraceContext{}.Extract(ctx, propagation.HeaderCarrier(req.Header))
 	ctx, span := r.tracer.Start(ctx, op.Name, trace.WithSpanKind(trace.SpanKindServer), trace.WithTimestamp(arrived))
 	// The whole request is here before it is worked on, waits or is refused.
 	if rpc.Receive(req) != nil {
+		status = statusGone
 		end(span, rpc.ErrTimeout, r.clock.Now())
 		return
 	}
 	if !r.gate.enter() {
 		end(span, rpc.ErrRefused, r.clock.Now())
-		w.WriteHeader(http.StatusServiceUnavailable)
+		status = http.StatusServiceUnavailable
+		w.WriteHeader(status)
 		return
 	}
 	if req.Context().Err() != nil { // its caller gave up while it waited
 		r.gate.leave()
 		end(span, rpc.ErrTimeout, r.clock.Now())
+		status = statusGone
 		return
 	}
 	mem := &held{}
@@ -206,7 +227,8 @@ func (r *replica) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	r.gate.leave()
 	end(span, err, r.clock.Now())
 	if err != nil {
-		w.WriteHeader(http.StatusInternalServerError)
+		status = http.StatusInternalServerError
+		w.WriteHeader(status)
 		return
 	}
 	rpc.Answer(w, op.Response)

@@ -2,6 +2,8 @@ package replica
 
 import (
 	"context"
+	"errors"
+	"net/http"
 	"sync"
 	"time"
 
@@ -106,7 +108,12 @@ func (r *replica) attempt(ctx context.Context, to foresail.Target) (err error) {
 	callee := &r.boot.Blueprint.Services[to.Service].Operations[to.Operation]
 	ctx, span := r.tracer.Start(ctx, callee.Name, trace.WithSpanKind(trace.SpanKindClient), trace.WithTimestamp(r.clock.Now()),
 		trace.WithAttributes(attribute.String("peer.service", r.boot.Blueprint.App.Services[to.Service].Name)))
-	defer func() { end(span, err, r.clock.Now()) }()
+	began := r.clock.Now()
+	defer func() {
+		now := r.clock.Now()
+		end(span, err, now)
+		r.metrics.Called(r.boot.Blueprint.App.Services[to.Service].Name, statusOf(err), reason(err), now.Sub(began))
+	}()
 	if pool := r.pools[to.Service]; pool != nil {
 		select {
 		case pool <- struct{}{}:
@@ -117,6 +124,34 @@ func (r *replica) attempt(ctx context.Context, to foresail.Target) (err error) {
 	}
 	return r.client.Do(ctx, to, callee.Request)
 }
+
+// statusOf is the status that a call was answered with; 0: it was not.
+func statusOf(err error) int {
+	switch {
+	case err == nil:
+		return http.StatusOK
+	case errors.Is(err, rpc.ErrFailed):
+		return http.StatusInternalServerError
+	case errors.Is(err, rpc.ErrRefused):
+		return http.StatusServiceUnavailable
+	}
+	return 0
+}
+
+// reason is one of few errors, so that metrics stay few.
+func reason(err error) error {
+	for _, known := range []error{rpc.ErrTimeout, rpc.ErrNobody, context.Canceled, context.DeadlineExceeded} {
+		if errors.Is(err, known) {
+			return known
+		}
+	}
+	if err != nil {
+		return errOther
+	}
+	return nil
+}
+
+var errOther = errors.New("_OTHER")
 
 // end ends a span, failed when err is not nil.
 func end(span trace.Span, err error, at time.Time) {

@@ -30,8 +30,12 @@ type Provider struct {
 	batch *batcher
 }
 
-// New sends spans of service, replica instance, to the OTLP receiver at address (host:port, gRPC, no TLS).
+// New sends spans of service, replica instance, to the OTLP receiver at address (host:port, gRPC, no TLS). Without an address
+// it makes spans that nobody keeps.
 func New(ctx context.Context, address, service, instance string) (*Provider, error) {
+	if address == "" {
+		return &Provider{sdk: sdk.NewTracerProvider(sdk.WithSampler(sdk.NeverSample())), batch: newBatcher(nil)}, nil
+	}
 	exporter, err := otlptracegrpc.New(ctx, otlptracegrpc.WithEndpoint(address), otlptracegrpc.WithInsecure(), otlptracegrpc.WithTimeout(Patience),
 		otlptracegrpc.WithRetry(otlptracegrpc.RetryConfig{Enabled: true, InitialInterval: Interval, MaxInterval: 4 * Interval, MaxElapsedTime: Patience}))
 	if err != nil {

@@ -6,7 +6,8 @@
 //	                 begin    users alone: when the load's offset 0 is
 //	                 load     users alone: what they do from now on; its offset 0 is now
 //	                 drain    replicas: finish what is in flight and end; users: send no more, give the figures and end
-//	child → parent   ready    it listens (replicas) or may begin (users)
+//	child → parent   metrics  where it serves metrics, of replicas that do; before ready
+//	                 ready    it listens (replicas) or may begin (users)
 //	                 ack      the routes of this version are in use
 //	                 dropped  spans lost so far because the queue was full or the receiver refused them
 //	                 figures  users alone, each second and at the end
@@ -34,12 +35,13 @@ type Boot struct {
 	Name      string             // of a replica, or "users"
 	Seed      uint64
 	OTLP      string // host:port of the OTLP receiver
-	Metrics   string // of a replica: host:port of the OTLP/HTTP receiver that it reports its requests in flight to; empty: it doesn't
+	InFlight  string // of a replica: host:port of the OTLP/HTTP receiver that it reports its requests in flight to; empty: it doesn't
 	Dir       string // the run directory
 	Epoch     Epoch
 	Cold      bool          // of a replica: it warms up; the first ones don't
 	Admitted  time.Duration // of a cold replica, since the epoch: when its start-up delay is over; no caller knows of it before
 	Procs     int           // threads of the process that compute at once
+	Metrics   bool          // of a replica: it serves metrics for Prometheus
 	Traffic   int           // of a replica: the descriptor of the memory in which it counts the bytes of its messages
 	Load      *load.Load    // of users
 	Limit     int           // of users: requests outstanding at most
@@ -62,7 +64,8 @@ type ToChild struct {
 
 // ToParent is one line to the parent; one of its fields is set.
 type ToParent struct {
-	Ready   string   `json:"ready,omitempty"` // the address it listens on, "-" for none
+	Ready   string   `json:"ready,omitempty"`   // the address it listens on, "-" for none
+	Metrics string   `json:"metrics,omitempty"` // the address where it serves metrics; it comes before Ready
 	Ack     int      `json:"ack,omitempty"`
 	Dropped int64    `json:"dropped,omitempty"`
 	Figures *Figures `json:"figures,omitempty"`

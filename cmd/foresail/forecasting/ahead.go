@@ -51,7 +51,13 @@ func Forecast(s forecast.Series, repairs csvfile.Repairs, name string, n, m int,
 	if err != nil {
 		return nil, err
 	}
+	return With(trained, s, repairs, name, m)
+}
+
+// With forecasts the m steps after a series with what was trained already.
+func With(trained forecast.Forecaster, s forecast.Series, repairs csvfile.Repairs, name string, m int) (*Ahead, error) {
 	a := &Ahead{Series: s, Repairs: repairs, Method: name}
+	var err error
 	if a.f, err = trained.Forecast(s, m); err != nil {
 		return nil, err
 	}

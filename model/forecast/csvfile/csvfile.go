@@ -118,18 +118,11 @@ func Read(r io.Reader, o Options) (forecast.Series, Repairs, error) {
 	if o.Zone == nil {
 		o.Zone = time.UTC
 	}
-	buffered := bufio.NewReader(r)
-	var limited io.LimitedReader
-	if magic, _ := buffered.Peek(2); bytes.Equal(magic, []byte{0x1f, 0x8b}) {
-		z, err := gzip.NewReader(buffered)
-		if err != nil {
-			return none, Repairs{}, err
-		}
-		limited = io.LimitedReader{R: z, N: maxBytes + 1}
-	} else {
-		limited = io.LimitedReader{R: buffered, N: maxBytes + 1}
+	limited, err := opened(r, maxBytes)
+	if err != nil {
+		return none, Repairs{}, err
 	}
-	rows, timed, repairs, err := readRows(&limited, o)
+	rows, timed, repairs, err := readRows(limited, o)
 	switch {
 	case limited.N <= 0:
 		return none, repairs, fmt.Errorf("it is longer than %d bytes", maxBytes)
@@ -151,6 +144,19 @@ func Read(r io.Reader, o Options) (forecast.Series, Repairs, error) {
 		return s, repairs, nil
 	}
 	return place(rows, o, repairs)
+}
+
+// opened undoes gzip where it is found, and ends after most bytes and one.
+func opened(r io.Reader, most int64) (*io.LimitedReader, error) {
+	buffered := bufio.NewReader(r)
+	if magic, _ := buffered.Peek(2); !bytes.Equal(magic, []byte{0x1f, 0x8b}) {
+		return &io.LimitedReader{R: buffered, N: most + 1}, nil
+	}
+	z, err := gzip.NewReader(buffered)
+	if err != nil {
+		return nil, err
+	}
+	return &io.LimitedReader{R: z, N: most + 1}, nil
 }
 
 // readRows reads lines; timed tells whether they have instants.

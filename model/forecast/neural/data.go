@@ -67,9 +67,17 @@ type prepared struct {
 func prepare(s forecast.Series, n, m int) prepared {
 	p := prepared{load: s.Filled(), calendar: make([][3]float32, len(s.Values))}
 	p.scaling = scalingOf(p.load, n)
+	for i := range s.Values {
+		p.calendar[i] = calendar(s.At(i))
+	}
+	p.starts = starts(s, n, m)
+	return p
+}
+
+// starts are where the windows of n steps begin whose m targets were all observed.
+func starts(s forecast.Series, n, m int) (at []int) {
 	missing := 0 // in the m values up to i
 	for i, v := range s.Values {
-		p.calendar[i] = calendar(s.At(i))
 		if math.IsNaN(v) {
 			missing++
 		}
@@ -77,10 +85,10 @@ func prepare(s forecast.Series, n, m int) prepared {
 			missing--
 		}
 		if i >= n+m-1 && missing == 0 {
-			p.starts = append(p.starts, i-(n+m-1))
+			at = append(at, i-(n+m-1))
 		}
 	}
-	return p
+	return at
 }
 
 // calendar is minute of the hour, hour of the day and day of the week, from Monday, so that the days of a weekend lie side

@@ -13,8 +13,8 @@ import (
 
 var (
 	fleetServices = flag.Int("fleet.services", 6, "services that BenchmarkFleet trains")
-	fleetWarm     = flag.Int("fleet.warm", warmSteps, "steps that BenchmarkFleet takes from the shared model")
-	fleetPool     = flag.Int("fleet.pool", poolSteps, "steps that BenchmarkFleet takes for the shared model")
+	fleetWarm     = flag.Int("fleet.warm", WarmSteps, "steps that BenchmarkFleet takes from the shared model")
+	fleetPool     = flag.Int("fleet.pool", PoolSteps, "steps that BenchmarkFleet takes for the shared model")
 	fleetSeed     = flag.Uint64("fleet.seed", 1, "seed of the services and of their training")
 )
 

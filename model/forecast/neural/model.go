@@ -3,6 +3,7 @@ package neural
 import (
 	"math"
 	"math/rand/v2"
+	"time"
 
 	"foresail.dev/ml/nn"
 	"foresail.dev/model/forecast"
@@ -59,6 +60,9 @@ func (w *Model) copyTo(params []*nn.Param[float32]) {
 }
 
 func (w *Model) trained() bool { return w.params != nil }
+
+// Step is how far apart the loads were that it was trained on.
+func (w *Model) Step() time.Duration { return w.past.Step }
 
 // tail is a copy of the last n steps.
 func tail(s forecast.Series, n int) forecast.Series {

@@ -9,16 +9,20 @@ import (
 	"foresail.dev/model/forecast"
 )
 
-// How networks are trained. The paper says of this only that accuracy grows up to 3,000 steps (Fig. 11b).
+// Steps of training where Options.Steps is not set. The paper says only that accuracy grows up to 3,000 (Fig. 11b).
+const (
+	FullSteps = 3000 // from scratch
+	WarmSteps = 600  // from weights that were trained before
+	PoolSteps = 6000 // of Pool
+)
+
+// How networks are trained, of which the paper says nothing.
 const (
 	cells     = 32
 	batchSize = 32
 	clipNorm  = 1
-	fullSteps = 3000 // from scratch
-	warmSteps = 600  // from weights that were trained before
 	fullRate  = 4e-3 // of Adam, at first
 	warmRate  = 1.5e-3
-	poolSteps = 6000
 )
 
 // Method is one of the neural methods. It implements forecast.Method.
@@ -76,7 +80,7 @@ func (m Method) Pool(series []forecast.Series, o forecast.Options) (forecast.For
 		}
 	}
 	if o.Steps == 0 {
-		o.Steps = poolSteps
+		o.Steps = PoolSteps
 	}
 	warm, err := m.warm(o)
 	if err != nil {
@@ -103,6 +107,22 @@ func (m Method) warm(o forecast.Options) (*Model, error) {
 // fewestWindows is how many windows a network needs to be trained at all.
 const fewestWindows = 64
 
+// Lacking says why there is too little in a history for a network to be trained from scratch; empty: there is enough.
+func Lacking(history forecast.Series, o forecast.Options) string {
+	o = o.Defaults()
+	if windows := len(starts(history, o.N, o.M)); windows < fewestWindows {
+		return lacking(history.Observed(), windows, o)
+	}
+	return ""
+}
+
+func lacking(observed, windows int, o forecast.Options) string {
+	if want := o.N + o.M + fewestWindows - 1; observed < want {
+		return forecast.TooShort(observed, want)
+	}
+	return fmt.Sprintf("gaps leave %d windows of %d steps with %d observed steps after them, too few to learn from; %d would do", windows, o.N, o.M, fewestWindows)
+}
+
 func (m Method) train(series []forecast.Series, o forecast.Options, warm *Model) (*Model, error) {
 	steps := o.Steps
 	model := &Model{kind: m.kind, n: o.N, m: o.M, levels: o.Levels, seed: o.Seed, past: tail(series[0], o.N), scaling: scalingOf(series[0].Filled(), o.N)}
@@ -120,15 +140,15 @@ func (m Method) train(series []forecast.Series, o forecast.Options, warm *Model)
 	}
 	switch {
 	case windows < fewestWindows && (warm == nil || !warm.trained()):
-		model.lacking = forecast.TooShort(series[0].Observed(), o.N+o.M+fewestWindows-1)
+		model.lacking = lacking(series[0].Observed(), windows, o)
 		return model, nil
 	case windows < fewestWindows: // too few to go on with: the weights stay as they are
 		model.take(warm)
 		return model, nil
 	case steps == 0 && warm != nil:
-		steps = warmSteps
+		steps = WarmSteps
 	case steps == 0:
-		steps = fullSteps
+		steps = FullSteps
 	}
 	t := newTrainer(m.kind, o, warm)
 	if err := t.run(from, windows, steps, rate); err != nil {

@@ -7,6 +7,7 @@ import { Decisions } from "./decisions.js";
 import { Graph } from "./graph.js";
 import { Inspect } from "./inspect.js";
 import { Objectives } from "./objectives.js";
+import { session } from "./session.js";
 import { connect } from "./stream.js";
 import { Table } from "./table.js";
 import { theme } from "./theme.js";
@@ -95,6 +96,7 @@ function onLink(state) {
   attr($("link"), "data-state", state);
 }
 
+session();
 const stream = connect({ onState, onUpdate: take, onLink });
 
 // A server that is there but tells nothing is worth a word too.

@@ -1,3 +1,5 @@
+import { ask } from "./session.js";
+
 // The stream from the server. EventSource reconnects by itself after a lost connection, and gives up on an answer that is
 // not a stream (a full server, a proxy's error page): then this does.
 export function connect({ onState, onUpdate, onLink }) {
@@ -21,6 +23,7 @@ export function connect({ onState, onUpdate, onLink }) {
       onLink("reconnecting");
       if (source.readyState === EventSource.CLOSED) {
         tries++;
+        ask(); // a token that was revoked closes the stream too
         timer = setTimeout(open, Math.min(1000 * 2 ** tries, 10000));
       }
     };

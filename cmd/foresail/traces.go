@@ -1,0 +1,138 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"foresail.dev/cmd/foresail/tracing"
+	"foresail.dev/telemetry/source"
+	"foresail.dev/telemetry/store/exemplar"
+)
+
+// tracesFlags are those of foresail traces.
+type tracesFlags struct {
+	application, from, to, id, kept string
+	limit                           int
+	json                            bool
+}
+
+func newTraces() *cobra.Command {
+	var f tracesFlags
+	c := &cobra.Command{
+		Use:   "traces FOLDER",
+		Short: "Lists exemplar traces, the slowest first, or prints one as a tree",
+		Long: `Lists the exemplar traces that are kept in a folder (traces: of foresail.yaml, --traces of testbed and import), the slowest
+first, or prints one of them as a tree with times. It may be used while a run writes them.`,
+		Example: "  foresail traces traces --from 2026-11-27T21:00:00Z --limit 5\n  foresail traces traces --trace 5b8efff798038103d269b633813fc60c",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return usagef("give the folder that the traces are in")
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, args []string) error { return f.run(c, args[0]) },
+	}
+	fl := c.Flags()
+	fl.StringVar(&f.application, "application", "", "of this application only")
+	fl.StringVar(&f.from, "from", "", "requests that ended at or after this time (RFC 3339)")
+	fl.StringVar(&f.to, "to", "", "requests that ended before this time")
+	fl.StringVar(&f.kept, "kept", "", "kept for this reason only: slowest or random")
+	fl.StringVar(&f.id, "trace", "", "print the trace with this id as a tree")
+	fl.IntVar(&f.limit, "limit", 20, "list at most so many; 0: all")
+	fl.BoolVar(&f.json, "json", false, "print the result as JSON")
+	return c
+}
+
+// query checks the flags.
+func (f *tracesFlags) query() (q exemplar.Query, err error) {
+	q.Application = f.application
+	for _, t := range []struct {
+		flag, text string
+		to         *time.Time
+	}{{"--from", f.from, &q.From}, {"--to", f.to, &q.To}} {
+		if t.text == "" {
+			continue
+		}
+		if *t.to, err = time.Parse(time.RFC3339, t.text); err != nil {
+			return q, usagef("%s %q: give a time such as 2026-11-27T21:00:00Z", t.flag, t.text)
+		}
+	}
+	switch f.kept {
+	case "":
+	case "slowest":
+		q.Kept = exemplar.Slowest
+	case "random":
+		q.Kept = exemplar.Random
+	default:
+		return q, usagef("--kept %q: give slowest or random", f.kept)
+	}
+	if f.id != "" {
+		if q.ID, err = exemplar.ParseID(f.id); err != nil {
+			return q, usagef("--trace: %w", err)
+		}
+	}
+	if f.limit < 0 {
+		return q, usagef("--limit %d: give a number, or 0 for all", f.limit)
+	}
+	return q, nil
+}
+
+func (f *tracesFlags) run(c *cobra.Command, dir string) error {
+	q, err := f.query()
+	if err != nil {
+		return err
+	}
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		return usagef("%s: no folder of traces", dir)
+	}
+	var found []exemplar.Stored
+	var skipped source.Faults
+	for t, err := range exemplar.Read(dir, q, &skipped) {
+		if err != nil {
+			return fmt.Errorf("%s: %w", dir, err)
+		}
+		found = append(found, t)
+		if f.limit > 0 && len(found) >= 4096+2*f.limit { // more than are listed need not be held
+			found = tracing.Slowest(found, f.limit)
+		}
+	}
+	if skipped.Count > 0 {
+		fmt.Fprintln(c.ErrOrStderr(), skipped.String())
+	}
+	if f.id != "" && len(found) == 0 {
+		return fmt.Errorf("no trace %s is kept in %s", f.id, dir)
+	}
+	if f.limit > 0 {
+		found = tracing.Slowest(found, f.limit)
+	} else {
+		found = tracing.Slowest(found, len(found))
+	}
+	if f.json {
+		return printJSON(c.OutOrStdout(), newResult("traces", nil, tracing.Rows(found, f.id != "")))
+	}
+	if f.id == "" {
+		if len(found) == 0 {
+			_, err := fmt.Fprintln(c.OutOrStdout(), "no traces")
+			return err
+		}
+		head, cells := tracing.Table(found)
+		return table(c.OutOrStdout(), head, cells)
+	}
+	var errs []error
+	for i := range found {
+		errs = append(errs, tracing.PrintTree(c.OutOrStdout(), &found[i]))
+	}
+	return errors.Join(errs...)
+}
+
+// tracesUsage marks what package tracing calls bad usage.
+func tracesUsage(err error) error {
+	if errors.Is(err, tracing.ErrUsage) {
+		return usage(err)
+	}
+	return err
+}

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"foresail.dev/cmd/foresail/history"
+	"foresail.dev/cmd/foresail/trained"
+	"foresail.dev/cmd/foresail/training"
+	"foresail.dev/telemetry/store/bucket"
+)
+
+func newTrain() *cobra.Command {
+	var f training.Flags
+	c := &cobra.Command{
+		Use:   "train -f SERIES --application NAME --models URL",
+		Short: "Trains forecasters for all services of an application, into a folder or a bucket",
+		Long: `Trains a forecaster for each service of an application, on all cores, and keeps it in a folder or a bucket (s3://, gs://).
+The series are a folder with a CSV file for each service (cart.csv, cart.csv.gz), or one file with a column for each, or
+with a column called service; or with --history the calls a minute of what foresail run has recorded.
+
+It may be stopped at any time: the same command goes on where it was, with what is finished kept. With --shard i/n, i from 0
+to n-1, many processes share the services among them, into one bucket; they make the same models, byte for byte, as one
+process alone. In a Kubernetes Indexed Job, --shards n is enough: i is taken from JOB_COMPLETION_INDEX.
+
+By default one model is trained on a sample of the services, and each service's goes on from it; with --from stored it
+goes on from the newest one that the bucket has of the service and that was trained on less.
+
+A service that nothing can be learnt from is named with its reason, and the others are trained. The exit status is 1 when nothing
+at all could be trained, or with --strict when any service could not.`,
+		Example: `  foresail train -f calls/ --application shop --models models/
+  foresail train -f calls.csv.gz --application shop --models s3://models --from stored --shard 0/8`,
+		Args: needs("models"),
+		RunE: func(c *cobra.Command, _ []string) error { return train(c, f) },
+	}
+	f.Register(c.Flags())
+	return c
+}
+
+func train(c *cobra.Command, f training.Flags) error {
+	set, err := f.Settings()
+	if err != nil {
+		return usage(err)
+	}
+	shard, err := f.Which()
+	if err != nil {
+		return usage(err)
+	}
+	ctx, stop := stoppable(c.Context())
+	defer stop()
+	source, err := sourceOf(ctx, c.ErrOrStderr(), &f, &set)
+	if err != nil {
+		return err
+	}
+	b, err := bucket.Create(ctx, f.Models)
+	if err != nil {
+		return usageOf(err)
+	}
+	defer b.Close()
+	p := newProgress(c.ErrOrStderr())
+	r := &training.Run{Settings: set, Source: source, Bucket: b, Shard: shard, Workers: f.Workers, Force: f.Force, SharedOnly: f.SharedOnly,
+		Commit: commit(), Progress: p.at}
+	began := time.Now()
+	err = r.Do(ctx)
+	p.end()
+	took := time.Since(began)
+	if !f.JSON {
+		err = errors.Join(err, printTraining(c, r, took))
+	} else if len(r.Rows) > 0 || err == nil {
+		res := newResult("train", &f.Seed, r.Rows)
+		res.Detail = r.Detail(took)
+		err = errors.Join(err, printJSON(c.OutOrStdout(), res))
+	}
+	if err != nil {
+		return err
+	}
+	return r.Verdict(f.Strict)
+}
+
+// sourceOf opens series or a history, which names the application.
+func sourceOf(ctx context.Context, tell io.Writer, f *training.Flags, set *training.Settings) (training.Source, error) {
+	if f.History == "" {
+		s, err := training.Files(f.File, f.CSV)
+		return s, usage(err)
+	}
+	h, err := history.Open(f.History, f.Key, tell)
+	if errors.Is(err, history.ErrUsage) {
+		return nil, usagef("--history: %w", err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer h.Close()
+	s, err := training.History(ctx, h, filepath.Base(filepath.Clean(f.History)), set.Span)
+	if err == nil && set.Application == "" {
+		set.Application = h.App().Name
+	}
+	return s, err
+}
+
+// usageOf marks errors of an address that names no bucket, or no model in it; others, like a missing permission, are failures of the job.
+func usageOf(err error) error {
+	if errors.Is(err, bucket.ErrURL) || errors.Is(err, bucket.ErrNoBucket) || errors.Is(err, trained.ErrNone) {
+		return usage(err)
+	}
+	return err
+}
+
+func printTraining(c *cobra.Command, r *training.Run, took time.Duration) error {
+	out := c.OutOrStdout()
+	if cells := r.Cells(); len(cells) > 0 {
+		if err := table(out, training.Head, cells); err != nil {
+			return err
+		}
+		fmt.Fprintln(out)
+	}
+	for _, line := range r.Summary(took) {
+		if _, err := fmt.Fprintln(out, strings.Map(printable, strings.ReplaceAll(line, "\n", "; "))); err != nil {
+			return err
+		}
+	}
+	return nil
+}

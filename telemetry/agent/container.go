@@ -1,0 +1,166 @@
+package agent
+
+import (
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"foresail.dev"
+	"foresail.dev/telemetry/agent/cgroup"
+	"foresail.dev/telemetry/agent/node"
+	"foresail.dev/telemetry/agent/perf"
+	"foresail.dev/telemetry/agent/wire"
+)
+
+// container is one group that is looked at.
+type container struct {
+	key    int // for as long as the agent runs
+	path   string
+	dir    string // of its group, where its processes are listed
+	pid    int    // one of its processes; 0: none is known
+	what   wire.Container
+	unsure bool // what it is could not be told for certain
+	gone   bool
+	age    int  // seconds that it was looked at, begun anywhere, so that not all containers take long in the same one
+	seen   bool // sample holds something
+
+	group *cgroup.Group
+	meter cgroup.Meter
+	cores float64 // quota; 0: none
+	perf  *perf.Counter
+
+	memory                                    int64
+	read, written, ioWait                     node.Counter
+	cpuStalled, memoryStalled, ioStalled      node.Counter
+	dev, snmp                                 *cgroup.File // of its network namespace, where that is its own
+	in, out, resent                           node.Counter
+	placed                                    bool // it was tried to find its network namespace
+	space                                     *space
+	backlog, limit, unread, unreadBytes, busy int64
+	listening                                 bool // somebody of it listens
+	connections                               bool // what is known of connections is new enough
+	sample                                    wire.Sample
+}
+
+// slowest is how many seconds apart the numbers are read that the kernel takes long to tell.
+const slowest = 5
+
+func (c *container) close() {
+	if c.group != nil {
+		c.group.Close()
+		c.group = nil
+	}
+	c.perf.Close()
+	c.dev.Close()
+	c.snmp.Close()
+	c.dev, c.snmp = nil, nil
+}
+
+// beat reads what each beat tells; false when the group is gone.
+func (c *container) beat(now, length time.Duration, buf []byte) bool {
+	c.sample = wire.Sample{}
+	c.seen = false
+	if c.group == nil {
+		return false
+	}
+	stats, err := c.group.CPU(buf)
+	if err != nil {
+		c.gone = true
+		return false
+	}
+	cpu, throttled := c.meter.Next(stats, c.cores, now)
+	c.seen = true
+	c.sample.Has = beatSignals
+	c.sample.Value[wire.CPU] = max(int64(cpu), 0)
+	c.sample.Value[wire.Throttled] = min(int64(throttled), int64(length))
+	return true
+}
+
+// second reads what each second tells.
+func (c *container) second(buf []byte, disks cgroup.Disks) {
+	if c.seen {
+		c.slow(buf, disks, &c.sample)
+	}
+}
+
+// slow reads the slow numbers, into into where that is not nil.
+func (c *container) slow(buf []byte, disks cgroup.Disks, into *wire.Sample) {
+	var none wire.Sample
+	if into == nil {
+		into = &none
+	}
+	v := c.group.Slow(buf, disks, c.age%slowest == 0)
+	c.age++
+	c.cores = v.Cores
+	if c.memory = v.Memory; v.Memory >= 0 {
+		into.Has |= foresail.SignalMemory
+		into.Value[wire.Memory] = v.Memory
+	}
+	count := func(signal foresail.Signals, f wire.Field, k *node.Counter, v int64) {
+		if d, ok := k.Next(v); ok {
+			into.Has |= signal
+			into.Value[f] = d
+		}
+	}
+	count(foresail.SignalDisk, wire.DiskRead, &c.read, v.Read)
+	count(foresail.SignalDisk, wire.DiskWritten, &c.written, v.Written)
+	count(foresail.SignalPressure, wire.CPUPressure, &c.cpuStalled, int64(v.CPUPressure))
+	count(foresail.SignalPressure, wire.MemoryPressure, &c.memoryStalled, int64(v.MemoryPressure))
+	count(foresail.SignalPressure, wire.IOPressure, &c.ioStalled, int64(v.IOPressure))
+	if wait := v.IOWait; wait >= 0 {
+		count(foresail.SignalDisk, wire.IOWait, &c.ioWait, int64(wait))
+	} else {
+		into.Value[wire.IOWait] = into.Value[wire.IOPressure]
+	}
+	if c.dev != nil {
+		if text, err := c.dev.Text(buf); err == nil {
+			in, out := node.Bytes(text, nil)
+			count(foresail.SignalNetwork, wire.NetIn, &c.in, in)
+			count(foresail.SignalNetwork, wire.NetOut, &c.out, out)
+		} else {
+			c.unplug()
+		}
+	}
+	if c.snmp != nil {
+		if text, err := c.snmp.Text(buf); err == nil {
+			count(foresail.SignalRetransmits, wire.Retransmits, &c.resent, node.Retransmits(text))
+		}
+	}
+	if c.perf != nil {
+		if n, ok := c.perf.Next(); ok {
+			into.Has |= foresail.SignalCacheMisses
+			into.Value[wire.CacheMisses] = n
+		}
+	}
+}
+
+// plug opens the network numbers of its namespace, through one of its processes.
+func (c *container) plug(proc string) {
+	if c.dev != nil || c.pid == 0 {
+		return
+	}
+	of := filepath.Join(proc, strconv.Itoa(c.pid), "net")
+	c.dev, _ = cgroup.Open(filepath.Join(of, "dev"))
+	c.snmp, _ = cgroup.Open(filepath.Join(of, "snmp"))
+	c.in, c.out, c.resent = node.Counter{}, node.Counter{}, node.Counter{}
+}
+
+func (c *container) unplug() {
+	c.dev.Close()
+	c.snmp.Close()
+	c.dev, c.snmp = nil, nil
+}
+
+// queues adds what its sockets told.
+func (c *container) queues() {
+	if !c.listening {
+		return
+	}
+	v := &c.sample.Value
+	c.sample.Has |= foresail.SignalQueue
+	v[wire.Backlog], v[wire.BacklogLimit] = c.backlog, c.limit
+	if c.connections {
+		c.sample.Has |= foresail.SignalInFlight
+		v[wire.Unread], v[wire.UnreadBytes], v[wire.Busy] = c.unread, c.unreadBytes, c.busy
+	}
+}

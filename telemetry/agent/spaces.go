@@ -1,0 +1,268 @@
+package agent
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"foresail.dev/telemetry/agent/cgroup"
+	"foresail.dev/telemetry/agent/queue"
+)
+
+// Limits of looking at sockets.
+const (
+	freshConnections = 2 * time.Second  // what connections told is told no longer
+	rediscover       = 10 * time.Second // listening sockets are listed anew at least so often; a new namespace's more often
+	filesPerSecond   = 2000             // that are looked at to find out whose a socket is
+	outside          = queue.NoOwner - 1
+)
+
+// spaces are the network namespaces that containers are in.
+type spaces struct {
+	cfg    *Config
+	host   string // the node's own namespace
+	all    map[string]*space
+	order  []*space
+	turn   int           // whose connections are next
+	credit time.Duration // of CPU time, for looking at connections and listing sockets
+	byKey  map[int]*container
+	broken string // why sockets can't be looked at; empty: they can
+}
+
+// space is one namespace.
+type space struct {
+	*queue.Space
+	name       string
+	containers []*container
+	opened     time.Duration
+	listed     time.Duration
+	looked     time.Duration // when connections were looked at; negative: never
+	stale      bool          // listening sockets have gone
+	unowned    bool          // some are nobody's yet
+	network    *container    // has the namespace's network numbers
+}
+
+func newSpaces(cfg *Config) spaces {
+	s := spaces{cfg: cfg, all: map[string]*space{}, byKey: map[int]*container{}}
+	if s.host, _ = os.Readlink(filepath.Join(cfg.Proc, "1/ns/net")); s.host == "" {
+		s.host, _ = os.Readlink(filepath.Join(cfg.Proc, "self/ns/net"))
+	}
+	return s
+}
+
+func (s *spaces) close() {
+	for _, x := range s.all {
+		x.Close()
+	}
+	s.all, s.order = nil, nil
+}
+
+// beat asks for all accept queues, and for connections as far as there is credit.
+func (s *spaces) beat(now, length time.Duration) {
+	for _, x := range s.order {
+		gone, err := x.Backlogs()
+		x.stale = x.stale || gone || err != nil
+	}
+	if s.cfg.Connections > 0 && len(s.order) > 0 {
+		s.credit = min(s.credit+time.Duration(s.cfg.Connections*float64(length)), 50*time.Millisecond)
+		for n := 0; s.credit > 0 && n < len(s.order); n++ {
+			s.turn = (s.turn + 1) % len(s.order)
+			x := s.order[s.turn]
+			if len(x.Listeners) == 0 {
+				continue
+			}
+			began := time.Now()
+			if x.Connections() == nil {
+				x.looked = now
+			}
+			s.credit -= time.Since(began)
+		}
+	}
+	s.tell(now)
+}
+
+// tell sums what listening sockets told, for their owners.
+func (s *spaces) tell(now time.Duration) {
+	for _, x := range s.order {
+		fresh := x.looked >= 0 && now-x.looked <= freshConnections
+		for _, c := range x.containers {
+			c.backlog, c.limit, c.unread, c.unreadBytes, c.busy = 0, 0, 0, 0, 0
+			c.listening, c.connections = false, fresh
+		}
+		for i := range x.Listeners {
+			l := &x.Listeners[i]
+			c := s.byKey[l.Owner]
+			if l.Owner < 0 || c == nil {
+				continue
+			}
+			c.listening = true
+			c.backlog += int64(l.Backlog)
+			c.limit += int64(l.Limit)
+			c.unread += int64(l.Unread)
+			c.unreadBytes += int64(l.Bytes)
+			c.busy += int64(l.Busy)
+		}
+	}
+}
+
+// second sees which namespaces there are, and whose their listening sockets are.
+func (s *spaces) second(now time.Duration, containers []*container) {
+	s.place(now, containers)
+	budget := filesPerSecond
+	for _, x := range s.order {
+		every := min(max(now-x.opened, time.Second), rediscover)
+		if !x.stale && !x.unowned && now-x.listed < every {
+			continue
+		}
+		began := time.Now()
+		if now-x.listed >= every || x.stale {
+			if s.credit <= -100*time.Millisecond && !x.stale {
+				continue // many namespaces: at another second
+			}
+			if x.Discover() != nil {
+				x.stale = true
+				continue
+			}
+			x.listed, x.stale = now, false
+		}
+		s.claim(x, &budget)
+		s.credit -= time.Since(began)
+	}
+}
+
+// place puts containers into the namespaces of their processes.
+func (s *spaces) place(now time.Duration, containers []*container) {
+	clear(s.byKey)
+	for _, x := range s.order {
+		x.containers = x.containers[:0]
+	}
+	for _, c := range containers {
+		s.byKey[c.key] = c
+		if !c.placed || c.age%slowest == 0 && (c.space == nil || !alive(s.cfg.Proc, c.pid)) {
+			s.settle(c, now)
+		}
+		if c.space != nil {
+			c.space.containers = append(c.space.containers, c)
+		}
+	}
+	kept := s.order[:0]
+	for _, x := range s.order {
+		if len(x.containers) == 0 {
+			x.Close()
+			delete(s.all, x.name)
+			continue
+		}
+		kept = append(kept, x)
+		if x.name != s.host {
+			x.connect(s.cfg.Proc)
+		}
+	}
+	clear(s.order[len(kept):])
+	s.order = kept
+}
+
+// alive tells whether a process is still there.
+func alive(proc string, pid int) bool {
+	if pid == 0 {
+		return false
+	}
+	_, err := os.Lstat(filepath.Join(proc, strconv.Itoa(pid)))
+	return err == nil
+}
+
+// settle finds a container's namespace, by a process of it.
+func (s *spaces) settle(c *container, now time.Duration) {
+	c.space = nil
+	c.unplug()
+	c.pid = first(cgroup.Procs(c.dir, 1, s.cfg.buf()))
+	if c.placed = c.pid != 0; !c.placed {
+		return
+	}
+	path := fmt.Sprintf("%s/%d/ns/net", s.cfg.Proc, c.pid)
+	name, err := os.Readlink(path)
+	if err != nil {
+		return
+	}
+	x := s.all[name]
+	if x == nil {
+		q, err := queue.OpenSpace(path)
+		if err != nil {
+			s.broken = err.Error()
+			return
+		}
+		x = &space{Space: q, name: name, opened: now, listed: now, looked: -1, unowned: true}
+		s.all[name] = x
+		s.order = append(s.order, x)
+	}
+	c.space, x.unowned = x, true
+	if name == s.host || len(x.containers) > 0 { // a socket that was nobody's may be the newcomer's
+		for i := range x.Listeners {
+			if x.Listeners[i].Owner == outside {
+				x.Listeners[i].Owner = queue.NoOwner
+			}
+		}
+	}
+}
+
+// connect lets one container of a namespace tell the namespace's network numbers: the one that listens, or else the one that has used most
+// CPU time, for as long as it is there.
+func (x *space) connect(proc string) {
+	best := (*container)(nil)
+	for _, c := range x.containers {
+		if c == x.network {
+			best = c
+			break
+		}
+		if best == nil || c.listening && !best.listening || c.listening == best.listening && c.meter.Total() > best.meter.Total() {
+			best = c
+		}
+	}
+	if best != x.network && x.network != nil {
+		x.network.unplug()
+	}
+	x.network = best
+	best.plug(proc)
+}
+
+// claim finds out whose the listening sockets of a namespace are that nobody has claimed.
+func (s *spaces) claim(x *space, budget *int) {
+	open := 0
+	alone := len(x.containers) == 1 && x.name != s.host
+	for i := range x.Listeners {
+		l := &x.Listeners[i]
+		if l.Owner >= 0 && s.byKey[l.Owner] == nil {
+			l.Owner = queue.NoOwner
+		}
+		if l.Owner == queue.NoOwner && alone {
+			l.Owner = x.containers[0].key
+		}
+		if l.Owner == queue.NoOwner {
+			open++
+		}
+	}
+	for _, c := range x.containers {
+		if open == 0 || *budget <= 0 {
+			break
+		}
+		for _, pid := range cgroup.Procs(c.dir, 64, s.cfg.buf()) {
+			queue.Sockets(s.cfg.Proc, pid, budget, func(inode uint32) {
+				for i := range x.Listeners {
+					if l := &x.Listeners[i]; l.Inode == inode && l.Owner == queue.NoOwner {
+						l.Owner = c.key
+						open--
+					}
+				}
+			})
+		}
+	}
+	if x.unowned = open > 0 && *budget <= 0; x.unowned {
+		return // the rest at another second
+	}
+	for i := range x.Listeners { // of processes that are in no container
+		if l := &x.Listeners[i]; l.Owner == queue.NoOwner {
+			l.Owner = outside
+		}
+	}
+}

@@ -1,0 +1,124 @@
+// Package group gathers what belongs together, such as the spans of one trace, out of a stream in which it comes apart
+// and mixed with others, within a bound on memory.
+//
+// No message says that a group is complete. It is taken to be when nothing came for it during a wait; or when it has
+// been open for six such waits, so that who goes on sending in one name can't keep it open. Time is the caller's: any
+// count that does not go back, of nanoseconds or of lines read.
+package group
+
+import "container/list"
+
+// Options bound a Groups. Fields that are zero mean what their comment says.
+type Options struct {
+	Wait     int64 // in the caller's time, after the last item of a group; 0: a group is never complete by itself
+	MaxItems int   // of all open groups together; 0 means 200,000
+	MaxEach  int   // items of one group; more are left out and counted; 0 means 2,000
+	// Early makes the oldest group give way, complete or not, when there is no room; else a new item is refused.
+	Early bool
+}
+
+// maxWaits is how many waits a group stays open at most.
+const maxWaits = 6
+
+// Stats count what did not go as it should.
+type Stats struct {
+	Refused uint64 `json:"refused"` // items for which there was no room
+	Crowded uint64 `json:"crowded"` // items beyond what one group may have
+	Early   uint64 `json:"early"`   // groups that had to go before their wait was over
+}
+
+// Group is what came under one key.
+type Group[K comparable, T any] struct {
+	Key   K
+	Items []T
+	Cut   bool // items are missing: there were more than one group may have, or it went early
+
+	first, last int64
+}
+
+// Groups gathers items of type T by key. It is used by one goroutine at a time.
+type Groups[K comparable, T any] struct {
+	o     Options
+	open  map[K]*list.Element
+	order *list.List // of *Group, the one longest untouched first
+	items int
+	stats Stats
+}
+
+// New makes an empty Groups.
+func New[K comparable, T any](o Options) *Groups[K, T] {
+	if o.MaxItems <= 0 {
+		o.MaxItems = 200_000
+	}
+	if o.MaxEach <= 0 {
+		o.MaxEach = 2_000
+	}
+	return &Groups[K, T]{o: o, open: map[K]*list.Element{}, order: list.New()}
+}
+
+// Add puts an item into its group at the given time. With Options.Early it returns the group that had to give way for
+// it, if one had; the caller owns it.
+func (g *Groups[K, T]) Add(at int64, key K, item T) (gone *Group[K, T]) {
+	e, known := g.open[key]
+	if known && len(e.Value.(*Group[K, T]).Items) >= g.o.MaxEach {
+		e.Value.(*Group[K, T]).Cut = true
+		g.stats.Crowded++
+		return nil
+	}
+	if g.items >= g.o.MaxItems {
+		if !g.o.Early {
+			if known {
+				e.Value.(*Group[K, T]).Cut = true
+			}
+			g.stats.Refused++
+			return nil
+		}
+		gone = g.take(g.order.Front())
+		gone.Cut = true
+		g.stats.Early++
+		e, known = g.open[key]
+	}
+	if !known {
+		e = g.order.PushBack(&Group[K, T]{Key: key, first: at})
+		g.open[key] = e
+	}
+	p := e.Value.(*Group[K, T])
+	p.Items = append(p.Items, item)
+	g.items++
+	if at-p.first < (maxWaits-1)*g.o.Wait || !known {
+		p.last = at
+		g.order.MoveToBack(e)
+	}
+	return gone
+}
+
+// Due takes out the groups that are complete at the given time, the one longest untouched first.
+func (g *Groups[K, T]) Due(at int64) []*Group[K, T] {
+	var out []*Group[K, T]
+	for e := g.order.Front(); e != nil && g.o.Wait > 0 && at-e.Value.(*Group[K, T]).last >= g.o.Wait; e = g.order.Front() {
+		out = append(out, g.take(e))
+	}
+	return out
+}
+
+// Rest takes out all groups.
+func (g *Groups[K, T]) Rest() []*Group[K, T] {
+	out := make([]*Group[K, T], 0, g.order.Len())
+	for e := g.order.Front(); e != nil; e = g.order.Front() {
+		out = append(out, g.take(e))
+	}
+	return out
+}
+
+// Items is how many items wait.
+func (g *Groups[K, T]) Items() int { return g.items }
+
+// Stats are the counts so far.
+func (g *Groups[K, T]) Stats() Stats { return g.stats }
+
+func (g *Groups[K, T]) take(e *list.Element) *Group[K, T] {
+	p := g.order.Remove(e).(*Group[K, T])
+	delete(g.open, p.Key)
+	g.items -= len(p.Items)
+	return p
+}

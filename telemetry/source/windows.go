@@ -1,0 +1,144 @@
+package source
+
+import (
+	"container/heap"
+	"time"
+
+	"foresail.dev"
+	"foresail.dev/telemetry"
+)
+
+// maxWaiting is how many spans are held to be put in order of time. A file with fewer may be in any order; in a larger one
+// a span may stand so many others from its place in time.
+const maxWaiting = 500_000
+
+// windows makes snapshots of equal intervals out of spans that come in no order of time: it holds some, gives the one that
+// ended first to an assembler, and cuts as time goes on. So the snapshots are those that a receiver would have made.
+type windows struct {
+	a       *telemetry.Assembler
+	name    string
+	step    time.Duration
+	horizon time.Duration // how far an assembler may be ahead of its last cut
+	held    byEnd
+	batch   []foresail.Span // in order, not yet given to the assembler
+	next    time.Time       // end of the interval to be cut next; zero before the first span
+	emit    func(*foresail.App, *foresail.Snapshot) error
+}
+
+func newWindows(name string, step time.Duration, emit func(*foresail.App, *foresail.Snapshot) error) *windows {
+	return &windows{name: name, step: step, horizon: max(5*time.Second, step).Truncate(step), emit: emit}
+}
+
+func (w *windows) add(spans []foresail.Span) error {
+	for i := range spans {
+		heap.Push(&w.held, spans[i])
+		if len(w.held) > maxWaiting {
+			if err := w.take(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// take gives the earliest span on.
+func (w *windows) take() error {
+	s := heap.Pop(&w.held).(foresail.Span)
+	if w.a == nil {
+		o := bounds
+		o.Beat, o.Start = w.step, w.floor(s.End)
+		w.a = telemetry.NewAssembler(&foresail.App{Name: w.name}, o)
+		w.next = o.Start.Add(w.step)
+	}
+	if !s.End.Before(w.next.Add(w.horizon)) {
+		if err := w.cut(s.End); err != nil {
+			return err
+		}
+	}
+	w.batch = append(w.batch, s)
+	if len(w.batch) >= 1024 {
+		w.flush()
+	}
+	return nil
+}
+
+func (w *windows) flush() {
+	w.a.Add(w.batch)
+	clear(w.batch)
+	w.batch = w.batch[:0]
+}
+
+// cut closes intervals until a span that ends at the given time is within the horizon. A long gap is left out.
+func (w *windows) cut(end time.Time) error {
+	w.flush()
+	filled := w.next.Add(w.horizon) // nothing after this has come yet
+	for !end.Before(w.next.Add(w.horizon)) {
+		if w.next.After(filled) {
+			w.next = w.floor(end)
+			w.a.Cut(w.next) // what waits for its parent may fall behind; there is nothing else in it
+			w.next = w.next.Add(w.step)
+			return nil
+		}
+		if err := w.one(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// floor is the start of the interval that an instant is in.
+func (w *windows) floor(t time.Time) time.Time {
+	n := t.UnixNano()
+	return time.Unix(0, n-n%int64(w.step)).UTC()
+}
+
+// one closes one interval. One in which nothing was observed is not told.
+func (w *windows) one() error {
+	s := w.a.Cut(w.next)
+	w.next = w.next.Add(w.step)
+	if s == nil || s.Stale && len(s.Late) == 0 {
+		return nil
+	}
+	return w.emit(w.a.App(), s)
+}
+
+// finish closes what is left.
+func (w *windows) finish() error {
+	for len(w.held) > 0 {
+		if err := w.take(); err != nil {
+			return err
+		}
+	}
+	if w.a == nil {
+		return nil
+	}
+	w.flush()
+	for last := w.next.Add(w.horizon); !w.next.After(last); {
+		if err := w.one(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *windows) stats() telemetry.Stats {
+	if w.a == nil {
+		return telemetry.Stats{}
+	}
+	return w.a.Stats()
+}
+
+// byEnd is a heap of spans, the one that ended first on top.
+type byEnd []foresail.Span
+
+func (h byEnd) Len() int           { return len(h) }
+func (h byEnd) Less(i, j int) bool { return h[i].End.Before(h[j].End) }
+func (h byEnd) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *byEnd) Push(x any)        { *h = append(*h, x.(foresail.Span)) }
+func (h *byEnd) Pop() any {
+	last := len(*h) - 1
+	s := (*h)[last]
+	(*h)[last] = foresail.Span{}
+	*h = (*h)[:last]
+	return s
+}
