@@ -59,6 +59,10 @@ type otlpConfig struct {
 	HTTP string `yaml:"http"`
 	// InFlight: replicas of a testbed report their requests in flight as they begin, over HTTP.
 	InFlight bool `yaml:"in_flight"`
+	// Shards share the traces among them, each on a core of its own; 0: there is one.
+	Shards int `yaml:"shards" rule:"min=0,max=64"`
+	// Memory that what is kept of spans may take, over all shards; 0: what docs/formats/run.md says.
+	Memory appfile.Bytes `yaml:"memory" rule:"max=1TiB"`
 }
 
 // managerName is the name of a manager that there is.
