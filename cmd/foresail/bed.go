@@ -13,11 +13,13 @@ import (
 	"foresail.dev/cluster/testbed"
 	"foresail.dev/cluster/testbed/users"
 	"foresail.dev/cluster/testbed/wire"
+	"foresail.dev/cmd/foresail/agents"
 	"foresail.dev/cmd/foresail/security"
 	"foresail.dev/load"
 	"foresail.dev/telemetry"
 	"foresail.dev/telemetry/agent/receive"
 	"foresail.dev/telemetry/otlp"
+	"foresail.dev/telemetry/readers"
 )
 
 // bed is a testbed and the receiver that its processes report to.
@@ -25,7 +27,8 @@ type bed struct {
 	*testbed.Cluster
 	assembler *telemetry.Assembler // nil, as receivers are: nobody receives spans
 	receivers []*otlp.Receiver     // the processes' own first
-	agents    *agents              // nil: cgroups are read here
+	agents    *agents.Observer     // nil: cgroups are read here
+	poller    *readers.Poller
 	stopped   sync.Once
 	stopErr   error
 }
@@ -37,9 +40,10 @@ type bedConfig struct {
 	seed       uint64
 	duration   time.Duration
 	grpc, http string // where spans are received; http may be empty
-	agents     agentsConfig
+	agents     agents.Config
 	ports      security.Ports
 	log        io.Writer
+	readers    []readers.Source
 	inFlight   bool                  // replicas report their requests in flight, to http
 	favour     bool                  // its processes go before everything else on this machine
 	spans      func([]foresail.Span) // told all spans; nil: nobody is
@@ -65,11 +69,11 @@ func startBed(ctx context.Context, c bedConfig) (*bed, error) {
 	}
 	var observer testbed.Observer = b.assembler
 	if c.agents.Listen != "" {
-		if b.agents, err = listenForAgents(c.agents, c.ports, wire.NewClock(epoch).Now, b.assembler); err != nil {
-			return nil, errors.Join(err, b.stopReceivers())
+		if b.agents, err = agents.Listen(c.agents, c.ports, wire.NewClock(epoch).Now, b.assembler); err != nil {
+			return nil, errors.Join(badAddress(err), b.stopReceivers())
 		}
 		observer = b.agents
-		fmt.Fprintf(c.log, "agents report to %s\n", b.agents.server.Addr())
+		fmt.Fprintf(c.log, "agents report to %s\n", b.agents.Server.Addr())
 	}
 	inFlight := ""
 	if c.inFlight {
@@ -83,6 +87,7 @@ func startBed(ctx context.Context, c bedConfig) (*bed, error) {
 	if err != nil {
 		return nil, errors.Join(err, b.stopReceivers())
 	}
+	b.poller = readers.Poll(c.readers, b.assembler, func(err error) { fmt.Fprintln(c.log, err) })
 	return b, nil
 }
 
@@ -114,14 +119,17 @@ func (b *bed) receive(c bedConfig, now func() time.Time, sink otlp.Sink) error {
 
 // stop ends every process, then the receiver, so that the last spans still arrive. It may be called again.
 func (b *bed) stop() error {
-	b.stopped.Do(func() { b.stopErr = errors.Join(b.Cluster.Close(), b.stopReceivers()) })
+	b.stopped.Do(func() {
+		b.poller.Close()
+		b.stopErr = errors.Join(b.Cluster.Close(), b.stopReceivers())
+	})
 	return b.stopErr
 }
 
 func (b *bed) stopReceivers() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	errs := []error{b.agents.stop()}
+	errs := []error{b.agents.Stop()}
 	for _, r := range b.receivers {
 		if err := r.Shutdown(ctx); err != nil {
 			errs = append(errs, fmt.Errorf("stopping the OTLP receiver: %w", err))
@@ -164,7 +172,7 @@ func (b *bed) detail() bedDetail {
 		d.Spans = b.assembler.Stats()
 	}
 	if b.agents != nil {
-		stats := b.agents.server.Stats()
+		stats := b.agents.Server.Stats()
 		d.Agents = &stats
 	}
 	for _, w := range b.Writes() {

@@ -21,6 +21,7 @@ type container struct {
 	what   wire.Container
 	unsure bool // what it is could not be told for certain
 	gone   bool
+	age    int  // seconds that it was looked at, begun anywhere, so that not all containers take long in the same one
 	seen   bool // sample holds something
 
 	group *cgroup.Group
@@ -33,12 +34,16 @@ type container struct {
 	cpuStalled, memoryStalled, ioStalled      node.Counter
 	dev, snmp                                 *cgroup.File // of its network namespace, where that is its own
 	in, out, resent                           node.Counter
+	placed                                    bool // it was tried to find its network namespace
 	space                                     *space
 	backlog, limit, unread, unreadBytes, busy int64
 	listening                                 bool // somebody of it listens
 	connections                               bool // what is known of connections is new enough
 	sample                                    wire.Sample
 }
+
+// slowest is how many seconds apart the numbers are read that the kernel takes long to tell.
+const slowest = 5
 
 func (c *container) close() {
 	if c.group != nil {
@@ -84,7 +89,8 @@ func (c *container) slow(buf []byte, disks cgroup.Disks, into *wire.Sample) {
 	if into == nil {
 		into = &none
 	}
-	v := c.group.Slow(buf, disks)
+	v := c.group.Slow(buf, disks, c.age%slowest == 0)
+	c.age++
 	c.cores = v.Cores
 	if c.memory = v.Memory; v.Memory >= 0 {
 		into.Has |= foresail.SignalMemory

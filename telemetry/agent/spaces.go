@@ -140,7 +140,7 @@ func (s *spaces) place(now time.Duration, containers []*container) {
 	}
 	for _, c := range containers {
 		s.byKey[c.key] = c
-		if c.space == nil || !alive(s.cfg.Proc, c.pid) {
+		if !c.placed || c.age%slowest == 0 && (c.space == nil || !alive(s.cfg.Proc, c.pid)) {
 			s.settle(c, now)
 		}
 		if c.space != nil {
@@ -177,7 +177,7 @@ func (s *spaces) settle(c *container, now time.Duration) {
 	c.space = nil
 	c.unplug()
 	c.pid = first(cgroup.Procs(c.dir, 1, s.cfg.buf()))
-	if c.pid == 0 {
+	if c.placed = c.pid != 0; !c.placed {
 		return
 	}
 	path := fmt.Sprintf("%s/%d/ns/net", s.cfg.Proc, c.pid)

@@ -51,8 +51,8 @@ type Stats struct {
 	Containers int    `json:"containers"` // of them
 	Beats      uint64 `json:"beats"`      // taken
 	Duplicate  uint64 `json:"duplicate"`  // beats that came again after a connection broke
-	Lost       uint64 `json:"lost"`       // beats that are missing from what agents numbered
-	Dropped    uint64 `json:"dropped"`    // of these, given up by agents that could not send them in time
+	Lost       uint64 `json:"lost"`       // beats that are missing from what agents numbered, since their first that came
+	Dropped    uint64 `json:"dropped"`    // beats that agents say they gave up, since they could not send them in time
 	Late       uint64 `json:"late"`       // beats that came after their snapshot
 	TooLate    uint64 `json:"too_late"`   // … when it was final: they don't count
 	Ahead      uint64 `json:"ahead"`      // beats of the future: they don't count

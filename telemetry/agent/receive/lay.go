@@ -24,7 +24,7 @@ func (r *Receiver) Lay(s *foresail.Snapshot, app *foresail.App) {
 	known := app.Services
 	var parts []*foresail.Snapshot
 	for i := from; i < to; i++ {
-		parts = append(parts, r.part(i, index, len(known)))
+		parts = append(parts, r.part(i, to, index, len(known)))
 	}
 	sum := parts[0]
 	if len(parts) > 1 {
@@ -70,7 +70,7 @@ func span(at int64) (start, end time.Time) {
 }
 
 // part is what was reported of one beat.
-func (r *Receiver) part(at int64, index map[string]int, n int) *foresail.Snapshot {
+func (r *Receiver) part(at, now int64, index map[string]int, n int) *foresail.Snapshot {
 	out := &foresail.Snapshot{Services: make([]foresail.ServiceStats, n)}
 	out.Start, out.End = span(at)
 	c := r.cells[at]
@@ -80,7 +80,7 @@ func (r *Receiver) part(at int64, index map[string]int, n int) *foresail.Snapsho
 	for _, x := range c.reports {
 		r.tell(x, out, index)
 	}
-	r.sums(c, at, out, index)
+	r.sums(c, now, out, index)
 	c.fresh = false
 	return out
 }
@@ -137,10 +137,10 @@ func addReplica(s *foresail.ServiceStats, x *reported, sample *wire.Sample) {
 }
 
 // sums adds the sums of services of which every node has reported. What all replicas have, the sum has.
-func (r *Receiver) sums(c *cell, at int64, out *foresail.Snapshot, index map[string]int) {
+func (r *Receiver) sums(c *cell, now int64, out *foresail.Snapshot, index map[string]int) {
 	missing := map[int]bool{}
 	for _, n := range r.nodes {
-		if n.table == nil || at-n.newest > awaited || slices.ContainsFunc(c.reports, func(x *reported) bool { return x.node == n }) {
+		if n.table == nil || now-n.newest > awaited || slices.ContainsFunc(c.reports, func(x *reported) bool { return x.node == n }) {
 			continue
 		}
 		for i := range n.table.containers {
@@ -152,34 +152,48 @@ func (r *Receiver) sums(c *cell, at int64, out *foresail.Snapshot, index map[str
 	whole := &foresail.Snapshot{Services: make([]foresail.ServiceStats, len(out.Services))}
 	for _, x := range c.reports {
 		for i := range x.samples {
-			if k, ok := r.service(x.table, int(x.samples[i].Index), index); ok && !missing[k] {
+			if k, ok := r.service(x.table, int(x.samples[i].Index), index); ok && !missing[k] && !c.told[k] {
 				addReplica(&whole.Services[k], x, &x.samples[i])
 			}
 		}
 	}
 	if c.told == nil {
-		c.told = map[string]bool{}
+		c.told = map[int]bool{}
 	}
 	c.pending = false
 	for _, x := range c.reports {
 		for i := range x.samples {
-			if k, ok := r.service(x.table, int(x.samples[i].Index), index); ok && missing[k] {
+			if k, ok := r.service(x.table, int(x.samples[i].Index), index); ok && missing[k] && !c.told[k] {
 				c.pending = true
 			}
 		}
 	}
-	for name, k := range index {
+	for k := range whole.Services {
 		s := &whole.Services[k]
-		if len(s.Replicas) == 0 || c.told[name] {
+		if len(s.Replicas) == 0 || c.told[k] {
 			continue
 		}
-		c.told[name] = true
+		c.told[k] = true
 		has := foresail.SignalsAll
 		for j := range s.Replicas {
 			has &= s.Replicas[j].Has
 			plus(&s.Usage, &s.Replicas[j].Usage)
 		}
 		out.Services[k].Usage = only(&s.Usage, has)
+	}
+}
+
+// amend adds a report that came after the sums of its services were told without it, since its node was taken for dead. That CPU was
+// observed then is known already.
+func (r *Receiver) amend(c *cell, x *reported, out *foresail.Snapshot, index map[string]int) {
+	for i := range x.samples {
+		if k, ok := r.service(x.table, int(x.samples[i].Index), index); ok && c.told[k] {
+			u := usage(&x.samples[i])
+			s := &out.Services[k]
+			s.Has |= u.Has &^ (foresail.SignalCPU | foresail.SignalThrottled)
+			plus(&s.Usage, &u)
+			s.CPUOver = 0
+		}
 	}
 }
 
@@ -228,10 +242,11 @@ func (r *Receiver) late(s *foresail.Snapshot, from, to int64, index map[string]i
 		out.Start, out.End = span(at)
 		for _, x := range c.reports {
 			if !x.taken {
+				r.amend(c, x, out, index)
 				r.tell(x, out, index)
 			}
 		}
-		r.sums(c, at, out, index)
+		r.sums(c, to, out, index)
 		if c.fresh = false; revises(out) {
 			s.Late = append(s.Late, out)
 		}

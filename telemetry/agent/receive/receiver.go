@@ -53,9 +53,9 @@ type held struct {
 // cell is what was reported of one beat.
 type cell struct {
 	reports []*reported
-	told    map[string]bool // services whose sum is in a snapshot
-	fresh   bool            // there are reports that no snapshot has
-	pending bool            // there are services whose sum can't be told yet
+	told    map[int]bool // services whose sum is in a snapshot
+	fresh   bool         // there are reports that no snapshot has
+	pending bool         // there are services whose sum can't be told yet
 }
 
 // reported is one node's part of a cell.
@@ -109,7 +109,7 @@ func (r *Receiver) open(h *wire.Hello, end func()) (*session, error) {
 			r.stats.Refused++
 			return nil, fmt.Errorf("%d nodes report already, which is the limit", len(r.nodes))
 		}
-		n = &node{name: h.Node, newest: r.cut}
+		n = &node{name: h.Node, newest: max(r.cut, r.cfg.Now().UnixNano()/int64(beat))}
 		r.nodes[h.Node] = n
 	}
 	if n.end != nil {
@@ -204,8 +204,6 @@ func (s *session) take(f *wire.Frame) (seq uint64, err error) {
 	}
 	if n.seq > 0 {
 		r.stats.Lost += b.Seq - n.seq - 1
-	} else if b.Dropped > 0 {
-		r.stats.Lost += b.Dropped
 	}
 	if b.Dropped > n.dropped {
 		r.stats.Dropped += b.Dropped - n.dropped

@@ -33,7 +33,7 @@ func (s *Store) compress(f file) error {
 	default:
 		return nil
 	}
-	size, err := compressFile(f.path(s.dir), to.path(s.dir), s.limits.Compress)
+	size, err := s.compressFile(f.path(s.dir), to.path(s.dir))
 	if err != nil {
 		return err
 	}
@@ -42,7 +42,7 @@ func (s *Store) compress(f file) error {
 	return os.Remove(f.path(s.dir))
 }
 
-func compressFile(from, to, how string) (size int64, err error) {
+func (s *Store) compressFile(from, to string) (size int64, err error) {
 	in, err := os.Open(from)
 	if err != nil {
 		return 0, err
@@ -53,13 +53,13 @@ func compressFile(from, to, how string) (size int64, err error) {
 		return 0, err
 	}
 	var z io.WriteCloser = gzip.NewWriter(out)
-	if how == "zstd" {
+	if s.limits.Compress == "zstd" {
 		if z, err = zstd.NewWriter(out, zstd.WithEncoderConcurrency(1)); err != nil {
 			return 0, errors.Join(err, out.Close())
 		}
 	}
 	_, err = io.Copy(z, in)
-	err = errors.Join(err, z.Close(), out.Sync(), out.Close())
+	err = errors.Join(err, z.Close(), s.force(out), out.Close())
 	if err == nil {
 		err = os.Rename(to+partial, to)
 	}
@@ -70,7 +70,7 @@ func compressFile(from, to, how string) (size int64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	return info.Size(), syncDir(filepath.Dir(to))
+	return info.Size(), s.forceDir(filepath.Dir(to))
 }
 
 // recover puts in order what was there: what is not complete goes, torn lines are cut off, and of each application the
@@ -94,7 +94,7 @@ func (s *Store) recover() error {
 		if f.ending != plain {
 			continue
 		}
-		torn, err := cutTorn(f.path(s.dir), &f.size)
+		torn, err := s.cutTorn(f.path(s.dir), &f.size)
 		if err != nil {
 			return err
 		}
@@ -139,7 +139,7 @@ func globEscape(s string) string {
 }
 
 // cutTorn cuts off a last line that has no end.
-func cutTorn(path string, size *int64) (torn bool, err error) {
+func (s *Store) cutTorn(path string, size *int64) (torn bool, err error) {
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
 		return false, err
@@ -163,5 +163,5 @@ func cutTorn(path string, size *int64) (torn bool, err error) {
 		return false, nil
 	}
 	*size = end
-	return true, errors.Join(f.Truncate(end), f.Sync())
+	return true, errors.Join(f.Truncate(end), s.force(f))
 }

@@ -86,7 +86,7 @@ func TestTracesComeBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer os.RemoveAll(dir)
-		l := Limits{Compress: rapid.SampledFrom([]string{"gzip", "zstd", "none"}).Draw(rt, "compress")}
+		l := Limits{Compress: rapid.SampledFrom([]string{"gzip", "zstd", "none"}).Draw(rt, "compress")}.Unsafe()
 		s := open(t, dir, l)
 		var want []Stored
 		n := 0
@@ -166,7 +166,7 @@ func TestTornAtEveryByte(t *testing.T) {
 		if got, skipped := readAll(t, at, Query{}); len(got) != acknowledged || (skipped.Count == 1) != inLine {
 			t.Fatalf("cut at byte %d: %v, %v", n, numbers(got), skipped.String())
 		}
-		s := open(t, at, Limits{})
+		s := open(t, at, Limits{}.Unsafe())
 		if (s.Stats().Torn == 1) != inLine {
 			t.Fatalf("cut at byte %d: %+v", n, s.Stats())
 		}
@@ -213,7 +213,7 @@ func TestCrashWhileCompressing(t *testing.T) {
 // The oldest go when there are too many bytes, or when they are too old.
 func TestBounds(t *testing.T) {
 	dir := t.TempDir()
-	s := open(t, dir, Limits{MaxBytes: 1 << 16, Compress: "none"})
+	s := open(t, dir, Limits{MaxBytes: 1 << 16, Compress: "none"}.Unsafe())
 	n := 0
 	for n < 400 {
 		if err := s.Append("shop", []Trace{request(n, time.Duration(n)*time.Minute, time.Millisecond)}); err != nil {
@@ -229,7 +229,7 @@ func TestBounds(t *testing.T) {
 	if len(got) < 50 || number(got[len(got)-1].Trace) != n-1 || number(got[0].Trace) != n-len(got) {
 		t.Errorf("kept are %v", numbers(got))
 	}
-	s = open(t, dir, Limits{MaxBytes: 1 << 16, MaxAge: 2 * time.Hour, Compress: "none"})
+	s = open(t, dir, Limits{MaxBytes: 1 << 16, MaxAge: 2 * time.Hour, Compress: "none"}.Unsafe())
 	defer closeStore(t, s)
 	if got, _ := readAll(t, dir, Query{}); number(got[0].Trace) < n-4*60 || number(got[len(got)-1].Trace) != n-1 {
 		t.Errorf("of the last two hours are kept %v", numbers(got))

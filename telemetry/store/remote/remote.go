@@ -52,6 +52,8 @@ type History struct {
 	cfg    Config
 	write  *write.Client
 	reader *reader
+	base   context.Context // of every Append
+	cancel context.CancelFunc
 
 	mu      sync.Mutex
 	app     *foresail.App
@@ -69,6 +71,7 @@ func Open(ctx context.Context, cfg Config) (*History, error) {
 		return nil, err
 	}
 	h := &History{cfg: cfg, app: cfg.App, encoder: series.NewEncoder()}
+	h.base, h.cancel = context.WithCancel(context.Background())
 	if cfg.Write.URL != "" {
 		c, err := write.New(cfg.Write)
 		if err != nil {
@@ -146,7 +149,7 @@ func (h *History) Append(app *foresail.App, s *foresail.Snapshot) error {
 	for i := range samples {
 		h.pending = append(h.pending, h.sample(&samples[i]))
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), h.cfg.Wait)
+	ctx, cancel := context.WithTimeout(h.base, h.cfg.Wait)
 	defer cancel()
 	if err := h.write.Send(ctx, h.pending); err != nil {
 		h.encoder.Reset()
@@ -173,6 +176,13 @@ func (h *History) Range() (from, to time.Time) {
 	return h.first, h.last
 }
 
+// App is the application as it was last appended, or as it was configured.
+func (h *History) App() *foresail.App {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.app
+}
+
 // Stats counts what was sent.
 func (h *History) Stats() write.Stats {
 	if h.write == nil {
@@ -181,5 +191,11 @@ func (h *History) Stats() write.Stats {
 	return h.write.Stats()
 }
 
-// Close does nothing: what was appended is there.
-func (h *History) Close() error { return nil }
+// Cancel makes an Append that waits for the server, and every later one, fail. It may be called at any time.
+func (h *History) Cancel() { h.cancel() }
+
+// Close ends it. What was appended is there.
+func (h *History) Close() error {
+	h.cancel()
+	return nil
+}

@@ -46,13 +46,11 @@ func simulated(t *testing.T, length time.Duration) (*foresail.App, []*foresail.S
 
 // server is a real one, how it is written to and read from, and what makes what was written visible at once.
 type server struct {
-	name      string
-	url       string
-	write     write.Config
-	flush     func(t *testing.T)
-	tolerance float64 // relative, of what it rounds
-	protocol  write.Protocol
-	start     func(t *testing.T) string
+	name     string
+	url      string
+	write    write.Config
+	protocol write.Protocol
+	start    func(t *testing.T) string
 }
 
 func servers() []server {

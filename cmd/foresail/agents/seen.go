@@ -1,8 +1,9 @@
-package main
+package agents
 
 import (
 	"fmt"
 	"io"
+	"math"
 	"runtime"
 	"slices"
 	"time"
@@ -14,17 +15,17 @@ import (
 	"foresail.dev/telemetry/agent/wire"
 )
 
-// agentSeen counts what an agent sees on its way into the ring.
-type agentSeen struct {
+// seen counts what an agent sees on its way into the ring.
+type seen struct {
 	ring  *report.Ring
 	keep  bool // sums are wanted
 	beats uint64
-	node  agentSum
-	sums  map[string]*agentSum
+	node  sum
+	sums  map[string]*sum
 }
 
-// agentSum is what was seen of one container.
-type agentSum struct {
+// sum is what was seen of one container.
+type sum struct {
 	of     wire.Container
 	value  [wire.NumFields]int64
 	last   [wire.NumFields]int64
@@ -33,18 +34,18 @@ type agentSum struct {
 }
 
 // Put is report.Ring's.
-func (a *agentSeen) Put(b *wire.Beat, t *report.Table) {
+func (a *seen) Put(b *wire.Beat, t *report.Table) {
 	a.beats++
 	if a.keep {
 		if a.sums == nil {
-			a.sums = map[string]*agentSum{}
+			a.sums = map[string]*sum{}
 		}
 		a.node.add(&b.Node, b.Length)
 		for i := range b.Containers {
 			c := t.Of.Containers[b.Containers[i].Index]
 			s := a.sums[c.ID]
 			if s == nil {
-				s = &agentSum{}
+				s = &sum{}
 				a.sums[c.ID] = s
 			}
 			s.of = c
@@ -54,7 +55,7 @@ func (a *agentSeen) Put(b *wire.Beat, t *report.Table) {
 	a.ring.Put(b, t)
 }
 
-func (s *agentSum) add(x *wire.Sample, length int64) {
+func (s *sum) add(x *wire.Sample, length int64) {
 	for i, v := range &x.Value {
 		s.value[i] += v
 		if v > 0 {
@@ -66,8 +67,8 @@ func (s *agentSum) add(x *wire.Sample, length int64) {
 	s.length += length
 }
 
-// agentRow is a container, or with neither container nor service the node, as 'foresail agent --for' prints it.
-type agentRow struct {
+// row is a container, or with neither container nor service the node, as 'foresail agent --for' prints it.
+type row struct {
 	Service   string   `json:"service,omitempty"`
 	Replica   string   `json:"replica,omitempty"`
 	Container string   `json:"container,omitempty"`
@@ -82,7 +83,7 @@ type agentRow struct {
 	Signals   string   `json:"signals"`
 }
 
-func (s *agentSum) row() agentRow {
+func (s *sum) tell() row {
 	seconds := time.Duration(s.length).Seconds()
 	rate := func(signal foresail.Signals, f wire.Field, unit float64) *float64 {
 		if !s.has.Has(signal) || seconds <= 0 {
@@ -97,14 +98,14 @@ func (s *agentSum) row() agentRow {
 		}
 		return &s.last[f]
 	}
-	return agentRow{Service: s.of.Service, Replica: s.of.Replica, Container: s.of.ID, Pod: s.of.Pod, Signals: s.has.String(),
+	return row{Service: s.of.Service, Replica: s.of.Replica, Container: s.of.ID, Pod: s.of.Pod, Signals: s.has.String(),
 		CPU: rate(foresail.SignalCPU, wire.CPU, 1e-9), Throttled: rate(foresail.SignalThrottled, wire.Throttled, 1e-9),
 		Memory: last(foresail.SignalMemory, wire.Memory), Backlog: last(foresail.SignalQueue, wire.Backlog), Busy: last(foresail.SignalInFlight, wire.Busy),
 		NetIn: rate(foresail.SignalNetwork, wire.NetIn, 1), NetOut: rate(foresail.SignalNetwork, wire.NetOut, 1)}
 }
 
-// agentCost is what an agent itself took.
-type agentCost struct {
+// cost is what an agent itself took.
+type cost struct {
 	Beats  uint64  `json:"beats"`
 	Core   float64 `json:"core_percent"` // of one core, user and system
 	Allocs float64 `json:"allocations_beat"`
@@ -115,40 +116,38 @@ type agentCost struct {
 	n   uint64
 }
 
-func measureCost() agentCost {
+func measureCost() cost {
 	var u unix.Rusage
 	_ = unix.Getrusage(unix.RUSAGE_SELF, &u) // it fails for no argument that is there
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	return agentCost{at: time.Now(), cpu: time.Duration(u.Utime.Nano() + u.Stime.Nano()), n: m.Mallocs, Heap: m.HeapInuse}
+	return cost{at: time.Now(), cpu: time.Duration(u.Utime.Nano() + u.Stime.Nano()), n: m.Mallocs, Heap: m.HeapInuse}
 }
 
-func (c agentCost) since(before agentCost, beats uint64) agentCost {
+func (c cost) since(before cost, beats uint64) cost {
 	c.Beats = beats
 	c.Core = round(100 * float64(c.cpu-before.cpu) / float64(c.at.Sub(before.at)))
 	c.Allocs = round(float64(c.n-before.n) / float64(max(beats, 1)))
 	return c
 }
 
-// agentDetail is what the result of 'foresail agent --for' holds beside its rows.
-type agentDetail struct {
-	Cost    agentCost `json:"cost"`
-	Dropped uint64    `json:"dropped"`
-	Waiting int       `json:"not_sent"`
+// detail is what the result of 'foresail agent --for' holds beside its rows.
+type detail struct {
+	Cost    cost   `json:"cost"`
+	Dropped uint64 `json:"dropped"`
+	Waiting int    `json:"not_sent"`
 }
 
-func (f *agentFlags) print(w io.Writer, seen *agentSeen, cost agentCost) error {
-	rows := []agentRow{seen.node.row()}
+func (f *flags) print(w io.Writer, seen *seen, took cost) error {
+	rows := []row{seen.node.tell()}
 	for _, s := range seen.sums {
-		rows = append(rows, s.row())
+		rows = append(rows, s.tell())
 	}
-	slices.SortStableFunc(rows[1:], func(a, b agentRow) int {
+	slices.SortStableFunc(rows[1:], func(a, b row) int {
 		return cmpStrings(a.Service, b.Service, a.Replica, b.Replica, a.Container, b.Container)
 	})
 	if f.json {
-		r := newResult("agent", nil, rows)
-		r.Detail = agentDetail{cost, seen.ring.Dropped(), seen.ring.Waiting()}
-		return printJSON(w, r)
+		return f.Print(w, rows, detail{took, seen.ring.Dropped(), seen.ring.Waiting()})
 	}
 	var cells [][]string
 	for i, r := range rows {
@@ -160,10 +159,10 @@ func (f *agentFlags) print(w io.Writer, seen *agentSeen, cost agentCost) error {
 		}
 		cells = append(cells, []string{r.Service, name, opt("%.3f", r.CPU), opt("%.3f", r.Throttled), mib(r.Memory), opt("%d", r.Backlog), opt("%d", r.Busy)})
 	}
-	if err := table(w, []string{"service", "replica", "cores", "throttled", "MiB", "accept queue", "in flight"}, cells); err != nil {
+	if err := f.Table(w, []string{"service", "replica", "cores", "throttled", "MiB", "accept queue", "in flight"}, cells); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(w, "\n%d containers, %d beats; looking took %.2f %% of a core, %.1f allocations a beat\n", len(rows)-1, cost.Beats, cost.Core, cost.Allocs)
+	_, err := fmt.Fprintf(w, "\n%d containers, %d beats; looking took %.2f %% of a core, %.1f allocations a beat\n", len(rows)-1, took.Beats, took.Core, took.Allocs)
 	return err
 }
 
@@ -185,4 +184,14 @@ func cmpStrings(pairs ...string) int {
 		}
 	}
 	return 0
+}
+
+// round leaves four digits after the point.
+func round(v float64) float64 { return math.Round(v*1e4) / 1e4 }
+
+func opt[T any](format string, v *T) string {
+	if v == nil {
+		return "—"
+	}
+	return fmt.Sprintf(format, *v)
 }

@@ -1,4 +1,5 @@
-package main
+// Package agents is 'foresail agent', and the port where a managed application's agents report.
+package agents
 
 import (
 	"context"
@@ -23,8 +24,20 @@ import (
 	"foresail.dev/telemetry/agent/wire"
 )
 
-// agentFlags are what an agent is told.
-type agentFlags struct {
+// CLI is what the program does the same way for every command.
+type CLI struct {
+	NoArgs    cobra.PositionalArgs
+	Usage     func(error) error                                       // marks an error as one of usage
+	Stoppable func(context.Context) (context.Context, func())         // ends with a signal
+	Print     func(w io.Writer, rows, detail any) error               // as JSON
+	Table     func(w io.Writer, head []string, rows [][]string) error // for people
+}
+
+func (c CLI) usagef(format string, args ...any) error { return c.Usage(fmt.Errorf(format, args...)) }
+
+// flags are what an agent is told.
+type flags struct {
+	CLI
 	daemon, node, rules, tokenFile string
 	tls                            access.Files
 	insecure, json                 bool
@@ -33,8 +46,9 @@ type agentFlags struct {
 	connections                    float64
 }
 
-func newAgent() *cobra.Command {
-	var f agentFlags
+// NewAgent is the command.
+func NewAgent(cli CLI) *cobra.Command {
+	f := flags{CLI: cli}
 	c := &cobra.Command{
 		Use:   "agent --daemon HOST:PORT",
 		Short: "Looks at this node ten times a second, and reports to a daemon",
@@ -45,7 +59,7 @@ slow or gone holds up nothing: the beats of the last six seconds are kept, older
 Without --daemon and with --for it looks for that long, and prints what it saw and what looking cost.`,
 		Example: `  foresail agent --for 5s
   foresail agent --daemon foresail.example.org:7421 --tls-ca ca.pem --token-file token`,
-		Args: noArgs,
+		Args: cli.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return f.run(c) },
 	}
 	fl := c.Flags()
@@ -59,7 +73,7 @@ Without --daemon and with --for it looks for that long, and prints what it saw a
 	fl.BoolVar(&f.insecure, "insecure", false, "report without TLS to another machine: whoever is between can read and change it")
 	fl.StringVar(&f.proc, "proc", "/proc", "where the node's process file system is")
 	fl.StringVar(&f.sys, "sys", "/sys", "where the node's /sys is")
-	fl.Float64Var(&f.connections, "connections", 0.4, "percent of a core that looking at all connections may take; 0: only accept queues are looked at")
+	fl.Float64Var(&f.connections, "connections", 0.25, "percent of a core that looking at all connections may take; 0: only accept queues are looked at")
 	fl.DurationVar(&f.life, "for", 0, "stop after this time, and print what was seen; 0: run until stopped")
 	fl.BoolVar(&f.json, "json", false, "print the result as JSON")
 	return c
@@ -70,19 +84,19 @@ type rulesFile struct {
 	Rules []identity.Rule `yaml:"rules" rule:"required"`
 }
 
-func (f *agentFlags) run(c *cobra.Command) error {
+func (f *flags) run(c *cobra.Command) error {
 	began := time.Now()
 	rules := []identity.Rule{identity.Testbed}
 	if f.rules != "" {
 		var file rulesFile
 		if err := appfile.ReadFile(f.rules, &file); err != nil {
-			return usage(err)
+			return f.Usage(err)
 		}
 		rules = file.Rules
 	}
 	compiled, err := identity.Compile(rules)
 	if err != nil {
-		return usagef("%s: %w", f.rules, err)
+		return f.usagef("%s: %w", f.rules, err)
 	}
 	to, err := f.reports(c.ErrOrStderr())
 	if err != nil {
@@ -96,7 +110,7 @@ func (f *agentFlags) run(c *cobra.Command) error {
 	if f.proc != "/proc" { // the node's own view, not this container's
 		m, err := cgroup.ReadMounts(filepath.Join(f.proc, "1/mountinfo"))
 		if err != nil {
-			return usagef("--proc: %w", err)
+			return f.usagef("--proc: %w", err)
 		}
 		cfg.Mounts = &m
 	}
@@ -108,14 +122,14 @@ func (f *agentFlags) run(c *cobra.Command) error {
 	for _, n := range s.Notes() {
 		fmt.Fprintf(c.ErrOrStderr(), "not available here: %s\n", n)
 	}
-	ctx, stop := stoppable(c.Context())
+	ctx, stop := f.Stoppable(c.Context())
 	defer stop()
 	if f.life > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, f.life)
 		defer cancel()
 	}
-	seen := &agentSeen{ring: report.NewRing(), keep: f.life > 0}
+	seen := &seen{ring: report.NewRing(), keep: f.life > 0}
 	sending := make(chan error, 1)
 	if to == nil {
 		sending <- nil
@@ -127,7 +141,7 @@ func (f *agentFlags) run(c *cobra.Command) error {
 	agent.Run(ctx, s, seen)
 	cost := measureCost().since(before, seen.beats)
 	if err := <-sending; err != nil {
-		return usagef("agent: %w", err)
+		return f.usagef("agent: %w", err)
 	}
 	if f.life == 0 {
 		fmt.Fprintf(c.ErrOrStderr(), "%d beats in %v, %.2f %% of a core; %d dropped, %d not sent yet\n", seen.beats,
@@ -138,20 +152,20 @@ func (f *agentFlags) run(c *cobra.Command) error {
 }
 
 // reports is where reports go, checked; nil: nowhere.
-func (f *agentFlags) reports(w io.Writer) (*report.Config, error) {
+func (f *flags) reports(w io.Writer) (*report.Config, error) {
 	if f.node == "" {
 		f.node = os.Getenv("NODE_NAME")
 	}
 	if f.node == "" {
 		name, err := os.Hostname()
 		if err != nil || name == "" {
-			return nil, usagef("what is this node called? give --node")
+			return nil, f.usagef("what is this node called? give --node")
 		}
 		f.node = name
 	}
 	if f.daemon == "" {
 		if f.life <= 0 {
-			return nil, usagef("give --daemon, or --for to look at this node without reporting; see 'foresail agent --help'")
+			return nil, f.usagef("give --daemon, or --for to look at this node without reporting; see 'foresail agent --help'")
 		}
 		return nil, nil
 	}
@@ -163,7 +177,7 @@ func (f *agentFlags) reports(w io.Writer) (*report.Config, error) {
 	to.TLS = t
 	if f.tokenFile != "" {
 		if _, err := access.ReadSecret(f.tokenFile); err != nil {
-			return nil, usagef("--token-file: %w", err)
+			return nil, f.usagef("--token-file: %w", err)
 		}
 		to.Token = func() (string, error) {
 			s, err := access.ReadSecret(f.tokenFile)
@@ -174,17 +188,17 @@ func (f *agentFlags) reports(w io.Writer) (*report.Config, error) {
 }
 
 // transport is TLS, but to this machine itself where no file for TLS is named, or where it is said so by name.
-func (f *agentFlags) transport() (*tls.Config, error) {
+func (f *flags) transport() (*tls.Config, error) {
 	plain := f.tls.CA == "" && f.tls.Cert == "" && f.tls.Key == ""
 	switch {
 	case f.insecure && !plain:
-		return nil, usage(errors.New("--insecure is the opposite of the flags for TLS: give one of them"))
+		return nil, f.Usage(errors.New("--insecure is the opposite of the flags for TLS: give one of them"))
 	case f.insecure, plain && access.Loopback(f.daemon):
 		return nil, nil
 	}
 	t, err := access.Client(f.tls)
 	if err != nil {
-		return nil, usage(err)
+		return nil, f.Usage(err)
 	}
 	return t, nil
 }

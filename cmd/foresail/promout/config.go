@@ -1,10 +1,13 @@
-package main
+// Package promout is what foresail.yaml says of Prometheus on the way out: /metrics, remote write and a remote history, and what runs for it
+// beside the loop.
+package promout
 
 import (
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"time"
 
 	"github.com/prometheus/common/config"
@@ -15,27 +18,33 @@ import (
 	"foresail.dev/telemetry/prom/write"
 )
 
-// metricsConfig is `metrics` of foresail.yaml: what /metrics on the page's address shows.
-type metricsConfig struct {
+// Metrics is `metrics` of foresail.yaml: what /metrics on the page's address shows.
+type Metrics struct {
 	Enabled  bool `yaml:"enabled"`
 	Replicas bool `yaml:"replicas"`                      // series of each replica
 	Limit    int  `yaml:"limit" rule:"min=1,max=100000"` // series of one name
 }
 
-func defaultMetrics() metricsConfig { return metricsConfig{Enabled: true, Limit: export.DefaultLimit} }
+// DefaultMetrics are served, without replicas.
+func DefaultMetrics() Metrics { return Metrics{Enabled: true, Limit: export.DefaultLimit} }
 
-// remoteWrite is one of `remote_write`: a server that /metrics is sent to.
-type remoteWrite struct {
+// RemoteWrite is one of `remote_write`: a server that /metrics is sent to.
+type RemoteWrite struct {
 	URL        string            `yaml:"url" rule:"required"`
 	Protocol   string            `yaml:"protocol" rule:"oneof=auto|2.0|1.0"`
 	Histograms string            `yaml:"histograms" rule:"oneof=native|classic"`
 	Every      *time.Duration    `yaml:"every" rule:"min=1s,max=1h"`
 	Queue      *appfile.Bytes    `yaml:"queue" rule:"min=1MiB,max=4GiB"`
-	Labels     map[string]string `yaml:"labels"`  // added to every series
-	Headers    map[string]string `yaml:"headers"` // of every request
-	BasicAuth  basicAuth         `yaml:"basic_auth"`
-	TokenFile  string            `yaml:"bearer_token_file"`
-	TLS        clientTLS         `yaml:"tls"`
+	Labels     map[string]string `yaml:"labels"` // added to every series
+	LetIn
+}
+
+// LetIn is how a server elsewhere lets a client in. Secrets are in files, so that they are not in this one.
+type LetIn struct {
+	Headers   map[string]string `yaml:"headers"` // of every request
+	BasicAuth basicAuth         `yaml:"basic_auth"`
+	TokenFile string            `yaml:"bearer_token_file"`
+	TLS       clientTLS         `yaml:"tls"`
 }
 
 type basicAuth struct {
@@ -50,33 +59,30 @@ type clientTLS struct {
 	ServerName string `yaml:"server_name"`
 }
 
-// checkRemoteWrites makes file names relative to the configuration's folder, and tries what can be tried without the server.
-func checkRemoteWrites(path, dir string, all []remoteWrite) error {
+// Check makes file names relative to the configuration's folder, and tries what can be tried without the servers. All faults are told
+// at once.
+func Check(path, dir string, all []RemoteWrite, h *RemoteHistory) error {
 	var errs []error
 	for i := range all {
 		w := &all[i]
-		for _, f := range []*string{&w.BasicAuth.PasswordFile, &w.TokenFile, &w.TLS.CA, &w.TLS.Cert, &w.TLS.Key} {
-			if *f != "" {
-				*f = relative(dir, *f)
-			}
-		}
+		w.in(dir)
 		if _, err := w.client(); err != nil {
 			errs = append(errs, fmt.Errorf("%s: remote_write[%d]: %w", path, i, err))
 		}
 	}
-	if len(errs) > 0 {
-		return usage(errors.Join(errs...))
+	if err := h.check(dir); err != nil {
+		errs = append(errs, fmt.Errorf("%s: remote_history: %w", path, err))
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // client is a client of the server.
-func (w *remoteWrite) client() (*write.Client, error) {
-	if u, err := url.Parse(w.URL); err == nil && u.User != nil {
-		return nil, errors.New("the URL holds a password: use basic_auth with a password_file")
+func (w *RemoteWrite) client() (*write.Client, error) {
+	if err := noPassword(w.URL); err != nil {
+		return nil, err
 	}
 	for name := range w.Labels {
-		if !model.LabelName(name).IsValidLegacy() {
+		if !model.LegacyValidation.IsValidLabelName(name) {
 			return nil, fmt.Errorf("labels: %q is no name of a label: use letters, digits and _", name)
 		}
 	}
@@ -88,7 +94,25 @@ func (w *remoteWrite) client() (*write.Client, error) {
 		Client: hc, Headers: w.Headers, Meta: export.Meta})
 }
 
-func (w *remoteWrite) http() (*http.Client, error) {
+// noPassword refuses a URL that holds one: it would be in messages and in /metrics.
+func noPassword(text string) error {
+	if u, err := url.Parse(text); err == nil && u.User != nil {
+		return errors.New("the URL holds a password: use basic_auth with a password_file")
+	}
+	return nil
+}
+
+// in makes file names relative to a folder.
+func (w *LetIn) in(dir string) {
+	for _, f := range []*string{&w.BasicAuth.PasswordFile, &w.TokenFile, &w.TLS.CA, &w.TLS.Cert, &w.TLS.Key} {
+		if *f != "" && !filepath.IsAbs(*f) {
+			*f = filepath.Join(dir, *f)
+		}
+	}
+}
+
+// http is a client that is let in.
+func (w *LetIn) http() (*http.Client, error) {
 	c := config.DefaultHTTPClientConfig
 	if w.BasicAuth != (basicAuth{}) {
 		if w.BasicAuth.Username == "" || w.BasicAuth.PasswordFile == "" {
