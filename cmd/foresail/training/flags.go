@@ -18,6 +18,7 @@ import (
 // Flags are those of foresail train.
 type Flags struct {
 	File, History, Key, Models, ModelsKey          string
+	Only                                           []string
 	CSV                                            csvfile.Options
 	Workers                                        int
 	Seed                                           uint64
@@ -33,6 +34,7 @@ func (f *Flags) Register(fl *pflag.FlagSet) {
 	fl.StringVar(&f.History, "history", "", "instead of series: a history that foresail run has recorded, read while it goes on")
 	fl.StringVar(&f.Key, "key-file", "", "file with the history's key, where it is encrypted")
 	fl.StringVar(&f.application, "application", "", "name of the application that the services are of; with --history the recorded one")
+	fl.StringSliceVar(&f.Only, "services", nil, "train these alone, named with commas between them; empty: all")
 	fl.StringVar(&f.until, "until", "", "leave out what is later than this instant, like 2026-02-06T00:00:00Z; shards of a history that goes on need it to agree")
 	fl.DurationVar(&f.last, "last", 0, "of what is left, only the last so much, like 720h; 0: all")
 	fl.StringVar(&f.Models, "models", "", "where models are kept: a folder (a path or file://), s3://BUCKET/PATH or gs://BUCKET/PATH")
