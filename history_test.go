@@ -261,3 +261,42 @@ func BenchmarkHistoryAdd(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "beats/s")
 }
+
+// CPU that an agent tells late makes the time over which it was observed longer, so that the number of cores stays right.
+func TestLateCPUIsOverItsOwnTime(t *testing.T) {
+	app := &foresail.App{Services: []foresail.Service{{Name: "a"}}}
+	h := foresail.NewHistory(app, foresail.Needs{Beats: 20, Seconds: 5})
+	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	used := func(i int) *foresail.Snapshot {
+		at := start.Add(time.Duration(i) * foresail.Beat)
+		return &foresail.Snapshot{Start: at, End: at.Add(foresail.Beat), Services: []foresail.ServiceStats{{Usage: foresail.Usage{Has: foresail.SignalCPU, CPU: 0.05}}}}
+	}
+	for i := range 20 {
+		s := used(i)
+		if i%3 == 1 { // comes with the next
+			s.Services[0].Usage = foresail.Usage{}
+		}
+		if i%3 == 2 {
+			s.Late = []*foresail.Snapshot{used(i - 1)}
+		}
+		h.Add(s)
+	}
+	for i, s := range h.Seconds(2) {
+		want := 0.5
+		over := s.Services[0].CPUOver
+		if i == 1 { // the last beat has not come yet
+			want, over = 0.45, over+foresail.Beat
+			if over != time.Second {
+				t.Errorf("second %d: CPU over %v", i, s.Services[0].CPUOver)
+			}
+		} else if over != 0 {
+			t.Errorf("second %d: CPU over %v", i, over)
+		}
+		if got := s.Services[0].CPU; got < want-1e-9 || got > want+1e-9 {
+			t.Errorf("second %d: %v s of CPU, not %v", i, got, want)
+		}
+		if cores, _ := s.Services[0].Cores(time.Second); cores < 0.5-1e-9 || cores > 0.5+1e-9 {
+			t.Errorf("second %d: %v cores", i, cores)
+		}
+	}
+}

@@ -116,8 +116,8 @@ func (a *Assembler) present(received time.Time) int64 {
 
 func (a *Assembler) addSender(received time.Time, now int64, s *Sender) {
 	a.stats.Received += uint64(len(s.Spans))
-	svc, full := a.service(s.Service, &a.o)
-	f := from{svc: svc, full: full, unit: a.unit(svc, s.Replica, &a.o), end: now + a.beats.ahead}
+	svc, folded := a.service(s.Service, &a.o)
+	f := from{svc: svc, folded: folded, unit: a.unit(svc, s.Replica, &a.o), end: now + a.beats.ahead}
 	if f.unit != noUnit {
 		u := &a.units[f.unit]
 		if !received.IsZero() && len(s.Spans) > 0 {
@@ -134,11 +134,11 @@ func (a *Assembler) addSender(received time.Time, now int64, s *Sender) {
 
 // from is where a span comes from.
 type from struct {
-	svc   *service
-	unit  int32
-	full  bool // the service could not be added for want of room
-	shift int64
-	end   int64 // the first beat that is too far ahead
+	svc    *service
+	unit   int32
+	folded bool // the service is another one's, for want of room
+	shift  int64
+	end    int64 // the first beat that is too far ahead
 }
 
 // add places one span: it drops what can't count, remembers the rest, and counts it, or lets it wait for its parent.
@@ -169,11 +169,7 @@ func (a *Assembler) add(f *from, r *Record) {
 		a.stats.Duplicate++
 		return
 	}
-	switch {
-	case f.full:
-		a.stats.Dropped.Limit++
-		return
-	case f.svc.id == outside:
+	if f.svc.id == outside {
 		a.stats.Outside++
 		return
 	}
@@ -191,7 +187,7 @@ func (a *Assembler) add(f *from, r *Record) {
 	if f.shift != 0 {
 		a.stats.Skewed++
 	}
-	if a.units[f.unit].folded {
+	if f.folded || a.units[f.unit].folded || c.endpoint != noEndpoint && c.endpoint == a.otherEndpoint {
 		a.stats.Folded++
 	}
 }
@@ -258,8 +254,11 @@ func (a *Assembler) attach(c *child, to, by int32, kind foresail.SpanKind, whole
 	if by < 0 || by == to && kind != foresail.KindClient && kind != foresail.KindProducer {
 		return true
 	}
-	if e, ok := a.edge(by, to, &a.o); !ok || !a.countCall(e, c) {
+	e, folded, ok := a.edge(by, to, &a.o)
+	if !ok || !a.countCall(e, c) {
 		a.stats.CallsLost++
+	} else if folded {
+		a.stats.CallsFolded++
 	}
 	return true
 }

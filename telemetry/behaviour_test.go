@@ -357,21 +357,21 @@ func TestEndpoints(t *testing.T) {
 
 func TestDiscover(t *testing.T) {
 	app := &foresail.App{Name: "found"}
-	a := NewAssembler(app, Options{Start: epoch, Discover: true, MaxServices: 3, MaxEndpoints: 2})
+	a := NewAssembler(app, Options{Start: epoch, Discover: true, MaxServices: 4, MaxEndpoints: 3})
 	long := strings.Repeat("ä", 300) + "\xff"
 	a.Add([]foresail.Span{request(1, "a", 0, ms), request(2, "b", 0, ms), request(3, long, 0, ms), request(4, "d", 0, ms), request(5, "", 0, ms)})
 	got := a.App()
-	if len(app.Services) != 0 || len(got.Services) != 3 || got.Generation == app.Generation || len(got.Services[2].Name) > 256 {
+	if len(app.Services) != 0 || len(got.Services) != 4 || got.Generation == app.Generation || len(got.Services[2].Name) > 256 || got.Services[3].Name != "other" {
 		t.Errorf("%+v", got)
 	}
-	if len(got.Endpoints) != 2 || got.Endpoints[0].Name != "op" || got.Endpoints[1].Name != "b op" {
+	if len(got.Endpoints) != 3 || got.Endpoints[2].Name != "other" || got.Endpoints[0].Name != "op" || got.Endpoints[1].Name != "b op" {
 		t.Errorf("endpoints %+v", got.Endpoints)
 	}
 	s := a.Cut(beat(1))
-	if len(s.Services) != 3 || len(s.Endpoints) != 2 || s.Generation != got.Generation || s.Endpoints[1].Requests != 1 {
+	if len(s.Services) != 4 || len(s.Endpoints) != 3 || s.Generation != got.Generation || s.Endpoints[1].Requests != 1 || s.Endpoints[2].Requests != 2 || s.Services[3].Completions != 1 {
 		t.Errorf("%+v", s)
 	}
-	if st := a.Stats(); st.Dropped.Limit != 1 || st.Outside != 1 {
+	if st := a.Stats(); st.Dropped.Limit != 0 || st.Folded != 2 || st.Outside != 1 {
 		t.Errorf("%+v", st)
 	}
 }

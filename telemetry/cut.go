@@ -18,6 +18,11 @@ const spanSignals = foresail.SignalInFlight | foresail.SignalArrivals | foresail
 func (a *Assembler) Cut(end time.Time) *foresail.Snapshot {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	return a.cut(end)
+}
+
+// cut is Cut. mu is held.
+func (a *Assembler) cut(end time.Time) *foresail.Snapshot {
 	if a.o.Whole {
 		return a.cutWhole(end)
 	}
@@ -42,11 +47,16 @@ func (a *Assembler) Cut(end time.Time) *foresail.Snapshot {
 	}
 	a.finish(s, append(late, now...))
 	a.next = stop
-	a.forget(stop - max(int64(replicaIdle)/a.beats.length, 2))
-	if stop-a.seen.gens[0].born >= max(int64(remember)/3/a.beats.length, 1) {
-		a.seen.turn(stop)
-	}
+	a.age()
 	return s
+}
+
+// age forgets what is too old at the end of the last cut.
+func (a *Assembler) age() {
+	a.forget(a.next - max(int64(replicaIdle)/a.beats.length, 2))
+	if a.next-a.seen.gens[0].born >= max(int64(remember)/3/a.beats.length, 1) {
+		a.seen.turn(a.next)
+	}
 }
 
 func (a *Assembler) cutWhole(end time.Time) *foresail.Snapshot {

@@ -25,7 +25,8 @@
 // last number and the mean there, and the maximum to at least these. So the newest beats show too little of a service
 // whose requests take longer than the cut waits (of ten steady requests of a second, cut after 150 ms, between one and
 // two), and a beat is whole once it is older than the longest request. What must see queues as they grow needs a source
-// that reports requests as they start. Requests that take longer than foresail.RevisionLimit are never seen whole.
+// that reports requests as they start: a Report, of telemetry/instrument or telemetry/readers, whose gauges stand in place of
+// what the replica's spans tell, and are final. Requests that take longer than foresail.RevisionLimit are never seen whole.
 //
 // A sender's clock may be off. Once several of its messages in a row have shown by how much, its spans are shifted; until
 // then, and where messages disagree, each span counts where it is stamped, or is dropped as too late or ahead.
@@ -36,5 +37,8 @@
 // # Memory
 //
 // Everything is bounded by Options, and what a bound costs is counted in Stats: spans remembered (for duplicates and
-// parents), services, endpoints, replicas, edges, open cells.
+// parents), services, endpoints, replicas, edges, open cells. Services, endpoints, replicas and pairs that find no room are
+// folded into "other".
+//
+// One Assembler uses one core. Shards are several that each take a part of the traces, and give the same snapshots.
 package telemetry

@@ -10,3 +10,6 @@ import (
 func (a *Assembler) AddAt(received time.Time, spans []foresail.Span) Result {
 	return a.AddBatch(received, batchOf(spans))
 }
+
+// BatchOf is the batch of spans.
+func BatchOf(spans []foresail.Span) *Batch { return batchOf(spans) }

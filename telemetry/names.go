@@ -16,8 +16,9 @@ const (
 	noUnit     int32 = -1
 )
 
-// otherReplica is where the replicas beyond Options.MaxReplicas count.
-const otherReplica = "other"
+// other is where what is beyond Options.MaxServices, MaxEndpoints and MaxReplicas counts: a service, an endpoint and, of
+// each service, a replica of this name. One of the application's own that is called so shares it.
+const other = "other"
 
 // service is what is known of one service by name.
 type service struct {
@@ -52,12 +53,15 @@ type names struct {
 	freed    []int32
 	edges    map[uint64]int32
 	edgeList []edge
+
+	otherService  *service // nil: nothing was folded
+	otherEndpoint int32    // noEndpoint: nothing was folded
 }
 
 type edge struct{ from, to int32 }
 
 func newNames(app *foresail.App, o *Options) names {
-	n := names{app: app, services: map[string]*service{}, edges: map[uint64]int32{}, outside: &service{id: outside}}
+	n := names{app: app, services: map[string]*service{}, edges: map[uint64]int32{}, outside: &service{id: outside}, otherEndpoint: noEndpoint}
 	for i := range app.Services {
 		n.addService(app.Services[i].Name, int32(i))
 	}
@@ -104,23 +108,45 @@ func clip(name string) string {
 	return strings.ToValidUTF8(strings.Clone(name), "\uFFFD")
 }
 
-// service finds a sender's service, or adds it where it may; full tells that it may not for want of room.
-func (n *names) service(name string, o *Options) (s *service, full bool) {
+// wild tells whether clip would change a name. Names that find no room are only looked at.
+func wild(name string) bool { return len(name) > maxName || !utf8.ValidString(name) }
+
+// service finds a sender's service, or adds it where it may; folded tells that it is another one's for want of room.
+func (n *names) service(name string, o *Options) (s *service, folded bool) {
 	if s, ok := n.services[name]; ok {
 		return s, false
 	}
 	if !o.Discover || name == "" {
 		return n.outside, false
 	}
-	name = clip(name)
-	if s, ok := n.services[name]; ok {
-		return s, false
+	if wild(name) {
+		name = clip(name)
+		if s, ok := n.services[name]; ok {
+			return s, false
+		}
 	}
-	if len(n.app.Services) >= min(o.MaxServices, serviceMax) {
-		return n.outside, true
+	if len(n.app.Services) >= min(o.MaxServices, serviceMax)-1 {
+		return n.other(), true
 	}
+	return n.discover(strings.Clone(name)), false
+}
+
+// other is the service that those without room are folded into.
+func (n *names) other() *service {
+	if n.otherService == nil {
+		s, ok := n.services[other]
+		if !ok || s.id < 0 {
+			s = n.discover(other)
+		}
+		n.otherService = s
+	}
+	return n.otherService
+}
+
+// discover adds a service to the application.
+func (n *names) discover(name string) *service {
 	n.grow(func(app *foresail.App) { app.Services = append(app.Services, foresail.Service{Name: name}) })
-	return n.addService(name, int32(len(n.app.Services)-1)), false
+	return n.addService(name, int32(len(n.app.Services)-1))
 }
 
 // grow replaces the application by one that change was made to, since the one handed out must stay as it is.
@@ -139,13 +165,22 @@ func (n *names) endpoint(s *service, operation string, root bool, o *Options) in
 			return e
 		}
 	}
-	if !root || !o.Discover || o.EndpointService != "" || len(n.app.Endpoints) >= o.MaxEndpoints {
+	if !root || !o.Discover || o.EndpointService != "" {
 		return noEndpoint
 	}
-	operation = clip(operation)
 	if e, ok := s.endpoints[operation]; ok {
 		return e
 	}
+	if wild(operation) {
+		operation = clip(operation)
+		if e, ok := s.endpoints[operation]; ok {
+			return e
+		}
+	}
+	if len(n.app.Endpoints) >= o.MaxEndpoints-1 {
+		return n.foldEndpoint(s)
+	}
+	operation = strings.Clone(operation)
 	name := operation
 	if _, taken := n.app.EndpointByName(name); taken || name == "" {
 		name = n.app.Services[s.id].Name + " " + operation
@@ -161,6 +196,22 @@ func (n *names) endpoint(s *service, operation string, root bool, o *Options) in
 	return s.endpoints[operation]
 }
 
+// foldEndpoint is the endpoint of those without room. It is said to be one of s, the service that first had none.
+func (n *names) foldEndpoint(s *service) int32 {
+	if n.otherEndpoint == noEndpoint {
+		if e, ok := n.app.EndpointByName(other); ok {
+			n.otherEndpoint = int32(e)
+			return n.otherEndpoint
+		}
+		n.grow(func(app *foresail.App) {
+			app.Endpoints = append(app.Endpoints, foresail.Endpoint{Name: other, Entry: foresail.ServiceID(s.id), Operation: other})
+		})
+		s.entry = true
+		n.otherEndpoint = int32(len(n.app.Endpoints) - 1)
+	}
+	return n.otherEndpoint
+}
+
 // unit finds the unit of a replica, or makes it; noUnit for outside services.
 func (n *names) unit(s *service, replica string, o *Options) int32 {
 	if s.units == nil {
@@ -169,17 +220,20 @@ func (n *names) unit(s *service, replica string, o *Options) int32 {
 	if u, ok := s.units[replica]; ok {
 		return u
 	}
-	replica = clip(replica)
-	if u, ok := s.units[replica]; ok {
-		return u
-	}
-	folded := replica != "" && len(n.units)-len(n.freed) >= o.MaxReplicas
-	if folded {
-		replica = otherReplica
+	if wild(replica) {
+		replica = clip(replica)
 		if u, ok := s.units[replica]; ok {
 			return u
 		}
 	}
+	folded := replica != "" && len(n.units)-len(n.freed) >= o.MaxReplicas
+	if folded {
+		replica = other
+		if u, ok := s.units[replica]; ok {
+			return u
+		}
+	}
+	replica = strings.Clone(replica)
 	u := int32(len(n.units))
 	if k := len(n.freed); k > 0 {
 		u, n.freed = n.freed[k-1], n.freed[:k-1]
@@ -203,17 +257,25 @@ func (n *names) forget(old int64) {
 	}
 }
 
-// edge finds the number of a pair of services; false when there are too many.
-func (n *names) edge(from, to int32, o *Options) (int32, bool) {
+// edge finds the number of a pair of services. When there are too many it is that of the service other with itself, and
+// folded, where services are discovered; otherwise false.
+func (n *names) edge(from, to int32, o *Options) (e int32, folded, ok bool) {
 	key := uint64(uint32(from))<<32 | uint64(uint32(to))
 	if e, ok := n.edges[key]; ok {
-		return e, true
+		return e, false, true
+	}
+	if o.Discover && len(n.edgeList) >= o.MaxEdges-1 {
+		from, to, folded = n.other().id, n.other().id, true
+		key = uint64(uint32(from))<<32 | uint64(uint32(to))
+		if e, ok := n.edges[key]; ok {
+			return e, true, true
+		}
 	}
 	if len(n.edgeList) >= o.MaxEdges {
-		return 0, false
+		return 0, false, false
 	}
-	e := int32(len(n.edgeList))
+	e = int32(len(n.edgeList))
 	n.edges[key] = e
 	n.edgeList = append(n.edgeList, edge{from, to})
-	return e, true
+	return e, folded, true
 }

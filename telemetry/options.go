@@ -23,11 +23,39 @@ type Options struct {
 
 	MaxSpans     int // remembered to tell duplicates and parents; when there are more the oldest are forgotten early; 0 means 4 Mi
 	MaxWaiting   int // waiting for their parent; 0 means MaxSpans/4
-	MaxServices  int // in the application, with discovered ones; 0 means 2,048
-	MaxEndpoints int // likewise; 0 means 1,024
+	MaxServices  int // in the application, with discovered ones; more are folded into the service "other"; 0 means 2,048
+	MaxEndpoints int // likewise, into the endpoint "other"; 0 means 1,024
 	MaxReplicas  int // over all services; more are folded into the replica "other" of each service; 0 means 4,096
-	MaxEdges     int // pairs of services; 0 means 8,192
-	MaxCells     int // pairs of a beat and a replica, endpoint or edge with observations, between two cuts; 0 means 40,960
+	MaxEdges     int // pairs of services; more are lost, or with Discover folded into the pair of "other" with itself; 0 means 8,192
+	// MaxMemory is how many bytes the assembler may make a process's heap hold, what waits to be collected included: the
+	// bounds that are left at 0 are then as large as that allows, and no larger than without it. 0: the bounds here.
+	MaxMemory int64
+	MaxCells  int // pairs of a beat and a replica, endpoint or edge with observations, between two cuts; 0 means 40,960
+}
+
+// What things weigh at most, in bytes, with the room that tables and lists grow into.
+const (
+	spanWeight    = 48
+	waitingWeight = 200
+	cellWeight    = 1600
+	nameWeight    = 1200
+)
+
+// within sets bounds so that the live heap stays under half of MaxMemory: the collector lets it double.
+func (o *Options) within() {
+	live := o.MaxMemory / 2
+	set := func(v *int, share, weight int64, most int) {
+		if *v <= 0 {
+			*v = int(min(max(live*share/100/weight, 16), int64(most)))
+		}
+	}
+	set(&o.MaxSpans, 40, spanWeight, 4<<20)
+	set(&o.MaxWaiting, 10, waitingWeight, 1<<20)
+	set(&o.MaxCells, 35, cellWeight, 40_960)
+	set(&o.MaxReplicas, 5, nameWeight, 4096)
+	set(&o.MaxServices, 4, nameWeight, 2048)
+	set(&o.MaxEndpoints, 3, nameWeight, 1024)
+	set(&o.MaxEdges, 3, nameWeight/4, 8192)
 }
 
 // Limits that are not options.
@@ -49,6 +77,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Beat <= 0 {
 		o.Beat = foresail.Beat
+	}
+	if o.MaxMemory > 0 {
+		o.within()
 	}
 	or(&o.MaxSpans, 4<<20)
 	or(&o.MaxWaiting, max(o.MaxSpans/4, 1))
@@ -111,10 +142,12 @@ type Stats struct {
 	Skewed    uint64  `json:"skewed"`     // of those assembled, shifted because the sender's clock was off
 	Inverted  uint64  `json:"inverted"`   // of those assembled, ended before they started: taken as having no duration
 	Weighed   uint64  `json:"weighed"`    // of those assembled, stood for more than the largest weight allowed
-	Folded    uint64  `json:"folded"`     // of those assembled, counted under the replica "other"
+	Folded    uint64  `json:"folded"`     // of those assembled, counted under a service, an endpoint or a replica "other"
 	Forgotten uint64  `json:"forgotten"`  // remembered spans that had to go before their time; a duplicate of one counts again
 	CallsLost uint64  `json:"calls_lost"` // calls whose caller stayed unknown, came too late or was one pair too many
 	Dropped   Dropped `json:"dropped"`
+
+	CallsFolded uint64 `json:"calls_folded"` // calls counted as of "other" with itself, since they were one pair too many
 
 	Reports        uint64 `json:"reports"`         // received, see Report; they count as no spans
 	ReportsDropped uint64 `json:"reports_dropped"` // of those, not taken

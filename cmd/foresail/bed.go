@@ -13,19 +13,22 @@ import (
 	"foresail.dev/cluster/testbed"
 	"foresail.dev/cluster/testbed/users"
 	"foresail.dev/cluster/testbed/wire"
+	"foresail.dev/cmd/foresail/agents"
 	"foresail.dev/cmd/foresail/security"
 	"foresail.dev/load"
 	"foresail.dev/telemetry"
 	"foresail.dev/telemetry/agent/receive"
 	"foresail.dev/telemetry/otlp"
+	"foresail.dev/telemetry/readers"
 )
 
 // bed is a testbed and the receiver that its processes report to.
 type bed struct {
 	*testbed.Cluster
-	assembler *telemetry.Assembler // nil, as receivers are: nobody receives spans
-	receivers []*otlp.Receiver     // the processes' own first
-	agents    *agents              // nil: cgroups are read here
+	assembler *telemetry.Shards // nil, as receivers are: nobody receives spans
+	receivers []*otlp.Receiver  // the processes' own first
+	agents    *agents.Observer  // nil: cgroups are read here
+	poller    *readers.Poller
 	stopped   sync.Once
 	stopErr   error
 }
@@ -37,9 +40,12 @@ type bedConfig struct {
 	seed       uint64
 	duration   time.Duration
 	grpc, http string // where spans are received; http may be empty
-	agents     agentsConfig
+	agents     agents.Config
 	ports      security.Ports
 	log        io.Writer
+	readers    []readers.Source
+	shards     int                   // assemblers, each with a part of the traces; 0: one
+	memory     int64                 // bytes that they may take; 0: see telemetry.Options
 	inFlight   bool                  // replicas report their requests in flight, to http
 	favour     bool                  // its processes go before everything else on this machine
 	spans      func([]foresail.Span) // told all spans; nil: nobody is
@@ -47,12 +53,21 @@ type bedConfig struct {
 	blind      bool // it sends no spans: it is observed by its metrics alone
 }
 
+// newAssembler makes what turns spans into snapshots.
+func newAssembler(c bedConfig) *telemetry.Shards {
+	n := max(c.shards, 1)
+	return telemetry.NewShards(c.blueprint.App, telemetry.Options{EndpointService: users.Service, MaxMemory: c.memory / int64(n)}, n)
+}
+
 // startBed receives spans and starts the processes that send them.
 func startBed(ctx context.Context, c bedConfig) (*bed, error) {
+	if err := c.guardMetrics(); err != nil {
+		return nil, err
+	}
 	if c.blind {
 		return startBlind(ctx, c)
 	}
-	b := &bed{assembler: telemetry.NewAssembler(c.blueprint.App, telemetry.Options{EndpointService: users.Service})}
+	b := &bed{assembler: newAssembler(c)}
 	// One steady time for who sends spans and who receives them: setting the machine's clock is then no skew.
 	epoch := wire.NewEpoch()
 	var err error
@@ -65,11 +80,11 @@ func startBed(ctx context.Context, c bedConfig) (*bed, error) {
 	}
 	var observer testbed.Observer = b.assembler
 	if c.agents.Listen != "" {
-		if b.agents, err = listenForAgents(c.agents, c.ports, wire.NewClock(epoch).Now, b.assembler); err != nil {
-			return nil, errors.Join(err, b.stopReceivers())
+		if b.agents, err = agents.Listen(c.agents, c.ports, wire.NewClock(epoch).Now, b.assembler); err != nil {
+			return nil, errors.Join(badAddress(err), b.stopReceivers())
 		}
 		observer = b.agents
-		fmt.Fprintf(c.log, "agents report to %s\n", b.agents.server.Addr())
+		fmt.Fprintf(c.log, "agents report to %s\n", b.agents.Server.Addr())
 	}
 	inFlight := ""
 	if c.inFlight {
@@ -78,11 +93,12 @@ func startBed(ctx context.Context, c bedConfig) (*bed, error) {
 	b.Cluster, err = testbed.New(ctx, testbed.Config{
 		Blueprint: c.blueprint, Load: c.load, Seed: c.seed, Duration: c.duration, Agent: b.agents != nil,
 		Observer: observer, OTLP: b.receivers[0].GRPCAddr(), Epoch: epoch, Log: c.log, Favour: c.favour,
-		InFlight: inFlight, Metrics: c.metrics.Listen, Targets: c.metrics.Targets,
+		InFlight: inFlight, Metrics: c.metrics.Listen, Targets: c.metrics.Targets, MetricsTLS: c.metrics.tls, MetricsGuard: c.metrics.guard,
 	})
 	if err != nil {
 		return nil, errors.Join(err, b.stopReceivers())
 	}
+	b.poller = readers.Poll(c.readers, b.assembler, func(err error) { fmt.Fprintln(c.log, err) })
 	return b, nil
 }
 
@@ -114,14 +130,17 @@ func (b *bed) receive(c bedConfig, now func() time.Time, sink otlp.Sink) error {
 
 // stop ends every process, then the receiver, so that the last spans still arrive. It may be called again.
 func (b *bed) stop() error {
-	b.stopped.Do(func() { b.stopErr = errors.Join(b.Cluster.Close(), b.stopReceivers()) })
+	b.stopped.Do(func() {
+		b.poller.Close()
+		b.stopErr = errors.Join(b.Cluster.Close(), b.stopReceivers())
+	})
 	return b.stopErr
 }
 
 func (b *bed) stopReceivers() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	errs := []error{b.agents.stop()}
+	errs := []error{b.agents.Stop()}
 	for _, r := range b.receivers {
 		if err := r.Shutdown(ctx); err != nil {
 			errs = append(errs, fmt.Errorf("stopping the OTLP receiver: %w", err))
@@ -164,7 +183,7 @@ func (b *bed) detail() bedDetail {
 		d.Spans = b.assembler.Stats()
 	}
 	if b.agents != nil {
-		stats := b.agents.server.Stats()
+		stats := b.agents.Server.Stats()
 		d.Agents = &stats
 	}
 	for _, w := range b.Writes() {

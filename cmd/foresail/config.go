@@ -8,36 +8,45 @@ import (
 	"time"
 
 	"foresail.dev/appfile"
+	"foresail.dev/cmd/foresail/agents"
 	"foresail.dev/cmd/foresail/history"
+	"foresail.dev/cmd/foresail/promout"
 	"foresail.dev/cmd/foresail/security"
+	"foresail.dev/cmd/foresail/tracing"
+	"foresail.dev/cmd/foresail/trained"
 	"foresail.dev/loop"
 	"foresail.dev/plan/managers"
+	"foresail.dev/telemetry/store/seal"
 )
 
 // runConfig is foresail.yaml; see docs/formats/run.md.
 type runConfig struct {
-	Application string        `yaml:"application" rule:"required"` // a file, relative to this one, or the name of a built-in application
-	Load        string        `yaml:"load" rule:"required"`        // a load file, relative to this one
-	Cluster     string        `yaml:"cluster" rule:"oneof=sim|testbed"`
-	Mode        loop.Mode     `yaml:"mode"`
-	Manager     managerName   `yaml:"manager"`
-	Guard       guardConfig   `yaml:"guard"`
-	Listen      string        `yaml:"listen"` // of the page
-	OTLP        otlpConfig    `yaml:"otlp"`
-	Seed        uint64        `yaml:"seed"`
-	Duration    time.Duration `yaml:"duration" rule:"min=0"` // 0: until stopped
-	Speed       float64       `yaml:"speed" rule:"above=0,max=1000"`
-	Nodes       appfile.Nodes `yaml:"nodes"` // of a simulated cluster
-	Metrics     metricsConfig `yaml:"metrics"`
-	RemoteWrite []remoteWrite `yaml:"remote_write"`
-	State       string        `yaml:"state"` // where the manager's state is kept; empty: it is not kept
+	Application string                `yaml:"application" rule:"required"` // a file, relative to this one, or the name of a built-in application
+	Load        string                `yaml:"load" rule:"required"`        // a load file, relative to this one
+	Cluster     string                `yaml:"cluster" rule:"oneof=sim|testbed"`
+	Mode        loop.Mode             `yaml:"mode"`
+	Manager     managerName           `yaml:"manager"`
+	Guard       guardConfig           `yaml:"guard"`
+	Listen      string                `yaml:"listen"` // of the page
+	OTLP        otlpConfig            `yaml:"otlp"`
+	Readers     []readerConfig        `yaml:"readers"` // servers that are asked for what is in flight in them
+	Seed        uint64                `yaml:"seed"`
+	Duration    time.Duration         `yaml:"duration" rule:"min=0"` // 0: until stopped
+	Speed       float64               `yaml:"speed" rule:"above=0,max=1000"`
+	Nodes       appfile.Nodes         `yaml:"nodes"` // of a simulated cluster
+	Metrics     promout.Metrics       `yaml:"metrics"`
+	RemoteWrite []promout.RemoteWrite `yaml:"remote_write"`
+	Traces      tracing.Config        `yaml:"traces"` // exemplar traces that are kept
+	State       string                `yaml:"state"`  // where the manager's state is kept; empty: it is not kept
 
-	History   history.Config  `yaml:"history"`
-	Models    string          `yaml:"models"` // where foresail train has put models; empty: there are none
-	Agents    agentsConfig    `yaml:"agents"` // of a testbed: where node agents report
-	Security  security.Config `yaml:"security"`
-	Telemetry telemetryConfig `yaml:"telemetry"`
-	Testbed   testbedConfig   `yaml:"testbed"`
+	Remote    promout.RemoteHistory `yaml:"remote_history"`
+	History   history.Config        `yaml:"history"`
+	Models    string                `yaml:"models"` // where foresail train has put models; empty: there are none
+	ModelsKey string                `yaml:"models_key_file"`
+	Agents    agents.Config         `yaml:"agents"` // of a testbed: where node agents report
+	Security  security.Config       `yaml:"security"`
+	Telemetry telemetryConfig       `yaml:"telemetry"`
+	Testbed   testbedConfig         `yaml:"testbed"`
 }
 
 type guardConfig struct {
@@ -50,6 +59,10 @@ type otlpConfig struct {
 	HTTP string `yaml:"http"`
 	// InFlight: replicas of a testbed report their requests in flight as they begin, over HTTP.
 	InFlight bool `yaml:"in_flight"`
+	// Shards share the traces among them, each on a core of its own; 0: there is one.
+	Shards int `yaml:"shards" rule:"min=0,max=64"`
+	// Memory that what is kept of spans may take, over all shards; 0: what docs/formats/run.md says.
+	Memory appfile.Bytes `yaml:"memory" rule:"max=1TiB"`
 }
 
 // managerName is the name of a manager that there is.
@@ -66,7 +79,7 @@ func (m *managerName) UnmarshalText(b []byte) error {
 
 func readRunConfig(path string) (runConfig, error) {
 	c := runConfig{Cluster: "sim", Mode: loop.Auto, Manager: "hpa", Guard: guardConfig{Enabled: true, Baseline: "hpa"},
-		OTLP: otlpConfig{GRPC: "127.0.0.1:4317", HTTP: "127.0.0.1:4318"}, Seed: 1, Speed: 1, Metrics: defaultMetrics(), History: history.Default()}
+		OTLP: otlpConfig{GRPC: "127.0.0.1:4317", HTTP: "127.0.0.1:4318"}, Seed: 1, Speed: 1, Metrics: promout.DefaultMetrics(), History: history.Default(), Remote: promout.DefaultRemote(), Traces: tracing.Default}
 	if err := appfile.ReadFile(path, &c); err != nil {
 		return c, usage(err)
 	}
@@ -85,15 +98,37 @@ func readRunConfig(path string) (runConfig, error) {
 	if c.OTLP.InFlight && (c.Cluster != "testbed" || c.OTLP.HTTP == "") {
 		return c, usagef("%s: otlp.in_flight: replicas of a testbed report over HTTP: use cluster: testbed and set otlp.http, or leave it out", path)
 	}
-	dir := filepath.Dir(path)
-	if err := checkRemoteWrites(path, dir, c.RemoteWrite); err != nil {
-		return c, err
+	if len(c.Readers) > 0 && c.Cluster != "testbed" {
+		return c, usagef("%s: readers: a simulated application has no servers to ask: use cluster: testbed, or leave them out", path)
 	}
-	if err := c.checkModels(dir); err != nil {
+	if err := checkReaders(path, c.Readers); err != nil {
+		return c, usage(err)
+	}
+	dir := filepath.Dir(path)
+	if err := promout.Check(path, dir, c.RemoteWrite, &c.Remote); err != nil {
+		return c, usage(err)
+	}
+	if err := trained.Place(&c.Models, string(c.Manager), dir); err != nil {
 		return c, usagef("%s: models: %w", path, err)
+	}
+	for i := range c.Readers {
+		if f := &c.Readers[i].PasswordFile; *f != "" {
+			*f = relative(dir, *f)
+		}
 	}
 	c.Load = relative(dir, c.Load)
 	c.History.In(dir)
+	if c.Traces.Dir != "" {
+		if c.Telemetry.Prometheus != nil {
+			return c, usagef("%s: traces: Prometheus gives no spans: leave it out, or leave telemetry.prometheus out", path)
+		}
+		c.Traces.In(dir)
+	}
+	for _, k := range []*string{&c.Traces.KeyFile, &c.ModelsKey} {
+		if *k != "" && !strings.HasPrefix(*k, seal.EnvPrefix) {
+			*k = relative(dir, *k)
+		}
+	}
 	c.Security = c.Security.Relative(dir)
 	if strings.ContainsAny(c.Application, "/.") {
 		c.Application = relative(dir, c.Application)

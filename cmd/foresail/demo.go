@@ -10,6 +10,7 @@ import (
 	"foresail.dev/appfile"
 	"foresail.dev/cluster/sim"
 	"foresail.dev/cmd/foresail/history"
+	"foresail.dev/cmd/foresail/promout"
 	"foresail.dev/cmd/foresail/security"
 	"foresail.dev/loop"
 	"foresail.dev/web"
@@ -69,7 +70,7 @@ func newDemo() *cobra.Command {
 			d := newDemoControls(s, l, blueprint.App)
 			r := job{app: blueprint.App, cluster: loop.Paced(d, 1), manager: manager, mode: loop.Auto, seed: seed,
 				duration: duration, json: asJSON, name: "demo", out: c.OutOrStdout(), err: c.ErrOrStderr(),
-				page: web.Config{Title: "Social Network (simulated)", Addr: listen, Controls: d}, metrics: defaultMetrics(), ports: secured, kept: kept}
+				page: web.Config{Title: "Social Network (simulated)", Addr: listen, Controls: d}, metrics: promout.DefaultMetrics(), ports: secured, kept: kept}
 			err = r.run(ctx)
 			if errors.Is(err, syscall.EADDRINUSE) && !c.Flags().Changed("listen") {
 				r.page.Addr = "127.0.0.1:0" // someone else has the usual port: any other will do

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"foresail.dev/cmd/foresail/forecasting"
+	"foresail.dev/cmd/foresail/trained"
 	"foresail.dev/model/forecast/csvfile"
 	"foresail.dev/model/forecast/methods"
 )
@@ -21,7 +22,7 @@ type forecastFlags struct {
 	ahead, n                 int
 	seed                     uint64
 	json                     bool
-	models                   modelFlags
+	models                   trained.Flags
 }
 
 func newForecast() *cobra.Command {
@@ -37,7 +38,7 @@ are refused. With nothing to learn from, the forecast is the last value and says
   foresail forecast evaluate -f examples/forecast.yaml`,
 		Args: needs("file"),
 		RunE: func(c *cobra.Command, _ []string) error {
-			if f.models.url != "" && !c.Flags().Changed("method") {
+			if f.models.URL != "" && !c.Flags().Changed("method") {
 				f.method = "madu" // what foresail train trains where it is told nothing
 			}
 			return forecastAhead(c, f)
@@ -54,7 +55,7 @@ are refused. With nothing to learn from, the forecast is the last value and says
 	fl.Uint64Var(&f.seed, "seed", 1, "seed of everything that is drawn")
 	fl.StringVar(&f.plot, "plot", "", "draw the forecast to this PNG file")
 	fl.BoolVar(&f.json, "json", false, "print the result as JSON")
-	f.models.register(fl)
+	f.models.Register(fl)
 	c.AddCommand(newForecastEvaluate())
 	return c
 }
@@ -74,8 +75,8 @@ func forecastAhead(c *cobra.Command, f forecastFlags) (err error) {
 	case f.csv.Step < 0:
 		return usagef("--step %v: give a time longer than zero", f.csv.Step)
 	}
-	if err := f.models.check(f.method); err != nil {
-		return err
+	if err := f.models.Check(f.method); err != nil {
+		return usage(err)
 	}
 	in, name := c.InOrStdin(), "standard input"
 	if f.file != "-" {
@@ -91,14 +92,14 @@ func forecastAhead(c *cobra.Command, f forecastFlags) (err error) {
 		return usage(fmt.Errorf("%s: %w", name, err))
 	}
 	var a *forecasting.Ahead
-	if f.models.url == "" {
+	if f.models.URL == "" {
 		a, err = forecasting.Forecast(s, repairs, f.method, f.n, f.ahead, f.seed)
 	} else {
-		trained, merr := f.models.one(c.Context(), f, s.Step)
+		model, merr := f.models.Find(c.Context(), f.file, f.csv.Column, f.method, f.n, f.ahead, s.Step)
 		if merr != nil {
-			return merr
+			return usageOf(merr)
 		}
-		a, err = forecasting.With(trained, s, repairs, f.method, f.ahead)
+		a, err = forecasting.With(model, s, repairs, f.method, f.ahead)
 	}
 	if err != nil {
 		return usage(fmt.Errorf("%s: %w", name, err))

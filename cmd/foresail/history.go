@@ -28,12 +28,13 @@ a run writes it.`,
 // historyFlags are what all of its commands take.
 type historyFlags struct {
 	dir, key string
+	file     string // a foresail.yaml whose remote_history is meant instead; of those commands that can read one
 	json     bool
 }
 
 func (f *historyFlags) register(c *cobra.Command, json bool) {
 	c.Flags().StringVarP(&f.dir, "dir", "d", "", "directory of the store")
-	c.Flags().StringVar(&f.key, "key-file", "", "file with the store's key, where it is encrypted")
+	c.Flags().StringVar(&f.key, "key-file", "", "file with the store's key, or env:NAME, where it is encrypted")
 	if json {
 		c.Flags().BoolVar(&f.json, "json", false, "print the result as JSON")
 	}
@@ -70,8 +71,9 @@ func newHistoryQuery() *cobra.Command {
 	var r history.Range
 	var level string
 	c := &cobra.Command{
-		Use: "query --dir DIR", Short: "Prints what was observed", Args: needs("dir"),
+		Use: "query --dir DIR", Short: "Prints what was observed", Args: f.where(),
 		Example: `  foresail history query -d history
+  foresail history query -f foresail.yaml --from 24h --step 1h
   foresail history query -d history --from 24h --step 1h --service cart --json
   foresail history query -d history --from 2026-03-01T12:00:00Z --to 2026-03-01T12:05:00Z --step 1s --level replica`,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -87,12 +89,13 @@ func newHistoryQuery() *cobra.Command {
 			if f.json {
 				asJSON = func(rows any) error { return printJSON(c.OutOrStdout(), newResult("history", nil, rows)) }
 			}
-			return f.with(c, func(s *store.Store) error {
+			return f.anywhere(c, func(s history.Readable) error {
 				return history.Query(c.Context(), c.OutOrStdout(), s, &r, levels, asJSON)
 			})
 		},
 	}
 	f.register(c, true)
+	f.registerFile(c)
 	rangeFlags(&r, c, "1h")
 	c.Flags().StringVar(&level, "level", "", "what rows are of: "+strings.Join(historytable.Levels(), ", ")+"; empty: services and endpoints")
 	return c
@@ -103,7 +106,7 @@ func newHistoryExport() *cobra.Command {
 	var r history.Range
 	var level, out string
 	c := &cobra.Command{
-		Use: "export --dir DIR -o FILE", Short: "Writes what was observed as CSV or Parquet", Args: needs("dir", "output"),
+		Use: "export --dir DIR -o FILE", Short: "Writes what was observed as CSV or Parquet", Args: f.where("output"),
 		Long: `Writes one row for each interval and service (or what --level says) to a file whose name ends in .csv or .parquet; "-" is CSV on the
 standard output. Columns are described in docs/formats/history.md; a counter's is what it gained in the interval.`,
 		Example: "  foresail history export -d history --from oldest --step 1m -o minutes.parquet",
@@ -112,7 +115,7 @@ standard output. Columns are described in docs/formats/history.md; a counter's i
 			if err != nil {
 				return usage(err)
 			}
-			return f.with(c, func(s *store.Store) error {
+			return f.anywhere(c, func(s history.Readable) error {
 				shown := newProgress(c.ErrOrStderr())
 				n, err := history.Export(c.Context(), c.OutOrStdout(), s, &r, l, out, func(rows int, at time.Time) {
 					shown.at(-1, fmt.Sprintf("%d rows, at %s", rows, at.Format(time.DateTime)))
@@ -126,6 +129,7 @@ standard output. Columns are described in docs/formats/history.md; a counter's i
 		},
 	}
 	f.register(c, false)
+	f.registerFile(c)
 	rangeFlags(&r, c, "oldest")
 	c.Flags().StringVarP(&out, "output", "o", "", "file to write: .csv or .parquet; -: CSV on the standard output")
 	c.Flags().StringVar(&level, "level", "service", "what rows are of: "+strings.Join(historytable.Levels(), ", "))

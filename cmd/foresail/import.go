@@ -3,12 +3,12 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"foresail.dev/cmd/foresail/importing"
+	"foresail.dev/telemetry/alibaba"
 	"foresail.dev/telemetry/source"
 )
 
@@ -20,123 +20,98 @@ puts it into a history on disk. Files may be compressed (gzip, zstd) or in tar a
 is told in docs/formats/import.md.`,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	for _, f := range importFormats() {
+	for _, f := range importing.Formats() {
 		c.AddCommand(newImporter(f))
 	}
 	return c
 }
 
-// importFormat is one kind of outside data.
-type importFormat struct {
-	name, short, long, example string
-	what                       string // what its files are, for an error
-	match                      func(name string) bool
-	interval                   time.Duration // of snapshots, unless a flag says otherwise; 0: the data's own
-	flags                      func(c *cobra.Command, in *importer)
-	// start gives what reads one file, and what is called after the last.
-	start func(c *source.Collector, in *importer) (file func(name string, r io.Reader) error, finish func() error)
-}
-
-// importer is one import, as its flags say.
-type importer struct {
-	json                         bool
-	history, traces, application string
-	interval                     time.Duration
-	seed                         uint64
-	alibaba                      alibabaFlags
-}
-
-func newImporter(f importFormat) *cobra.Command {
-	in := &importer{}
+func newImporter(f importing.Format) *cobra.Command {
+	var o importing.Options
+	var asJSON bool
+	check := func() error { return nil }
 	c := &cobra.Command{
-		Use: f.name + " FILE|FOLDER...", Short: f.short, Long: f.long, Example: f.example,
+		Use: f.Name + " FILE|FOLDER...", Short: f.Short, Long: f.Long, Example: f.Example,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return usagef("give one file of %s or more, or - for standard input", f.what)
+				return usagef("give one file of %s or more, or - for standard input", f.What)
 			}
 			return nil
 		},
-		RunE: func(c *cobra.Command, args []string) error { return in.run(c, f, args) },
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := check(); err != nil {
+				return err
+			}
+			return runImport(c, &f, o, args, asJSON)
+		},
 	}
 	fl := c.Flags()
-	fl.BoolVar(&in.json, "json", false, "print the result as JSON")
-	fl.StringVar(&in.history, "history", "", "write snapshots into the history in this folder")
-	fl.StringVar(&in.application, "application", f.name, "name of the application in a history")
-	if f.interval > 0 {
-		fl.DurationVar(&in.interval, "interval", f.interval, "length of a snapshot made of spans")
-		fl.StringVar(&in.traces, "traces", "", "write exemplar traces into this folder: of each minute the slowest five and a random five")
-		fl.Uint64Var(&in.seed, "seed", 1, "seed of the random choice of traces")
+	fl.BoolVar(&asJSON, "json", false, "print the result as JSON")
+	fl.StringVar(&o.History, "history", "", "write snapshots into the history in this folder")
+	fl.StringVar(&o.KeyFile, "key-file", "", "file with the key that encrypts both, or env:NAME; empty: they are not encrypted")
+	fl.StringVar(&o.Application, "application", f.Name, "name of the application in a history and in traces")
+	if f.Interval > 0 {
+		fl.DurationVar(&o.Interval, "interval", f.Interval, "length of a snapshot made of spans")
+		fl.StringVar(&o.Traces, "traces", "", "write exemplar traces into this folder: of each minute the slowest five and a random five")
+		fl.Uint64Var(&o.Seed, "seed", 1, "seed of the random choice of traces")
 	}
-	if f.flags != nil {
-		f.flags(c, in)
+	if f.Shares {
+		check = alibabaFlags(c, &o.Alibaba)
 	}
 	return c
 }
 
-func (in *importer) run(c *cobra.Command, f importFormat, paths []string) (err error) {
-	if f.interval > 0 && (in.interval < 100*time.Millisecond || in.interval > time.Hour) {
-		return usagef("--interval %v: give a time from 100ms to 1h", in.interval)
-	}
-	o := source.Options{Name: in.application, Interval: in.interval}
-	sinks, err := in.open(&o)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, sinks.close()) }()
-	collector := source.NewCollector(o)
-	file, finish := f.start(collector, in)
-	progress := newProgress(c.ErrOrStderr())
-	read := func(name string, r io.Reader) error {
-		if collector.Faults().File = name; name == paths[0] {
-			collector.Faults().File = "" // the only one
+// alibabaFlags say what Alibaba's data does not; the result checks them.
+func alibabaFlags(c *cobra.Command, o *alibaba.Options) (check func() error) {
+	var epoch string
+	var containerGiB, nodeGiB float64
+	fl := c.Flags()
+	fl.StringVar(&epoch, "epoch", alibaba.DefaultEpoch.Format(time.RFC3339), "when timestamp 0 was: the data gives no date")
+	fl.Float64Var(&o.ContainerCores, "container-cores", 0, "cores that a container's utilisation is a share of; 0: not known")
+	fl.Float64Var(&containerGiB, "container-gib", 0, "memory that a container's utilisation is a share of, in GiB; 0: not known")
+	fl.Float64Var(&o.NodeCores, "node-cores", 0, "cores that a node's utilisation is a share of; 0: not known")
+	fl.Float64Var(&nodeGiB, "node-gib", 0, "memory that a node's utilisation is a share of, in GiB; 0: not known")
+	fl.Float64Var(&o.CallRate, "call-rate", 0, "calls per second that a rate of 1 stands for in v2022; 0: not known")
+	return func() error {
+		t, err := time.Parse(time.RFC3339, epoch)
+		if err != nil || t.Year() < 1971 || t.Year() > 2200 {
+			return usagef("--epoch %q: give a time such as 2022-01-01T00:00:00Z", epoch)
 		}
-		if err := file(name, &tracked{r: r, name: name, progress: progress}); err != nil {
-			return fmt.Errorf("%s: %w", name, err)
+		for _, v := range []float64{o.ContainerCores, containerGiB, o.NodeCores, nodeGiB, o.CallRate} {
+			if !(v >= 0 && v <= 1e9) {
+				return usagef("%g: give sizes and rates from 0 to 1e9", v)
+			}
 		}
+		const gib = 1 << 30
+		o.Epoch, o.ContainerMemory, o.NodeMemory = t.UTC(), containerGiB*gib, nodeGiB*gib
 		return nil
 	}
-	err = source.Walk(paths, c.InOrStdin(), f.match, read)
-	progress.end()
-	if err != nil {
-		return importError(err)
-	}
-	if err := finish(); err != nil {
-		return err
-	}
-	sum, err := collector.Finish()
-	if err != nil {
-		return err
-	}
-	if err := sinks.finish(); err != nil {
-		return err
-	}
-	if in.json {
-		r := newResult("import", nil, append([]source.Row{}, sum.Rows()...)) // a list, also when empty
-		r.Detail = detailOf(sum, sinks)
-		return printJSON(c.OutOrStdout(), r)
-	}
-	return printImport(c.OutOrStdout(), sum, sinks)
 }
 
-// importError marks a file that can't be opened as one of usage.
-func importError(err error) error {
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+func runImport(c *cobra.Command, f *importing.Format, o importing.Options, paths []string, asJSON bool) error {
+	progress := newProgress(c.ErrOrStderr())
+	r, err := f.Run(o, paths, c.InOrStdin(), func(name string, n int64) { progress.at(0, fmt.Sprintf("%s: %d MB", name, n/1e6)) })
+	progress.end()
+	if errors.Is(err, importing.ErrUsage) {
 		return usage(err)
 	}
-	return err
-}
-
-// tracked shows how far reading is, on a terminal.
-type tracked struct {
-	r        io.Reader
-	name     string
-	progress *progress
-	n        int64
-}
-
-func (t *tracked) Read(b []byte) (int, error) {
-	n, err := t.r.Read(b)
-	t.n += int64(n)
-	t.progress.at(0, fmt.Sprintf("%s: %d MB", t.name, t.n/1e6))
-	return n, err
+	if err != nil {
+		return err
+	}
+	out := c.OutOrStdout()
+	rows := append([]source.Row{}, r.Summary.Rows()...) // a list, also when empty
+	if asJSON {
+		res := newResult("import", nil, rows)
+		res.Detail = r.Detail
+		return printJSON(out, res)
+	}
+	r.Head(out)
+	if len(rows) > 0 {
+		head, cells := importing.Table(rows)
+		if err := table(out, head, cells); err != nil {
+			return err
+		}
+	}
+	r.Tail(out)
+	return nil
 }

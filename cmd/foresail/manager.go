@@ -3,9 +3,11 @@ package main
 import (
 	"strings"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"foresail.dev"
+	"foresail.dev/cmd/foresail/trained"
 	"foresail.dev/plan/managers"
 )
 
@@ -31,5 +33,18 @@ func (f *managerFlags) build(app *foresail.App) (foresail.Manager, error) {
 	} else {
 		m, err = managers.New(f.name, app)
 	}
+	return m, usage(err)
+}
+
+// manager makes the one that a file names, with the models that were trained for it.
+func (cfg *runConfig) manager(c *cobra.Command, app *foresail.App) (foresail.Manager, error) {
+	f := managerFlags{name: string(cfg.Manager), guarded: cfg.Guard.Enabled, baseline: string(cfg.Guard.Baseline)}
+	if cfg.Models == "" {
+		return f.build(app)
+	}
+	if !f.guarded {
+		f.baseline = ""
+	}
+	m, err := trained.Manager(c.Context(), c.ErrOrStderr(), cfg.Models, cfg.ModelsKey, f.baseline, app)
 	return m, usage(err)
 }

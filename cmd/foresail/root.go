@@ -1,12 +1,14 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"foresail.dev/cmd/foresail/agents"
 	"foresail.dev/cmd/foresail/security"
 )
 
@@ -32,7 +34,14 @@ Try it, with nothing to install or configure:
 		return usagef("%w; see %q", err, c.CommandPath()+" --help")
 	})
 	cli := security.CLI{Needs: needs, Usage: usage, Print: func(w io.Writer, name string, rows any) error { return printJSON(w, newResult(name, nil, rows)) }}
-	root.AddCommand(newDemo(), newRun(), newSimulate(), newTestbed(), newTwin(), newFidelity(), newCompare(), newForecast(), newTrain(), newHistory(), newScenario(), newImport(), newTraces(), newAgent(), newDoctor(), newApps(), security.NewToken(cli), newVersion())
+	node := agents.CLI{NoArgs: noArgs, Usage: usage, Table: table,
+		Stoppable: func(ctx context.Context) (context.Context, func()) { return stoppable(ctx) },
+		Print: func(w io.Writer, rows, detail any) error {
+			r := newResult("agent", nil, rows)
+			r.Detail = detail
+			return printJSON(w, r)
+		}}
+	root.AddCommand(newDemo(), newRun(), newSimulate(), newTestbed(), newTwin(), newFidelity(), newCompare(), newForecast(), newTrain(), newHistory(), newScenario(), newImport(), newTraces(), agents.NewAgent(node), newDoctor(), newApps(), security.NewToken(cli), security.NewKey(cli), newVersion())
 	return root
 }
 

@@ -13,7 +13,9 @@ import (
 	"foresail.dev"
 	"foresail.dev/cluster/sim"
 	"foresail.dev/cmd/foresail/history"
+	"foresail.dev/cmd/foresail/promout"
 	"foresail.dev/cmd/foresail/security"
+	"foresail.dev/cmd/foresail/tracing"
 	"foresail.dev/loop"
 	"foresail.dev/web"
 )
@@ -68,7 +70,7 @@ func manage(c *cobra.Command, cfg runConfig, asJSON bool) (err error) {
 	if err != nil {
 		return err
 	}
-	manager, err := managerOf(c, cfg, blueprint.App)
+	manager, err := cfg.manager(c, blueprint.App)
 	if err != nil {
 		return err
 	}
@@ -83,13 +85,28 @@ func manage(c *cobra.Command, cfg runConfig, asJSON bool) (err error) {
 		return historyUsage(err)
 	}
 	defer func() { err = errors.Join(err, kept.Close()) }()
+	away := cfg.Remote.Keep(ctx, blueprint.App, cfg.Cluster == "testbed", c.ErrOrStderr())
+	defer away.Close()
 	r := job{app: blueprint.App, manager: manager, mode: cfg.Mode, seed: cfg.Seed, duration: cfg.Duration, state: cfg.State,
 		json: asJSON, name: "run", out: c.OutOrStdout(), err: c.ErrOrStderr(),
-		page: web.Config{Addr: cfg.Listen}, metrics: cfg.Metrics, writes: cfg.RemoteWrite, ports: secured, kept: kept}
+		page: web.Config{Addr: cfg.Listen}, metrics: cfg.Metrics, writes: cfg.RemoteWrite, ports: secured, kept: kept, away: away}
+	start := kept.Start(now())
+	origin := start
+	if cfg.Cluster == "testbed" {
+		origin = time.Time{} // spans are in the wall clock's time
+	}
+	if r.traces, err = cfg.Traces.Start(blueprint.App.Name, cfg.Seed, origin, c.ErrOrStderr()); err != nil {
+		return tracesUsage(err)
+	}
+	defer func() { err = errors.Join(err, r.traces.Close(c.ErrOrStderr())) }()
 	switch cfg.Cluster {
 	case "testbed":
-		bed := bedConfig{blueprint: blueprint, load: l, seed: cfg.Seed, duration: cfg.Duration,
-			grpc: cfg.OTLP.GRPC, http: cfg.OTLP.HTTP, ports: secured, inFlight: cfg.OTLP.InFlight, log: c.ErrOrStderr(), agents: cfg.Agents, metrics: cfg.Testbed.Metrics}
+		sources, err := readerSources(blueprint.App, cfg.Readers)
+		if err != nil {
+			return err
+		}
+		bed := bedConfig{blueprint: blueprint, readers: sources, load: l, seed: cfg.Seed, duration: cfg.Duration,
+			grpc: cfg.OTLP.GRPC, http: cfg.OTLP.HTTP, ports: secured, inFlight: cfg.OTLP.InFlight, shards: cfg.OTLP.Shards, memory: int64(cfg.OTLP.Memory), log: c.ErrOrStderr(), agents: cfg.Agents, metrics: cfg.Testbed.Metrics, spans: r.traces.Spans()}
 		if cfg.Telemetry.Prometheus != nil {
 			if err := r.fromPrometheus(ctx, bed, cfg.Telemetry.Prometheus); err != nil {
 				return err
@@ -102,7 +119,10 @@ func manage(c *cobra.Command, cfg runConfig, asJSON bool) (err error) {
 		}
 		r.bed, r.cluster = b, b
 	default:
-		simulated := sim.Config{Blueprint: blueprint, Load: l, Seed: cfg.Seed, Start: kept.Start(now()), Duration: cfg.Duration}
+		simulated := sim.Config{Blueprint: blueprint, Load: l, Seed: cfg.Seed, Start: start, Duration: cfg.Duration}
+		if r.traces != nil {
+			simulated.TraceShare, simulated.Spans = 1, r.traces.Spans()
+		}
 		setNodes(&simulated, &cfg.Nodes)
 		s, err := sim.New(simulated)
 		if err != nil {
@@ -130,11 +150,13 @@ type job struct {
 	name     string
 	page     web.Config
 	kept     *history.Keeping // nil: no history is kept
+	away     *promout.Keeping // nil: none is kept elsewhere
 	ports    security.Ports
-	files    *recorder // nil: none
-	metrics  metricsConfig
-	writes   []remoteWrite
+	files    *recorder          // nil: none
+	traces   *tracing.Recording // nil: none are kept
 	past     []*foresail.Snapshot
+	metrics  promout.Metrics
+	writes   []promout.RemoteWrite
 	out, err interface{ Write([]byte) (int, error) }
 }
 
@@ -152,8 +174,8 @@ func (r *job) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	defer metrics.stop()
-	r.page.Metrics = metrics.handler()
+	defer metrics.Stop()
+	r.page.Metrics = metrics.Handler()
 	r.page.TLS, r.page.Tokens, r.page.Hosts, r.page.Log = r.ports.TLS, r.ports.Tokens, r.ports.Hosts, r.ports.Log
 	r.page.AllowRemote = r.ports.Allows("page")
 	server, err := web.New(r.page)
@@ -189,9 +211,12 @@ func (r *job) run(ctx context.Context) (err error) {
 	r.ports.Warn("page", addr.String())
 
 	sum := newSummary(r.app, r.hold())
-	o := loop.Options{Mode: r.mode, Events: loop.Join(sum.events(), server.Events(), metrics.events(), r.notices(), r.kept.Events())}
+	o := loop.Options{Mode: r.mode, Events: loop.Join(sum.events(), server.Events(), metrics.Events(), r.notices(), r.kept.Events(), r.away.Events())}
 	if r.files != nil {
 		o.Events = loop.Join(o.Events, loop.Events{Observed: func(h *foresail.History, s *foresail.Snapshot) { r.files.snapshot(h.App(), s) }})
+	}
+	if r.traces != nil {
+		o.Events = loop.Join(o.Events, r.traces.Events())
 	}
 	if r.state != "" {
 		o.State = loop.File(r.state)
@@ -200,6 +225,8 @@ func (r *job) run(ctx context.Context) (err error) {
 	case r.kept != nil:
 		r.kept.Backfill(r.app, r.past)
 		o.Recall = r.kept.Recall
+	case r.away.Readable():
+		o.Recall = recallAway(r.away)
 	case len(r.past) > 0:
 		o.Past = slices.Values(r.past)
 	}

@@ -7,13 +7,15 @@ import (
 	"github.com/spf13/cobra"
 
 	"foresail.dev/cmd/foresail/history"
+	"foresail.dev/cmd/foresail/promout"
 	"foresail.dev/cmd/foresail/security"
+	"foresail.dev/cmd/foresail/tracing"
 	"foresail.dev/loop"
 	"foresail.dev/web"
 )
 
 func newTestbed() *cobra.Command {
-	var app, loadFile, listen, otlpAddr, snapshots, spans, historyDir string
+	var app, loadFile, listen, otlpAddr, snapshots, spans, historyDir, traces string
 	var duration time.Duration
 	var seed uint64
 	var asJSON, favour bool
@@ -58,16 +60,23 @@ Runs until it is stopped (Ctrl-C) or the duration is over, then prints a summary
 				return err
 			}
 			cfg := bedConfig{blueprint: blueprint, load: l, seed: seed, duration: duration, grpc: otlpAddr, ports: secured, log: c.ErrOrStderr(), favour: favour}
+			keep := tracing.Default
+			keep.Dir = traces
+			tr, err := keep.Start(blueprint.App.Name, seed, time.Time{}, c.ErrOrStderr())
+			if err != nil {
+				return errors.Join(tracesUsage(err), files.close())
+			}
+			cfg.spans = tr.Spans()
 			if spans != "" {
-				cfg.spans = files.trace
+				cfg.spans = tracing.Both(files.trace, cfg.spans)
 			}
 			b, err := startBed(ctx, cfg)
 			if err != nil {
-				return errors.Join(err, files.close())
+				return errors.Join(err, files.close(), tr.Close(c.ErrOrStderr()))
 			}
 			r := job{app: blueprint.App, cluster: b, bed: b, manager: manager, mode: loop.Auto, seed: seed, duration: duration,
-				json: asJSON, name: "testbed", out: c.OutOrStdout(), err: c.ErrOrStderr(), page: web.Config{Addr: listen}, files: files, ports: secured, metrics: defaultMetrics(), kept: kept}
-			return errors.Join(r.run(ctx), files.close())
+				json: asJSON, name: "testbed", out: c.OutOrStdout(), err: c.ErrOrStderr(), page: web.Config{Addr: listen}, files: files, ports: secured, metrics: promout.DefaultMetrics(), kept: kept}
+			return errors.Join(r.run(ctx), files.close(), tr.Close(c.ErrOrStderr()))
 		},
 	}
 	fl := c.Flags()
@@ -78,6 +87,7 @@ Runs until it is stopped (Ctrl-C) or the duration is over, then prints a summary
 	fl.StringVar(&snapshots, "snapshots", "", "write every snapshot to this file, one JSON object a line")
 	fl.StringVar(&historyDir, "history", "", "keep the snapshots of each second in this directory, a history store")
 	fl.StringVar(&spans, "spans", "", "write all spans to this file, as OTLP JSON lines")
+	fl.StringVar(&traces, "traces", "", "keep exemplar traces in this folder: of each minute the slowest five requests' and a random five's")
 	fl.BoolVar(&favour, "favour", false, "let the run's processes go before everything else on this machine where CPUs are short")
 	fl.DurationVar(&duration, "duration", 0, "stop after this time; 0: run until stopped")
 	fl.Uint64Var(&seed, "seed", 1, "seed of the load and of everything that is drawn")

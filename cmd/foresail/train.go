@@ -1,13 +1,18 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
+	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"foresail.dev/cmd/foresail/history"
+	"foresail.dev/cmd/foresail/trained"
 	"foresail.dev/cmd/foresail/training"
 	"foresail.dev/telemetry/store/bucket"
 )
@@ -19,7 +24,7 @@ func newTrain() *cobra.Command {
 		Short: "Trains forecasters for all services of an application, into a folder or a bucket",
 		Long: `Trains a forecaster for each service of an application, on all cores, and keeps it in a folder or a bucket (s3://, gs://).
 The series are a folder with a CSV file for each service (cart.csv, cart.csv.gz), or one file with a column for each, or
-with a column called service.
+with a column called service; or with --history the calls a minute of what foresail run has recorded.
 
 It may be stopped at any time: the same command goes on where it was, with what is finished kept. With --shard i/n, i from 0
 to n-1, many processes share the services among them, into one bucket; they make the same models, byte for byte, as one
@@ -32,7 +37,7 @@ A service that nothing can be learnt from is named with its reason, and the othe
 at all could be trained, or with --strict when any service could not.`,
 		Example: `  foresail train -f calls/ --application shop --models models/
   foresail train -f calls.csv.gz --application shop --models s3://models --from stored --shard 0/8`,
-		Args: needs("file", "application", "models"),
+		Args: needs("models"),
 		RunE: func(c *cobra.Command, _ []string) error { return train(c, f) },
 	}
 	f.Register(c.Flags())
@@ -48,40 +53,67 @@ func train(c *cobra.Command, f training.Flags) error {
 	if err != nil {
 		return usage(err)
 	}
-	source, err := training.Files(f.File, f.CSV)
-	if err != nil {
-		return usage(err)
-	}
 	ctx, stop := stoppable(c.Context())
 	defer stop()
+	source, err := sourceOf(ctx, c.ErrOrStderr(), &f, &set)
+	if err != nil {
+		return err
+	}
 	b, err := bucket.Create(ctx, f.Models)
 	if err != nil {
 		return usageOf(err)
 	}
 	defer b.Close()
+	if err := training.Encrypt(b, f.ModelsKey); err != nil {
+		return usagef("--models-key-file: %w", err)
+	}
 	p := newProgress(c.ErrOrStderr())
-	r := &training.Run{Settings: set, Source: source, Bucket: b, Shard: shard, Workers: f.Workers, Force: f.Force, SharedOnly: f.SharedOnly,
+	r := &training.Run{Settings: set, Source: source, Bucket: b, Shard: shard, Only: f.Only, Workers: f.Workers, Force: f.Force, SharedOnly: f.SharedOnly,
 		Commit: commit(), Progress: p.at}
 	began := time.Now()
 	err = r.Do(ctx)
 	p.end()
 	took := time.Since(began)
+	if len(r.Rows) == 0 && err != nil {
+		return usageOf(err)
+	}
 	if !f.JSON {
 		err = errors.Join(err, printTraining(c, r, took))
-	} else if len(r.Rows) > 0 || err == nil {
+	} else {
 		res := newResult("train", &f.Seed, r.Rows)
 		res.Detail = r.Detail(took)
 		err = errors.Join(err, printJSON(c.OutOrStdout(), res))
 	}
 	if err != nil {
-		return err
+		return usageOf(err)
 	}
 	return r.Verdict(f.Strict)
 }
 
-// usageOf marks errors of an address that names no bucket; others, like a missing permission, are failures of the job.
+// sourceOf opens series or a history, which names the application.
+func sourceOf(ctx context.Context, tell io.Writer, f *training.Flags, set *training.Settings) (training.Source, error) {
+	if f.History == "" {
+		s, err := training.Files(f.File, f.CSV)
+		return s, usage(err)
+	}
+	h, err := history.Open(f.History, f.Key, tell)
+	if errors.Is(err, history.ErrUsage) {
+		return nil, usagef("--history: %w", err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer h.Close()
+	s, err := training.History(ctx, h, filepath.Base(filepath.Clean(f.History)), set.Span)
+	if err == nil && set.Application == "" {
+		set.Application = h.App().Name
+	}
+	return s, err
+}
+
+// usageOf marks errors of an address that names no bucket, or no model in it; others, like a missing permission, are failures of the job.
 func usageOf(err error) error {
-	if errors.Is(err, bucket.ErrURL) || errors.Is(err, bucket.ErrNoBucket) {
+	if errors.Is(err, bucket.ErrURL) || errors.Is(err, bucket.ErrNoBucket) || errors.Is(err, trained.ErrNone) || errors.Is(err, training.ErrUnknown) {
 		return usage(err)
 	}
 	return err

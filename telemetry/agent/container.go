@@ -21,11 +21,13 @@ type container struct {
 	what   wire.Container
 	unsure bool // what it is could not be told for certain
 	gone   bool
+	age    int  // seconds that it was looked at, begun anywhere, so that not all containers take long in the same one
 	seen   bool // sample holds something
 
 	group *cgroup.Group
 	meter cgroup.Meter
-	cores float64 // quota; 0: none
+	cores float64       // quota; 0: none
+	used  time.Duration // CPU time in the last beat
 	perf  *perf.Counter
 
 	memory                                    int64
@@ -33,12 +35,16 @@ type container struct {
 	cpuStalled, memoryStalled, ioStalled      node.Counter
 	dev, snmp                                 *cgroup.File // of its network namespace, where that is its own
 	in, out, resent                           node.Counter
+	placed                                    bool // it was tried to find its network namespace
 	space                                     *space
 	backlog, limit, unread, unreadBytes, busy int64
 	listening                                 bool // somebody of it listens
 	connections                               bool // what is known of connections is new enough
 	sample                                    wire.Sample
 }
+
+// slowest is how many seconds apart the numbers are read that the kernel takes long to tell.
+const slowest = 5
 
 func (c *container) close() {
 	if c.group != nil {
@@ -51,19 +57,31 @@ func (c *container) close() {
 	c.dev, c.snmp = nil, nil
 }
 
-// beat reads what each beat tells; false when the group is gone.
-func (c *container) beat(now, length time.Duration, buf []byte) bool {
+// calm is how much CPU time the group may have used in all, for that to be less than half of its quota in this beat and the one before
+// together, and so in any period that ended in this one: it can hardly have been throttled. The kernel's counts miss nothing: they are
+// read in the next beat that is not calm, and each second.
+func (c *container) calm() time.Duration {
+	return c.meter.Total() - c.used + time.Duration(c.cores*float64(cgroup.Period)/2)
+}
+
+// beat reads what each beat tells; false when the group is gone. All of it where whole is true.
+func (c *container) beat(now, length time.Duration, whole bool, buf []byte) bool {
 	c.sample = wire.Sample{}
 	c.seen = false
 	if c.group == nil {
 		return false
 	}
-	stats, err := c.group.CPU(buf)
+	calm := time.Duration(-1)
+	if !whole {
+		calm = c.calm()
+	}
+	stats, err := c.group.CPU(buf, calm)
 	if err != nil {
 		c.gone = true
 		return false
 	}
 	cpu, throttled := c.meter.Next(stats, c.cores, now)
+	c.used = cpu
 	c.seen = true
 	c.sample.Has = beatSignals
 	c.sample.Value[wire.CPU] = max(int64(cpu), 0)
@@ -84,7 +102,8 @@ func (c *container) slow(buf []byte, disks cgroup.Disks, into *wire.Sample) {
 	if into == nil {
 		into = &none
 	}
-	v := c.group.Slow(buf, disks)
+	v := c.group.Slow(buf, disks, c.age%slowest == 0)
+	c.age++
 	c.cores = v.Cores
 	if c.memory = v.Memory; v.Memory >= 0 {
 		into.Has |= foresail.SignalMemory

@@ -22,7 +22,7 @@ type Config struct {
 	Proc, Sys string         // where these file systems are mounted. Default: /proc, /sys
 	// Mounts are where control groups are. Default: those of this process.
 	Mounts *cgroup.Mounts
-	// Connections is the share of a core that looking at all connections may take. Default: 0.004; negative: none.
+	// Connections is the share of a core that looking at all connections may take. Default: 0.0025; negative: none.
 	Connections float64
 	// MaxContainers bounds what is looked at; more count into the node alone. Default: 1024.
 	MaxContainers int
@@ -55,9 +55,11 @@ type Sampler struct {
 	perfRoot   string // of the hierarchy that holds perf_event
 	notes      []string
 	walked     time.Duration
-	slow       time.Duration // when slow numbers were read last
-	again      bool          // a group could not be identified yet
-	over       int           // containers over the bound
+	slow       time.Duration         // when slow numbers were read last
+	again      bool                  // a group could not be identified yet
+	over       int                   // containers over the bound
+	known      map[string]*container // while looking for new ones
+	spare      []*container
 	buf        []byte
 }
 
@@ -73,13 +75,13 @@ func NewSampler(cfg Config) (*Sampler, error) {
 		cfg.Sys = "/sys"
 	}
 	if cfg.Connections == 0 {
-		cfg.Connections = 0.004
+		cfg.Connections = 0.0025
 	}
 	if cfg.MaxContainers <= 0 {
 		cfg.MaxContainers = 1024
 	}
 	cfg.MaxContainers = min(cfg.MaxContainers, wire.MaxContainers)
-	s := &Sampler{cfg: cfg, buf: make([]byte, cgroup.BufferSize), walked: -walkEvery, slow: -second}
+	s := &Sampler{cfg: cfg, buf: make([]byte, cgroup.BufferSize), known: map[string]*container{}, walked: -walkEvery, slow: -second}
 	if cfg.Mounts != nil {
 		s.mounts = *cfg.Mounts
 	} else {
@@ -164,7 +166,7 @@ func (s *Sampler) Sample(b *wire.Beat, now, length time.Duration, whole bool) {
 	s.node.Beat(&b.Node, s.buf)
 	gone := false
 	for _, c := range s.containers {
-		gone = !c.beat(now, length, s.buf) || gone
+		gone = !c.beat(now, length, whole, s.buf) || gone
 	}
 	s.spaces.beat(now, length)
 	if whole {
@@ -203,9 +205,11 @@ func (s *Sampler) find(now time.Duration, gone bool) {
 	}
 	if due {
 		s.node.Refresh()
+		s.tree.Forget()
 	}
 	s.walked, s.again, s.over = now, false, 0
-	known := map[string]*container{}
+	known := s.known
+	clear(known)
 	for _, c := range s.containers {
 		if c.gone {
 			c.close()
@@ -213,7 +217,7 @@ func (s *Sampler) find(now time.Duration, gone bool) {
 		}
 		known[c.path] = c
 	}
-	var kept []*container
+	kept := s.spare[:0]
 	changed := false
 	err := s.tree.Walk(func(path string) (below bool) {
 		c := known[path]
@@ -243,7 +247,7 @@ func (s *Sampler) find(now time.Duration, gone bool) {
 		changed = true
 	}
 	if changed || len(kept) != len(s.containers) {
-		s.containers = kept
+		s.containers, s.spare = kept, s.containers
 		s.number()
 	}
 	s.spaces.second(now, s.containers)
@@ -251,23 +255,27 @@ func (s *Sampler) find(now time.Duration, gone bool) {
 
 // open makes a container of a group, where it is one.
 func (s *Sampler) open(path string, now time.Duration) (*container, bool) {
-	c := &container{path: path, dir: filepath.Join(s.treeRoot, path), memory: -1}
-	c.pid = first(cgroup.Procs(c.dir, 1, s.buf))
+	c := &container{path: path, memory: -1}
 	if !s.identifies(c) {
 		return nil, false
+	}
+	if c.pid == 0 {
+		c.pid = first(cgroup.Procs(s.dir(c), 1, s.buf))
+		s.date(c)
 	}
 	group, err := s.mounts.OpenGroup(path)
 	if err != nil {
 		return nil, false
 	}
-	stats, err := group.CPU(s.buf)
+	stats, err := group.CPU(s.buf, -1)
 	if err != nil {
 		group.Close()
 		return nil, false
 	}
 	s.keys++
 	c.key, c.group, c.meter, c.cores = s.keys, group, cgroup.StartMeter(stats, now), group.Cores(s.buf)
-	c.slow(s.buf, s.node.Disks, nil) // what it counted so far is not of the second to come
+	c.slow(s.buf, s.node.Disks, nil)
+	c.age = s.keys // what it counted so far is not of the second to come
 	if len(s.cpus) > 0 {
 		if c.perf, err = perf.OpenGroup(filepath.Join(s.perfRoot, path), s.cpus, perf.CacheMisses); err == nil {
 			c.perf.Next()
@@ -280,7 +288,7 @@ func (s *Sampler) open(path string, now time.Duration) (*container, bool) {
 func (s *Sampler) identifies(c *container) bool {
 	what, ok, again := s.cfg.Rules.Identify(c.path, func() []byte {
 		if c.pid == 0 {
-			c.pid = first(cgroup.Procs(c.dir, 1, s.buf))
+			c.pid = first(cgroup.Procs(s.dir(c), 1, s.buf))
 		}
 		if c.pid == 0 {
 			return nil
@@ -288,12 +296,25 @@ func (s *Sampler) identifies(c *container) bool {
 		return identity.Environ(s.cfg.Proc, c.pid)
 	})
 	s.again = s.again || again
-	started := c.what.Started
+	what.Started = c.what.Started
 	c.what, c.unsure = what, again
-	if c.what.Started = started; started == 0 && c.pid != 0 {
+	s.date(c)
+	return ok
+}
+
+// dir is where a group's processes are listed.
+func (s *Sampler) dir(c *container) string {
+	if c.dir == "" {
+		c.dir = filepath.Join(s.treeRoot, c.path)
+	}
+	return c.dir
+}
+
+// date finds out when a container started, where that is not known.
+func (s *Sampler) date(c *container) {
+	if c.what.Started == 0 && c.pid != 0 {
 		c.what.Started = s.node.Started(c.pid, s.buf)
 	}
-	return ok
 }
 
 // identify looks once more; true when it found something else than before.

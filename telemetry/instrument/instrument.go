@@ -68,7 +68,7 @@ func (in *Instrument) report(c *Config, start time.Time) {
 	servers, clients := &meter{table: in.servers, began: at}, &meter{table: in.clients, began: at}
 	enc := newEncoder(clip(c.Service), clip(c.Instance), start)
 	from := start.Round(0) // the wall clock's
-	quiet := 0 // idle beats since the last report
+	quiet := 0             // idle beats since the last report
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {

@@ -55,7 +55,7 @@ func (t *tables) at(text, stamp []byte) (int64, error) {
 	s, _, _ := strings.Cut(string(text), " m=")
 	at, err := time.Parse("2006-01-02 15:04:05.999999999 -0700 MST", s)
 	if err != nil {
-		return 0, fmt.Errorf("Time %.40q is not a time", text)
+		return 0, fmt.Errorf("column Time: %.40q is not a time", text)
 	}
 	if v, ok, err := source.Float(stamp); err == nil && ok && (v-float64(at.Unix()) > 2 || v-float64(at.Unix()) < -2) {
 		t.off++

@@ -35,24 +35,25 @@ func fromNative(h *model.SampleHistogram) (*hist, error) {
 	if len(h.Buckets) > maxBuckets {
 		return nil, fmt.Errorf("a histogram of %d buckets", len(h.Buckets))
 	}
-	out := &hist{count: float64(h.Count), sum: float64(h.Sum), summed: finite(float64(h.Sum))}
-	if !(out.count >= 0) || math.IsInf(out.count, 0) {
+	out := &hist{count: float64(h.Count), sum: float64(h.Sum), summed: likely(float64(h.Sum))}
+	if !(out.count >= 0) || !likely(out.count) {
 		return nil, fmt.Errorf("a histogram that counts %v values", out.count)
 	}
+	judged := false
 	for _, b := range h.Buckets {
 		if b == nil {
 			return nil, fmt.Errorf("a histogram with a bucket missing")
 		}
 		x := bucket{float64(b.Lower), float64(b.Upper), float64(b.Count)}
-		if !(x.lo <= x.hi) || !(x.n >= 0) || math.IsInf(x.n, 0) {
+		if !(x.lo <= x.hi) || !(x.n >= 0) || !likely(x.n) {
 			return nil, fmt.Errorf("a histogram with the bucket %v", *b)
 		}
 		if math.IsInf(x.lo, -1) && x.hi > 0 {
 			x.lo = 0 // the first of bounds of somebody's choice
 		}
 		out.buckets = append(out.buckets, x)
-		if x.n > 0 && (x.lo > 0 && !exponential(x.lo, x.hi) || x.lo == 0) {
-			out.linear = true
+		if x.lo >= 0 && x.hi > 1e-8 && x.n > 0 && !judged { // all of one are of the same sort
+			out.linear, judged = x.lo == 0 || !exponential(x.lo, x.hi), true
 		}
 	}
 	slices.SortFunc(out.buckets, byBound)
@@ -73,7 +74,8 @@ func byBound(a, b bucket) int {
 	return 0
 }
 
-func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
+// likely reports whether a value is one that may be counted or measured: a number of less than a quintillion.
+func likely(v float64) bool { return v > -1e18 && v < 1e18 }
 
 // exponential reports whether bounds are those of a standard schema: 2^(2^-schema) apart, schema from -4 to 8.
 func exponential(lo, hi float64) bool {
@@ -257,6 +259,11 @@ func spread(lo, hi, n float64, linear bool, put func(int, float64)) {
 		}
 		at = to
 	}
+}
+
+// ends reports whether a bucket ends at v.
+func (h *hist) ends(v float64) bool {
+	return slices.ContainsFunc(h.buckets, func(b bucket) bool { return math.Abs(b.hi-v) <= 1e-9*v })
 }
 
 // error is by how much a quantile near v may be off, as a share of v: half the width of its bucket, and at least the

@@ -112,7 +112,7 @@ type setup struct {
 func (s setup) look(at time.Time) look {
 	back := 5 * time.Minute
 	if s.scrape > 0 {
-		back = s.scrape*5/2 + time.Second
+		back = (s.scrape*5/2 + 2*time.Second - 1).Truncate(time.Second) // Prometheus takes no fractions here
 	}
 	if s.skew > s.trip+time.Second || -s.skew > s.trip+time.Second {
 		at = at.Add(s.skew)
@@ -138,14 +138,20 @@ func (r *Reader) clock(ctx context.Context) (s setup, err error) {
 	if err != nil {
 		return s, fmt.Errorf("prometheus: %s: %w", redacted(r.client.access.URL), plain(err))
 	}
-	x, ok := v.(*model.Scalar)
-	if !ok {
+	var sec float64
+	switch x := v.(type) {
+	case *model.Scalar:
+		sec = float64(x.Value)
+	case model.Vector: // as VictoriaMetrics has it
+		if len(x) == 1 && x[0] != nil {
+			sec = float64(x[0].Value)
+		}
+	}
+	if !(sec > 0 && sec < 1e11) {
 		return s, fmt.Errorf("prometheus: %s: asked for its time, it answered with a %s: is this a Prometheus API?", redacted(r.client.access.URL), typeOf(v))
 	}
 	s.trip = r.cfg.Now().Sub(start)
-	if sec := float64(x.Value); finite(sec) && sec > 0 && sec < 1e11 {
-		s.skew = time.Duration(sec*1e9) - time.Duration(start.Add(s.trip/2).UnixNano())
-	}
+	s.skew = time.Duration(sec*1e9) - time.Duration(start.Add(s.trip/2).UnixNano())
 	return s, nil
 }
 
@@ -179,7 +185,7 @@ const maxProbes = 4
 func (r *Reader) spacing(ctx context.Context, q *query, l look) time.Duration {
 	const window = 10 * time.Minute
 	all := func(foresail.ServiceID) bool { return true }
-	count := "count_over_time(" + selectorOf(q.name(), []string{among(q.label, q.serves, all), q.series.Where, r.selector}) + "[10m])"
+	count := "count_over_time(" + selectorOf(q.name(), []string{among(r.names, q.label, q.serves, all), q.series.Where, r.selector}) + "[10m])"
 	v, _, err := r.client.query(ctx, "topk(1, "+count+")", l)
 	if err != nil || len(v) == 0 || v[0] == nil {
 		return 0

@@ -91,8 +91,12 @@ func instant(text string, or time.Time) time.Time {
 
 func (s *server) evaluate(req *http.Request, q string) (model.Value, error) {
 	back := 5 * time.Minute
-	if d, err := time.ParseDuration(req.Form.Get("lookback_delta")); err == nil {
-		back = d
+	if text := req.Form.Get("lookback_delta"); text != "" {
+		d, err := model.ParseDuration(text)
+		if err != nil {
+			return nil, err
+		}
+		back = time.Duration(d)
 	}
 	opts := promql.NewPrometheusQueryOpts(false, back, nil)
 	var query promql.Query

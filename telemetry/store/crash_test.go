@@ -28,7 +28,7 @@ func write() {
 			os.Exit(1)
 		}
 	}
-	h, err := store.OpenSmall(os.Getenv(writerEnv), store.Options{Sync: time.Hour, Trouble: func(err error) { fmt.Println("trouble:", err) }}, 4*time.Minute)
+	h, err := store.OpenSmall(os.Getenv(writerEnv), store.Options{Key: keyOf(os.Getenv(writerKeyEnv)), Sync: time.Hour, Trouble: func(err error) { fmt.Println("trouble:", err) }}, 4*time.Minute)
 	fail(err)
 	app := shop(5)
 	fmt.Println("open")
@@ -63,13 +63,15 @@ func kills(t *testing.T) int {
 // acknowledged is there as it was written, and check finds nothing wrong. For 200 kills with the numbers printed:
 //
 //	FORESAIL_KILLS=200 go test -run Killed -v ./telemetry/store
-func TestNothingAcknowledgedIsLostWhenKilled(t *testing.T) {
+func TestNothingAcknowledgedIsLostWhenKilled(t *testing.T) { killed(t, "") }
+
+func killed(t *testing.T, key string) {
 	dir, n, seed := t.TempDir(), kills(t), uint64(1)
 	rng := rand.New(rand.NewPCG(seed, 2))
 	acknowledged, found := map[int]bool{}, map[int]bool{}
 	started, opening := time.Now(), 0
 	for i := range n {
-		opened, told := run(t, dir, time.Duration(rng.Int64N(int64(700*time.Millisecond))))
+		opened, told := run(t, dir, key, time.Duration(rng.Int64N(int64(700*time.Millisecond))))
 		if !opened {
 			opening++
 		}
@@ -77,7 +79,7 @@ func TestNothingAcknowledgedIsLostWhenKilled(t *testing.T) {
 			acknowledged[k] = true
 		}
 		all := i%20 == 0 || i == n-1 // else what is new, with what was written just before
-		look(t, dir, all, acknowledged, found)
+		look(t, dir, key, all, acknowledged, found)
 		if all {
 			t.Logf("%d kills, %d of them while it opened, in %.0f s, seed %d: %d snapshots acknowledged, %d found, %d lost",
 				i+1, opening, time.Since(started).Seconds(), seed, len(acknowledged), len(found), missing(acknowledged, found))
@@ -89,8 +91,8 @@ func TestNothingAcknowledgedIsLostWhenKilled(t *testing.T) {
 }
 
 // look opens a store after a kill: it must be sound, and hold what was acknowledged, as it was written.
-func look(t *testing.T, dir string, all bool, acknowledged, found map[int]bool) {
-	r, err := store.OpenRead(dir, store.Options{Trouble: func(err error) { t.Log(err) }})
+func look(t *testing.T, dir, key string, all bool, acknowledged, found map[int]bool) {
+	r, err := store.OpenRead(dir, store.Options{Key: keyOf(key), Trouble: func(err error) { t.Log(err) }})
 	if errors.Is(err, store.ErrNoStore) && len(acknowledged) == 0 {
 		return // killed before there was one
 	}
@@ -132,9 +134,9 @@ func missing(acknowledged, found map[int]bool) (n int) {
 }
 
 // run lets the writer write for as long as told, kills it, and returns what it acknowledged, and whether it had opened the store.
-func run(t *testing.T, dir string, life time.Duration) (opened bool, acknowledged []int) {
+func run(t *testing.T, dir, key string, life time.Duration) (opened bool, acknowledged []int) {
 	c := exec.Command(os.Args[0])
-	c.Env = append(os.Environ(), writerEnv+"="+dir)
+	c.Env = append(os.Environ(), writerEnv+"="+dir, writerKeyEnv+"="+key)
 	out, err := c.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -33,7 +33,6 @@ type meta struct {
 	Schema      string `json:"schema"`
 	Version     int    `json:"version"`
 	Application string `json:"application,omitempty"` // empty before the first snapshot
-	Sealed      bool   `json:"sealed,omitempty"`      // files are encrypted
 }
 
 // readMeta reads what marks a store.

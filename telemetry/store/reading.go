@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/prometheus/prometheus/tsdb/wlog"
+
+	"foresail.dev/telemetry/store/seal"
 )
 
 // OpenRead opens what a store holds now for reading, also while another process writes it, and changes nothing in it. What is
@@ -24,6 +26,9 @@ func OpenRead(dir string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(o.Key) > 0 || seal.IsVault(dir) {
+		return openSealed(dir, o)
+	}
 	if _, err := readMeta(dir); err != nil {
 		return nil, err
 	}
@@ -35,7 +40,7 @@ func OpenRead(dir string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{dir: dir, sandbox: sandbox, options: o}
+	s := &Store{dir: dir, disk: dir, sandbox: sandbox, options: o}
 	for try := 0; ; try++ { // a file may go while it is linked, when blocks are compacted
 		err = link(dir, sandbox)
 		if err == nil || try == 3 || !errors.Is(err, os.ErrNotExist) {
@@ -44,17 +49,23 @@ func OpenRead(dir string, o Options) (*Store, error) {
 		err = errors.Join(os.RemoveAll(sandbox), os.Mkdir(sandbox, 0o755))
 	}
 	if err == nil {
-		s.options.Retention, s.options.Minutes, s.options.Size = math.MaxInt64/2, math.MaxInt64/2, 0 // nothing goes from a copy
-		err = s.open(sandbox, false)
-	}
-	if err == nil {
-		s.fine.db.DisableCompactions()
-		s.minutes.db.DisableCompactions()
+		err = s.openCopy()
 	}
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(sandbox))
 	}
 	return s, nil
+}
+
+// openCopy opens what is in the sandbox.
+func (s *Store) openCopy() error {
+	s.options.Retention, s.options.Minutes, s.options.Size = math.MaxInt64/2, math.MaxInt64/2, 0 // nothing goes from a copy
+	if err := s.open(s.sandbox, false); err != nil {
+		return err
+	}
+	s.fine.db.DisableCompactions()
+	s.minutes.db.DisableCompactions()
+	return nil
 }
 
 // sweepSandboxes removes what readers left that ended early.

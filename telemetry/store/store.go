@@ -13,12 +13,15 @@ import (
 	"github.com/prometheus/prometheus/tsdb/fileutil"
 
 	"foresail.dev"
+	"foresail.dev/telemetry/store/seal"
 )
 
 // Store is a history on disk.
 type Store struct {
-	dir     string
-	sandbox string // where a copy for reading is; empty: it is the store itself
+	dir     string      // where the databases are: in memory where the store is sealed
+	disk    string      // where it lasts
+	vault   *seal.Vault // nil: the store is not sealed
+	sandbox string      // where a copy for reading is; empty: it is the store itself
 	options Options
 	lock    fileutil.Releaser
 
@@ -47,9 +50,12 @@ func Open(dir string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: another process writes this store; stop it, or give another directory: %w", dir, err)
 	}
-	s := &Store{dir: dir, options: o, lock: lock}
-	if err := s.open(dir, true); err != nil {
+	s := &Store{dir: dir, disk: dir, options: o, lock: lock}
+	if err := s.unseal(false); err != nil {
 		return nil, errors.Join(fmt.Errorf("opening the history store: %w", err), lock.Release())
+	}
+	if err := s.open(s.dir, true); err != nil {
+		return nil, errors.Join(fmt.Errorf("opening the history store: %w", err), s.sealUp(), lock.Release())
 	}
 	if err := s.rollUp(); err != nil {
 		o.Trouble(fmt.Errorf("snapshots of minutes are behind: %w", err))
@@ -67,12 +73,6 @@ func (s *Store) open(dir string, create bool) (err error) {
 	if err != nil {
 		return err
 	}
-	if s.meta.Sealed != (len(s.options.Key) > 0) {
-		if s.meta.Sealed {
-			return fmt.Errorf("%s: %w", dir, ErrSealed)
-		}
-		return fmt.Errorf("%s: the store is not encrypted: leave the key out, or give an empty directory", dir)
-	}
 	if s.apps, err = readApps(dir); err != nil {
 		return err
 	}
@@ -88,6 +88,9 @@ func (s *Store) open(dir string, create bool) (err error) {
 	o := &s.options
 	s.fine = newLevel(filepath.Join(dir, samplesDir), o.Retention, o.block, o.Size*3/4, o.Trouble)
 	s.minutes = newLevel(filepath.Join(dir, minutesDir), o.Minutes, 12*o.block, o.Size/4, o.Trouble)
+	if s.vault != nil { // a segment is allocated whole while it is written, and memory is dearer than disk
+		s.fine.options.MaxBlockChunkSegmentSize, s.minutes.options.MaxBlockChunkSegmentSize = sealedSegment, sealedSegment
+	}
 	if err := s.fine.open(); err != nil {
 		return err
 	}
@@ -125,10 +128,11 @@ func (s *Store) Append(app *foresail.App, sn *foresail.Snapshot) error {
 	if err := s.written(s.fine.append(app, sn), sn.End); err != nil {
 		return err
 	}
-	if s.options.Sync < 0 || sn.End.Sub(s.synced) >= s.options.Sync || sn.End.Before(s.synced) {
-		if err := syncLog(s.fine.wal()); err != nil {
-			return fmt.Errorf("forcing the log to disk: %w", err)
-		}
+	force := s.options.Sync < 0 || sn.End.Sub(s.synced) >= s.options.Sync || sn.End.Before(s.synced)
+	if err := s.keep(force); err != nil {
+		return s.written(err, sn.End)
+	}
+	if force {
 		s.synced = sn.End
 	}
 	if cell := sn.End.Truncate(time.Minute); cell.After(s.minutes.last) && cell.After(sn.Start) {
@@ -145,12 +149,12 @@ func (s *Store) writable(now time.Time) error {
 	if !s.failed.IsZero() && past >= 0 && past < DefaultRetry {
 		return fmt.Errorf("%w at %s: %w", ErrUnwritable, s.failed.Format(time.TimeOnly), s.cause)
 	}
-	left, err := s.options.room(s.dir)
+	left, dir, err := s.room()
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUnwritable, err)
 	}
 	if left < s.options.Reserve {
-		err := fmt.Errorf("%d MiB are left on the disk of %s, and %d MiB must be: make room, or lower retention", left>>20, s.dir, s.options.Reserve>>20)
+		err := fmt.Errorf("%d MiB are left on the disk of %s, and %d MiB must be: make room, or lower retention", left>>20, dir, s.options.Reserve>>20)
 		if left < s.options.Reserve/2 && s.failed.IsZero() { // so that nothing goes on writing beside
 			err = errors.Join(err, s.fine.close(), s.minutes.close())
 		}
@@ -343,9 +347,12 @@ func (s *Store) Close() error {
 	}
 	s.closed = true
 	err := errors.Join(s.fine.close(), s.minutes.close())
-	if s.sandbox == "" {
+	switch {
+	case s.vault != nil:
+		err = errors.Join(err, s.sealUp())
+	case s.sandbox == "":
 		err = errors.Join(err, syncLog(s.fine.wal()), syncLog(s.minutes.wal()))
-	} else {
+	default:
 		err = errors.Join(err, os.RemoveAll(s.sandbox))
 	}
 	if s.lock != nil {

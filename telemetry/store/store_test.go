@@ -279,7 +279,6 @@ func TestWhatIsRefused(t *testing.T) {
 		"a newer version": {`{"schema":"foresail.dev/history","version":2}`, store.ErrVersion},
 		"another file":    {`{"schema":"x","version":1}`, store.ErrNoStore},
 		"no JSON":         {`{`, store.ErrNoStore},
-		"encrypted":       {`{"schema":"foresail.dev/history","version":1,"sealed":true}`, store.ErrSealed},
 	} {
 		if err := os.WriteFile(filepath.Join(dir, "history.json"), []byte(c.meta), 0o644); err != nil {
 			t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"foresail.dev/telemetry/store"
+	"foresail.dev/telemetry/store/seal"
 )
 
 // ErrUsage is what an error of bad usage is, with errors.Is.
@@ -18,7 +19,7 @@ func usagef(format string, args ...any) error { return usageError{fmt.Errorf(for
 
 // badStore marks an error as one of usage where the store is sound and another was meant.
 func badStore(err error) error {
-	for _, e := range []error{store.ErrNoStore, store.ErrSealed, store.ErrApplication} {
+	for _, e := range []error{store.ErrNoStore, store.ErrSealed, store.ErrApplication, seal.ErrKey} {
 		if errors.Is(err, e) {
 			return usageError{err}
 		}

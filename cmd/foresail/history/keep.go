@@ -8,12 +8,14 @@ import (
 	"io"
 	"iter"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"foresail.dev"
 	"foresail.dev/appfile"
 	"foresail.dev/loop"
 	"foresail.dev/telemetry/store"
+	"foresail.dev/telemetry/store/seal"
 )
 
 // Config is "history" of foresail.yaml: where snapshots are kept, and for how long.
@@ -44,7 +46,7 @@ func At(dir string) Config {
 // In makes names of files those relative to a directory.
 func (c *Config) In(dir string) {
 	for _, name := range []*string{&c.Dir, &c.KeyFile} {
-		if *name != "" && !filepath.IsAbs(*name) {
+		if *name != "" && !filepath.IsAbs(*name) && !strings.HasPrefix(*name, seal.EnvPrefix) {
 			*name = filepath.Join(dir, *name)
 		}
 	}
@@ -132,8 +134,13 @@ func (k *Keeping) Backfill(app *foresail.App, past []*foresail.Snapshot) {
 // Recall gives a loop what was observed before, up to the minute and the second in which the run began, so that a manager does not start
 // with nothing. A gap comes as stale snapshots.
 func (k *Keeping) Recall(needs foresail.Needs) iter.Seq2[*foresail.Snapshot, error] {
+	return Recall(k.store, k.began, needs)
+}
+
+// Recall is what a history, wherever it is, has of the time before a run began.
+func Recall(h store.History, began time.Time, needs foresail.Needs) iter.Seq2[*foresail.Snapshot, error] {
 	return func(yield func(*foresail.Snapshot, error) bool) {
-		oldest, newest := k.store.Range()
+		oldest, newest := h.Range()
 		if newest.IsZero() {
 			return
 		}
@@ -141,12 +148,12 @@ func (k *Keeping) Recall(needs foresail.Needs) iter.Seq2[*foresail.Snapshot, err
 			step time.Duration
 			n    int
 		}{{time.Minute, min(needs.Minutes, foresail.MaxMinutes)}, {time.Second, min(needs.Seconds, foresail.MaxSeconds)}} {
-			to := k.began.Truncate(part.step)
+			to := began.Truncate(part.step)
 			from := later(to.Add(-time.Duration(part.n)*part.step), oldest.Truncate(part.step))
 			if !from.Before(to) || !from.Before(newest) {
 				continue
 			}
-			for s, err := range k.store.Snapshots(context.Background(), from, to, part.step) {
+			for s, err := range h.Snapshots(context.Background(), from, to, part.step) {
 				if !yield(s, err) {
 					return
 				}

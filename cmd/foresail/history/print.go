@@ -4,12 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"strings"
 	"text/tabwriter"
 	"time"
 
 	"foresail.dev/telemetry/store"
+	"foresail.dev/telemetry/store/seal"
 )
 
 // Open opens a store for reading; who is told what it had to mend.
@@ -81,17 +80,14 @@ func PrintReport(w io.Writer, r *store.Report) error {
 	return err
 }
 
-// ReadKey reads a store's key; no name: none.
+// ReadKey reads a store's key from a file, or from the environment variable of "env:NAME"; no name: none.
 func ReadKey(name string) ([]byte, error) {
 	if name == "" {
 		return nil, nil
 	}
-	key, err := os.ReadFile(name)
+	key, err := seal.FindKey(name)
 	if err != nil {
-		return nil, usageError{err}
+		return nil, usagef("%w", err)
 	}
-	if key = []byte(strings.TrimSpace(string(key))); len(key) == 0 {
-		return nil, usagef("%s is empty: it must hold the store's key", name)
-	}
-	return key, nil
+	return key.Bytes(), nil
 }

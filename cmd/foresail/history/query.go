@@ -9,13 +9,20 @@ import (
 	"path/filepath"
 	"time"
 
+	"foresail.dev"
 	"foresail.dev/cmd/foresail/historytable"
 	"foresail.dev/telemetry/series"
 	"foresail.dev/telemetry/store"
 )
 
+// Readable is a history that is read, wherever it is.
+type Readable interface {
+	store.History
+	App() *foresail.App
+}
+
 // Query prints one table for each level, or gives all rows to asJSON where that is set.
-func Query(ctx context.Context, w io.Writer, s *store.Store, f *Range, levels []series.Level, asJSON func(rows any) error) error {
+func Query(ctx context.Context, w io.Writer, s Readable, f *Range, levels []series.Level, asJSON func(rows any) error) error {
 	all, err := f.Snapshots(ctx, s)
 	if err != nil {
 		return err
@@ -68,7 +75,7 @@ func writeRows(w historytable.Writer, rows []historytable.Row) error {
 
 // Export writes what was observed to a file whose name ends in .csv or .parquet, or as CSV to w where it is "-", and returns how many rows
 // that are. The file has its name when it is complete.
-func Export(ctx context.Context, w io.Writer, s *store.Store, f *Range, l series.Level, out string, progress func(rows int, at time.Time)) (n int, err error) {
+func Export(ctx context.Context, w io.Writer, s Readable, f *Range, l series.Level, out string, progress func(rows int, at time.Time)) (n int, err error) {
 	ext := filepath.Ext(out)
 	if out != "-" && ext != ".csv" && ext != ".parquet" {
 		return 0, usagef("--output %s: give a name that ends in .csv or .parquet", out)

@@ -8,7 +8,6 @@ import (
 
 	"foresail.dev"
 	"foresail.dev/cmd/foresail/historytable"
-	"foresail.dev/telemetry/store"
 )
 
 // Range says which snapshots are meant.
@@ -19,7 +18,7 @@ type Range struct {
 }
 
 // Snapshots are those that it means.
-func (f *Range) Snapshots(ctx context.Context, s *store.Store) (iter.Seq2[*foresail.Snapshot, error], error) {
+func (f *Range) Snapshots(ctx context.Context, s Readable) (iter.Seq2[*foresail.Snapshot, error], error) {
 	oldest, newest := s.Range()
 	if newest.IsZero() {
 		return nil, errors.New("the store is empty: nothing was kept yet")

@@ -12,25 +12,33 @@ import (
 	"foresail.dev/model/forecast/csvfile"
 	"foresail.dev/model/forecast/neural"
 	"foresail.dev/telemetry/store/bucket"
+	"foresail.dev/telemetry/store/seal"
 )
 
 // Flags are those of foresail train.
 type Flags struct {
-	File, Models                             string
-	CSV                                      csvfile.Options
-	Workers                                  int
-	Seed                                     uint64
-	Force, SharedOnly, Strict, JSON          bool
-	zone, application, method, start, shard  string
-	shards, n, m, steps, poolSteps, poolSize int
-	holdout                                  time.Duration
+	File, History, Key, Models, ModelsKey          string
+	Only                                           []string
+	CSV                                            csvfile.Options
+	Workers                                        int
+	Seed                                           uint64
+	Force, SharedOnly, Strict, JSON                bool
+	zone, application, method, start, shard, until string
+	shards, n, m, steps, poolSteps, poolSize       int
+	holdout, last                                  time.Duration
 }
 
 // Register declares them.
 func (f *Flags) Register(fl *pflag.FlagSet) {
 	fl.StringVarP(&f.File, "file", "f", "", "series: a folder of CSV files, or a CSV file of many services; see docs/formats/train.md")
-	fl.StringVar(&f.application, "application", "", "name of the application that the services are of")
+	fl.StringVar(&f.History, "history", "", "instead of series: a history that foresail run has recorded, read while it goes on")
+	fl.StringVar(&f.Key, "key-file", "", "file with the history's key, where it is encrypted")
+	fl.StringVar(&f.application, "application", "", "name of the application that the services are of; with --history the recorded one")
+	fl.StringSliceVar(&f.Only, "services", nil, "train these alone, named with commas between them; empty: all")
+	fl.StringVar(&f.until, "until", "", "leave out what is later than this instant, like 2026-02-06T00:00:00Z; shards of a history that goes on need it to agree")
+	fl.DurationVar(&f.last, "last", 0, "of what is left, only the last so much, like 720h; 0: all")
 	fl.StringVar(&f.Models, "models", "", "where models are kept: a folder (a path or file://), s3://BUCKET/PATH or gs://BUCKET/PATH")
+	fl.StringVar(&f.ModelsKey, "models-key-file", "", "encrypt models with the key in this file, or env:NAME; 'foresail key new' makes one")
 	fl.StringVar(&f.method, "method", "madu", "one of seq2seq, bnn, dubnn, madu")
 	fl.StringVar(&f.start, "from", "shared", "what training starts from: shared, stored or scratch")
 	fl.StringVar(&f.shard, "shard", "", "which of how many shards this is, counted from 0: 0/8 to 7/8; empty: the only one")
@@ -52,6 +60,18 @@ func (f *Flags) Register(fl *pflag.FlagSet) {
 	fl.BoolVar(&f.JSON, "json", false, "print the result as JSON")
 }
 
+// Encrypt gives a bucket its key, from a file or the environment variable of "env:NAME"; no name: none.
+func Encrypt(b *bucket.Bucket, name string) error {
+	if name == "" {
+		return nil
+	}
+	k, err := seal.FindKey(name)
+	if err == nil {
+		b.Encrypt(k)
+	}
+	return err
+}
+
 // Settings checks the flags; an error is one of usage.
 func (f *Flags) Settings() (s Settings, err error) {
 	method, err := MethodByName(f.method)
@@ -64,9 +84,17 @@ func (f *Flags) Settings() (s Settings, err error) {
 	if err := bucket.Check(f.Models); err != nil {
 		return s, fmt.Errorf("--models: %w", err)
 	}
+	span := Span{Last: f.last}
+	if f.until != "" {
+		if span.Until, err = time.Parse(time.RFC3339, f.until); err != nil {
+			return s, fmt.Errorf("--until %q: give an instant like 2026-02-06T00:00:00Z", f.until)
+		}
+	}
 	switch {
-	case f.application == "":
-		return s, fmt.Errorf("--application is empty: give the application's name, as its file has it")
+	case (f.File == "") == (f.History == ""):
+		return s, fmt.Errorf("give either --file with series, or --history with a recorded history")
+	case f.application == "" && f.History == "":
+		return s, fmt.Errorf("--application is missing: give the application's name, as its file has it")
 	case !slices.Contains(Starts, Start(f.start)):
 		return s, fmt.Errorf("--from %q: give shared, stored or scratch", f.start)
 	case f.n < 1 || f.n > 10000:
@@ -77,13 +105,13 @@ func (f *Flags) Settings() (s Settings, err error) {
 		return s, fmt.Errorf("--steps %d and --shared-steps %d: give numbers from 0 and from 1 on", f.steps, f.poolSteps)
 	case f.poolSize < 1:
 		return s, fmt.Errorf("--shared-services %d: give a number from 1 on", f.poolSize)
-	case f.holdout < 0 || f.CSV.Step < 0:
-		return s, fmt.Errorf("--holdout %v and --step %v: give times from zero on", f.holdout, f.CSV.Step)
+	case f.holdout < 0 || f.CSV.Step < 0 || f.last < 0:
+		return s, fmt.Errorf("--holdout %v, --step %v and --last %v: give times from zero on", f.holdout, f.CSV.Step, f.last)
 	case f.Workers < 0:
 		return s, fmt.Errorf("--workers %d: give a number from 1 on, or 0 for as many as there are processors", f.Workers)
 	}
 	return Settings{Application: f.application, Method: method, N: f.n, M: f.m, Start: Start(f.start), Steps: f.steps,
-		PoolSteps: f.poolSteps, PoolSize: f.poolSize, Holdout: f.holdout, Seed: f.Seed}, nil
+		PoolSteps: f.poolSteps, PoolSize: f.poolSize, Holdout: f.holdout, Span: span, Seed: f.Seed}, nil
 }
 
 // Which tells which shard this is: as flags say, or Kubernetes. An error is one of usage.

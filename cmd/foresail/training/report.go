@@ -21,6 +21,7 @@ type Detail struct {
 	Shared   string  `json:"shared,omitempty"` // version of the shared model, where it was needed
 	SharedS  float64 `json:"shared_s,omitempty"`
 	WallS    float64 `json:"wall_s"`
+	CPUS     float64 `json:"cpu_s,omitempty"` // of this process, from its start on
 	Accuracy float64 `json:"accuracy_mean,omitempty"`
 	Last     float64 `json:"last_value_accuracy_mean,omitempty"`
 }
@@ -28,7 +29,7 @@ type Detail struct {
 // Detail tells it; took is how long Do did.
 func (r *Run) Detail(took time.Duration) Detail {
 	d := Detail{Models: r.Bucket.String(), Kind: r.Settings.Kind(), Shard: r.Shard.String(), Services: len(r.Source.Services()),
-		Shared: r.sharedModel.name.Version, SharedS: r.SharedS, WallS: seconds(took)}
+		Shared: r.sharedModel.name.Version, SharedS: r.SharedS, WallS: seconds(took), CPUS: seconds(cpuTime())}
 	measured := 0
 	for _, row := range r.Rows {
 		switch {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,9 +18,10 @@ type Run struct {
 	Source     Source
 	Bucket     *bucket.Bucket
 	Shard      Shard
-	Workers    int  // services at once; 0: as many as there are processors
-	Force      bool // trains what is there already, too
-	SharedOnly bool // trains the shared model and nothing else
+	Only       []string // services to train; empty: all. The shared model is that of all, whichever these are
+	Workers    int      // services at once; 0: as many as there are processors
+	Force      bool     // trains what is there already, too
+	SharedOnly bool     // trains the shared model and nothing else
 	Commit     string
 	Turns      bucket.Turns
 	Progress   func(done float64, what string) // nil: nobody is told
@@ -70,11 +72,9 @@ func (r *Run) Do(ctx context.Context) error {
 		}
 		return err
 	}
-	var mine []string
-	for _, s := range r.Source.Services() {
-		if r.Shard.Has(s) {
-			mine = append(mine, s)
-		}
+	mine, err := r.mine()
+	if err != nil {
+		return err
 	}
 	if len(mine) == 0 {
 		return nil
@@ -86,7 +86,7 @@ func (r *Run) Do(ctx context.Context) error {
 	inner, stop := context.WithCancel(ctx) // the first failure ends all
 	defer stop()
 	rows, errs := make([]*Row, len(mine)), make([]error, len(mine))
-	p := pace{total: len(mine)}
+	p := pace{total: len(mine), workers: min(workers, len(mine))}
 	next := make(chan int)
 	var wg sync.WaitGroup
 	for range min(workers, len(mine)) {
@@ -129,8 +129,28 @@ func (r *Run) Do(ctx context.Context) error {
 	return nil
 }
 
-// pace tells how much of the work is done: what was there already took next to no time.
-type pace struct{ total, done, quick int }
+// ErrUnknown is a service to train that there is no series of.
+var ErrUnknown = errors.New("no such service")
+
+// mine are the services to train.
+func (r *Run) mine() (mine []string, err error) {
+	all := r.Source.Services()
+	for _, s := range r.Only {
+		if _, ok := slices.BinarySearch(all, s); !ok {
+			return nil, fmt.Errorf("%w: %s has no series of %q", ErrUnknown, r.Source, s)
+		}
+	}
+	for _, s := range all {
+		if r.Shard.Has(s) && (len(r.Only) == 0 || slices.Contains(r.Only, s)) {
+			mine = append(mine, s)
+		}
+	}
+	return mine, nil
+}
+
+// pace tells how much of the work is done: what was there already took next to no time, and the shared model as much as some
+// services do.
+type pace struct{ total, done, quick, workers int }
 
 func (r *Run) finished(p *pace, row Row) {
 	r.telling.Lock()
@@ -139,9 +159,13 @@ func (r *Run) finished(p *pace, row Row) {
 	if row.Again || row.Skipped != "" {
 		p.quick++
 	}
+	before := 0
+	if r.SharedBuilt {
+		before = p.workers * r.Settings.poolSteps() / r.Settings.steps(true)
+	}
 	done := 0.0
 	if p.total > p.quick {
-		done = float64(p.done-p.quick) / float64(p.total-p.quick)
+		done = float64(before+p.done-p.quick) / float64(before+p.total-p.quick)
 	}
 	if r.Progress != nil {
 		r.Progress(done, fmt.Sprintf("%d of %d services, last %s", p.done, p.total, row.Service))

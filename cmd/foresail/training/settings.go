@@ -41,6 +41,7 @@ type Settings struct {
 	PoolSteps   int // of the shared model's
 	PoolSize    int // services that it is trained on, at most
 	Holdout     time.Duration
+	Span        Span
 	Seed        uint64
 }
 

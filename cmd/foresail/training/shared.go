@@ -59,14 +59,14 @@ func (r *Run) makeShared(ctx context.Context) (shared, error) {
 	out := shared{name: bucket.Name{Application: set.Application, Kind: set.Kind(), Version: version(end, h)}}
 	build := func(ctx context.Context) ([]byte, error) {
 		r.tell(0, fmt.Sprintf("the shared model, on %d services", len(series)))
+		began := time.Now()
+		defer func() { r.SharedS = seconds(time.Since(began)) }()
 		return await(ctx, func() ([]byte, error) {
 			seed := set.seedOf("")
-			began := time.Now()
 			f, err := set.Method.Pool(series, forecast.Options{N: set.N, M: set.M, Seed: seed, Steps: set.poolSteps()})
 			if err != nil {
 				return nil, err
 			}
-			r.SharedS = seconds(time.Since(began))
 			return write(r.header(series, fmt.Sprintf("calls of %d services", len(series)), seed), f.(*neural.Model))
 		})
 	}
@@ -81,7 +81,9 @@ func (r *Run) makeShared(ctx context.Context) (shared, error) {
 	if err != nil {
 		return shared{}, fmt.Errorf("the shared model: %w", err)
 	}
+	r.telling.Lock()
 	r.SharedBuilt = built
+	r.telling.Unlock()
 	out.model, out.sum, err = read(r.Settings.Method, data)
 	return out, err
 }

@@ -152,6 +152,7 @@ func (r *Run) load(ctx context.Context, service string) (part, error) {
 	if err != nil {
 		return part{repairs: repairs}, errUnfit{err}
 	}
+	s = r.Settings.Span.of(s)
 	p := part{s, len(s.Values) - r.Settings.heldOut(s), repairs}
 	past := p.past()
 	if err := past.Check(); err != nil {

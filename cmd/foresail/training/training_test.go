@@ -187,6 +187,20 @@ func TestTrainingGoesOnFromWhatIsStored(t *testing.T) {
 	}
 }
 
+// A series with too many gaps is told by them, not by a number of values that would do.
+func TestGapsAreTold(t *testing.T) {
+	source := waves(3, 200)
+	for i := range source["service-1"].Values {
+		if i%2 == 0 {
+			source["service-1"].Values[i] = math.NaN()
+		}
+	}
+	r, err := run(t, memory(), source, nil)
+	if want := "gaps leave 0 windows of 8 steps with 2 observed steps after them, too few to learn from; 64 would do (30 more steps are held out)"; err != nil || r.Rows[1].Skipped != want {
+		t.Error(r.Rows[1].Skipped, err)
+	}
+}
+
 func TestFromScratch(t *testing.T) {
 	scratch, err := run(t, memory(), waves(3, 200), func(r *training.Run) { r.Settings.Start = training.Scratch })
 	if err != nil || scratch.Rows[0].Start != "scratch" || scratch.Detail(0).Shared != "" {

@@ -111,9 +111,16 @@ const fewestWindows = 64
 func Lacking(history forecast.Series, o forecast.Options) string {
 	o = o.Defaults()
 	if windows := len(starts(history, o.N, o.M)); windows < fewestWindows {
-		return forecast.TooShort(history.Observed(), o.N+o.M+fewestWindows-1)
+		return lacking(history.Observed(), windows, o)
 	}
 	return ""
+}
+
+func lacking(observed, windows int, o forecast.Options) string {
+	if want := o.N + o.M + fewestWindows - 1; observed < want {
+		return forecast.TooShort(observed, want)
+	}
+	return fmt.Sprintf("gaps leave %d windows of %d steps with %d observed steps after them, too few to learn from; %d would do", windows, o.N, o.M, fewestWindows)
 }
 
 func (m Method) train(series []forecast.Series, o forecast.Options, warm *Model) (*Model, error) {
@@ -133,7 +140,7 @@ func (m Method) train(series []forecast.Series, o forecast.Options, warm *Model)
 	}
 	switch {
 	case windows < fewestWindows && (warm == nil || !warm.trained()):
-		model.lacking = forecast.TooShort(series[0].Observed(), o.N+o.M+fewestWindows-1)
+		model.lacking = lacking(series[0].Observed(), windows, o)
 		return model, nil
 	case windows < fewestWindows: // too few to go on with: the weights stay as they are
 		model.take(warm)

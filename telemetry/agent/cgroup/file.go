@@ -3,12 +3,18 @@ package cgroup
 import (
 	"bytes"
 	"fmt"
-	"io"
 	"os"
+	"runtime"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
 )
 
-// File is one control file that is read again and again through one open descriptor.
-type File struct{ f *os.File }
+// File is one control file that is read again and again through one open descriptor. It is used by one goroutine at a time.
+type File struct {
+	f  *os.File
+	fd uintptr
+}
 
 // Open opens a control file.
 func Open(path string) (*File, error) {
@@ -16,7 +22,7 @@ func Open(path string) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &File{f}, nil
+	return &File{f, f.Fd()}, nil
 }
 
 // Close closes it; a nil File is closed.
@@ -28,9 +34,12 @@ func (r *File) Close() {
 
 // Text is the file's content as far as it fits into buf, where it lies.
 func (r *File) Text(buf []byte) ([]byte, error) {
-	n, err := r.f.ReadAt(buf, 0)
-	if err != nil && err != io.EOF {
-		return nil, err
+	// The kernel makes these files up as they are read, within microseconds: the scheduler need not be told of the call, which would cost a
+	// third as much again.
+	n, _, errno := unix.RawSyscall6(unix.SYS_PREAD64, r.fd, uintptr(unsafe.Pointer(unsafe.SliceData(buf))), uintptr(len(buf)), 0, 0, 0)
+	runtime.KeepAlive(r)
+	if errno != 0 {
+		return nil, &os.PathError{Op: "read", Path: r.f.Name(), Err: errno}
 	}
 	return buf[:n], nil
 }

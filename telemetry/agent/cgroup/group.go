@@ -15,6 +15,9 @@ type Group struct {
 	pressure                   [3]*File // CPU, memory, I/O: of version 2 alone
 	quota, period              *File    // period: of version 1 alone
 	version                    int      // of the cpu controller
+	unlimited                  bool     // it has no quota, so that it is never throttled
+	waited                     Stats    // of it, Throttled and Limited as read last
+	idle                       int64    // bytes of file pages that nobody used lately, as read last
 	memoryVersion, diskVersion int
 }
 
@@ -82,8 +85,9 @@ func (g *Group) Close() {
 // BufferSize is what the longest control file needs.
 const BufferSize = 16 << 10
 
-// CPU reads what a beat tells, with a buffer of BufferSize. It fails when the group is gone.
-func (g *Group) CPU(buf []byte) (s Stats, err error) {
+// CPU reads what a beat tells, with a buffer of BufferSize. It fails when the group is gone. With version 1, where throttling is in a file of its own,
+// it is as read last where the group has no quota, or has used no more CPU time in all than calm.
+func (g *Group) CPU(buf []byte, calm time.Duration) (s Stats, err error) {
 	s.Memory = -1
 	if g.usage != nil {
 		n, err := g.usage.Number(buf)
@@ -91,6 +95,10 @@ func (g *Group) CPU(buf []byte) (s Stats, err error) {
 			return s, err
 		}
 		s.CPU = time.Duration(n)
+	}
+	if g.version == 1 && (g.unlimited || s.CPU <= calm) {
+		s.Limited, s.Throttled = g.waited.Limited, g.waited.Throttled
+		return s, nil
 	}
 	text, err := g.cpu.Text(buf)
 	if err != nil {
@@ -106,12 +114,14 @@ func (g *Group) CPU(buf []byte) (s Stats, err error) {
 	}
 	n, _ := Value(text, "throttled_time")
 	s.Throttled = time.Duration(n)
+	g.waited = s
 	return s, nil
 }
 
-// Slow reads what a second tells. disks says which devices count, see Disks; nil: all.
-func (g *Group) Slow(buf []byte, disks Disks) Slow {
-	s := Slow{Memory: g.workingSet(buf), Read: -1, Written: -1, IOWait: -1, Cores: g.Cores(buf)}
+// Slow reads what a second tells. disks says which devices count, see Disks; nil: all. Which pages are idle changes slowly, and takes the
+// kernel long to tell: it is read where all is true.
+func (g *Group) Slow(buf []byte, disks Disks, all bool) Slow {
+	s := Slow{Memory: g.workingSet(buf, all), Read: -1, Written: -1, IOWait: -1, Cores: g.Cores(buf)}
 	if text, ok := content(g.disk, buf); ok {
 		if g.diskVersion == 2 {
 			s.Read, s.Written = ioStat(text, disks)
@@ -137,7 +147,7 @@ func content(f *File, buf []byte) ([]byte, bool) {
 }
 
 // workingSet is memory in use without file pages that nobody used lately, which the kernel drops first.
-func (g *Group) workingSet(buf []byte) int64 {
+func (g *Group) workingSet(buf []byte, all bool) int64 {
 	if g.current == nil {
 		return -1
 	}
@@ -145,15 +155,17 @@ func (g *Group) workingSet(buf []byte) int64 {
 	if err != nil {
 		return -1
 	}
-	name := "inactive_file"
-	if g.memoryVersion == 1 {
-		name = "total_inactive_file"
+	if all {
+		name := "inactive_file"
+		if g.memoryVersion == 1 {
+			name = "total_inactive_file"
+		}
+		g.idle = 0
+		if text, ok := content(g.memory, buf); ok {
+			g.idle, _ = Value(text, name)
+		}
 	}
-	if text, ok := content(g.memory, buf); ok {
-		idle, _ := Value(text, name)
-		n = max(n-idle, 0)
-	}
-	return n
+	return max(n-g.idle, 0)
 }
 
 // Cores is the group's quota; 0: it has none.
@@ -170,6 +182,7 @@ func (g *Group) Cores(buf []byte) float64 {
 		n, err := g.period.Number(buf)
 		period, ok = n, err == nil
 	}
+	g.unlimited = !limited
 	if !limited || !ok || period <= 0 {
 		return 0
 	}

@@ -1,7 +1,9 @@
 package cgroup
 
 import (
+	"encoding/binary"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -15,19 +17,30 @@ const (
 	maxDirs  = 20_000
 )
 
-// Tree finds the groups below a mount point and notices when groups come and go. It is used by one goroutine at a time.
+// Tree finds the groups below a mount point and notices when groups come and go. Only directories in which something came or went are
+// read again. It is used by one goroutine at a time.
 type Tree struct {
-	root    string
-	notify  int // descriptor of inotify; -1: the tree is walked at each look
-	watches map[int]string
-	watched map[string]int
-	dirty   bool
-	buf     [4096]byte
+	root   string
+	notify int // descriptor of inotify; -1: everything is read at each look
+	dirs   map[string]*dir
+	ids    map[int32]*dir // by inotify's number
+	dirty  bool
+	round  int // of walks
+	buf    [4096]byte
+}
+
+// dir is a directory that was read.
+type dir struct {
+	path     string
+	children []string // paths
+	id       int32    // inotify's number; 0: none
+	dirty    bool
+	round    int // in which it was seen last
 }
 
 // NewTree watches a hierarchy by its mount point.
 func NewTree(root string) *Tree {
-	t := &Tree{root: root, notify: -1, watches: map[int]string{}, watched: map[string]int{}, dirty: true}
+	t := &Tree{root: root, notify: -1, dirs: map[string]*dir{}, ids: map[int32]*dir{}, dirty: true}
 	if fd, err := unix.InotifyInit1(unix.IN_NONBLOCK | unix.IN_CLOEXEC); err == nil {
 		t.notify = fd
 	}
@@ -49,73 +62,113 @@ func (t *Tree) Changed() bool {
 	}
 	for {
 		n, err := unix.Read(t.notify, t.buf[:])
-		if n > 0 {
-			t.dirty = true // which directory does not matter: all are walked
-			continue
-		}
 		if err == unix.EINTR {
 			continue
 		}
-		return t.dirty
+		if n <= 0 {
+			return t.dirty
+		}
+		t.events(t.buf[:n])
+	}
+}
+
+// events marks the directories in which something came or went. Where the kernel has lost count, that is all.
+func (t *Tree) events(b []byte) {
+	t.dirty = true
+	for len(b) >= unix.SizeofInotifyEvent {
+		id, mask := int32(binary.NativeEndian.Uint32(b)), binary.NativeEndian.Uint32(b[4:])
+		b = b[min(unix.SizeofInotifyEvent+int(binary.NativeEndian.Uint32(b[12:])), len(b)):]
+		if d := t.ids[id]; d != nil {
+			d.dirty = true
+		}
+		if mask&unix.IN_Q_OVERFLOW != 0 {
+			t.Forget()
+		}
+	}
+}
+
+// Forget has the next walk read everything again.
+func (t *Tree) Forget() {
+	t.dirty = true
+	for _, d := range t.dirs {
+		d.dirty = true
 	}
 }
 
 // Walk calls each with every group's path ("/" is the root), parents first. It goes below a group where each returns true.
 func (t *Tree) Walk(each func(path string) (below bool)) error {
 	t.dirty = false
-	seen := map[string]bool{}
-	dirs := 0
-	var walk func(path string, depth int) error
-	walk = func(path string, depth int) error {
-		if dirs++; dirs > maxDirs {
-			return errors.New("more than 20000 control groups: the rest is not looked at")
-		}
-		t.watch(path, seen) // before it is read, so that nothing is missed
-		entries, err := os.ReadDir(filepath.Join(t.root, path))
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil // it has gone meanwhile
-		}
-		if err != nil {
-			return err
-		}
-		for _, e := range entries {
-			if !e.IsDir() {
-				continue
-			}
-			if child := filepath.Join(path, e.Name()); each(child) && depth < maxDepth {
-				if err := walk(child, depth+1); err != nil {
-					return err
-				}
-			}
-		}
-		return nil
+	t.round++
+	if t.notify < 0 {
+		t.Forget()
+		t.dirty = false
 	}
-	err := walk("/", 0)
-	for path, id := range t.watched {
-		if !seen[path] {
-			_, _ = unix.InotifyRmWatch(t.notify, uint32(id)) // the kernel has dropped it where the directory is gone
-			delete(t.watched, path)
-			delete(t.watches, id)
+	n := 0
+	err := t.walk("/", 0, &n, each)
+	for path, d := range t.dirs {
+		if d.round != t.round {
+			delete(t.dirs, path)
+			delete(t.ids, d.id)
+			if t.notify >= 0 && d.id != 0 {
+				_, _ = unix.InotifyRmWatch(t.notify, uint32(d.id)) // the kernel has dropped it where the directory is gone
+			}
 		}
 	}
 	return err
 }
 
-// watch has the kernel tell of directories made and removed. Where it can't, the tree is walked at each look.
-func (t *Tree) watch(path string, seen map[string]bool) {
-	if t.notify < 0 {
-		return
+func (t *Tree) walk(path string, depth int, n *int, each func(path string) (below bool)) error {
+	if *n++; *n > maxDirs {
+		return fmt.Errorf("more than %d control groups: the rest is not looked at", maxDirs)
 	}
-	seen[path] = true
-	id, err := unix.InotifyAddWatch(t.notify, filepath.Join(t.root, path), unix.IN_CREATE|unix.IN_DELETE|unix.IN_MOVE|unix.IN_ONLYDIR)
-	if err != nil {
-		if !errors.Is(err, unix.ENOENT) {
+	d := t.dirs[path]
+	if d == nil {
+		d = &dir{path: path, dirty: true}
+		t.dirs[path] = d
+	}
+	d.round = t.round
+	if d.dirty {
+		if err := t.read(d); err != nil {
+			return err
+		}
+	}
+	for _, child := range d.children {
+		if each(child) && depth < maxDepth {
+			if err := t.walk(child, depth+1, n, each); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// read lists a directory, and has the kernel tell of changes from before that on, so that nothing is missed.
+func (t *Tree) read(d *dir) error {
+	at := filepath.Join(t.root, d.path)
+	if t.notify >= 0 {
+		id, err := unix.InotifyAddWatch(t.notify, at, unix.IN_CREATE|unix.IN_DELETE|unix.IN_MOVE|unix.IN_ONLYDIR)
+		switch {
+		case err == nil:
+			delete(t.ids, d.id)
+			d.id = int32(id)
+			t.ids[d.id] = d
+		case !errors.Is(err, unix.ENOENT): // no more watches: everything is read from now on
 			t.Close()
 		}
-		return
 	}
-	if old, ok := t.watches[id]; ok && old != path {
-		delete(t.watched, old)
+	entries, err := os.ReadDir(at)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil // it has gone meanwhile
 	}
-	t.watches[id], t.watched[path] = path, id
+	if err != nil {
+		return err
+	}
+	d.children = d.children[:0]
+	for _, e := range entries {
+		if e.IsDir() {
+			d.children = append(d.children, filepath.Join(d.path, e.Name()))
+		}
+	}
+	d.dirty = false
+	return nil
 }

@@ -41,6 +41,7 @@ const (
 	revisions  = int64(foresail.RevisionLimit / foresail.Beat)
 	ahead      = int64(10 * time.Second / foresail.Beat) // beats past the present that are taken
 	awaited    = int64(2 * time.Second / foresail.Beat)  // beats without a report after which a node is not waited for
+	maxCells   = 1200                                    // beats held, if nobody takes them
 	heldMemory = int64(2500 * time.Millisecond)          // how long the last memory is told again
 	forgotten  = int64(time.Minute / foresail.Beat)      // beats without a report after which a node is forgotten
 )
@@ -51,8 +52,8 @@ type Stats struct {
 	Containers int    `json:"containers"` // of them
 	Beats      uint64 `json:"beats"`      // taken
 	Duplicate  uint64 `json:"duplicate"`  // beats that came again after a connection broke
-	Lost       uint64 `json:"lost"`       // beats that are missing from what agents numbered
-	Dropped    uint64 `json:"dropped"`    // of these, given up by agents that could not send them in time
+	Lost       uint64 `json:"lost"`       // beats that are missing from what agents numbered, since their first that came
+	Dropped    uint64 `json:"dropped"`    // beats that agents say they gave up, since they could not send them in time
 	Late       uint64 `json:"late"`       // beats that came after their snapshot
 	TooLate    uint64 `json:"too_late"`   // … when it was final: they don't count
 	Ahead      uint64 `json:"ahead"`      // beats of the future: they don't count

@@ -19,6 +19,8 @@ type Receiver struct {
 	cut        int64 // beats before it are in snapshots
 	started    bool  // there was a cut
 	stats      Stats
+	app        *foresail.App  // that index is of
+	index      map[string]int // services by name
 }
 
 // node is what is known of one node.
@@ -42,6 +44,10 @@ type table struct {
 	memory     []held
 	replicas   []string // names, with which they are told
 	services   []string
+	ids        []int32 // numbers of the services in app; -1: none
+	app        *foresail.App
+	at         int64 // of the cut when they were found
+	open       bool  // some are not known yet, and may be later
 }
 
 // held is memory as told last.
@@ -53,9 +59,9 @@ type held struct {
 // cell is what was reported of one beat.
 type cell struct {
 	reports []*reported
-	told    map[string]bool // services whose sum is in a snapshot
-	fresh   bool            // there are reports that no snapshot has
-	pending bool            // there are services whose sum can't be told yet
+	told    map[int]bool // services whose sum is in a snapshot
+	fresh   bool         // there are reports that no snapshot has
+	pending bool         // there are services whose sum can't be told yet
 }
 
 // reported is one node's part of a cell.
@@ -78,8 +84,11 @@ func (r *Receiver) Stats() Stats {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := r.stats
-	s.Nodes, s.Containers = len(r.nodes), r.containers
+	s.Containers = r.containers
 	for _, n := range r.nodes {
+		if n.end != nil {
+			s.Nodes++
+		}
 		if n.clock.offset != 0 {
 			s.Corrected++
 		}
@@ -109,7 +118,7 @@ func (r *Receiver) open(h *wire.Hello, end func()) (*session, error) {
 			r.stats.Refused++
 			return nil, fmt.Errorf("%d nodes report already, which is the limit", len(r.nodes))
 		}
-		n = &node{name: h.Node, newest: r.cut}
+		n = &node{name: h.Node, newest: max(r.cut, r.cfg.Now().UnixNano()/int64(beat))}
 		r.nodes[h.Node] = n
 	}
 	if n.end != nil {
@@ -204,8 +213,6 @@ func (s *session) take(f *wire.Frame) (seq uint64, err error) {
 	}
 	if n.seq > 0 {
 		r.stats.Lost += b.Seq - n.seq - 1
-	} else if b.Dropped > 0 {
-		r.stats.Lost += b.Dropped
 	}
 	if b.Dropped > n.dropped {
 		r.stats.Dropped += b.Dropped - n.dropped
@@ -254,6 +261,13 @@ func cellOf(t int64) int64 { return (t + int64(beat)/2) / int64(beat) }
 func (r *Receiver) put(n *node, at int64, b *wire.Beat, k, parts int64) {
 	c := r.cells[at]
 	if c == nil {
+		if len(r.cells) >= maxCells { // nobody has cut for long
+			for i, c := range r.cells {
+				if i < at-maxCells/2 {
+					r.drop(i, c)
+				}
+			}
+		}
 		c = &cell{}
 		r.cells[at] = c
 	}

@@ -94,7 +94,7 @@ func (d *database) values(expr string, from, to time.Time) (n int) {
 	return n
 }
 
-const runLength = 12 * time.Minute
+const runLength = 5 * time.Minute
 
 // recorded is /metrics of a simulated run, each 15 seconds, as two databases have it: with native histograms, and with classic
 // ones alone.
@@ -106,28 +106,33 @@ func recorded(t testing.TB) map[string]*database {
 	}
 	q := write.NewQueue(c, 0, nil)
 	t.Cleanup(func() { q.Close(context.Background()) })
-	spans, added := telemetry.Stats{}, false
-	labels := map[string]string{"job": "foresail", "instance": "here:7420"}
-	run(t, "hotel-reservation", "madu", runLength, 15*time.Second, export.Config{}, func(e *export.Exporter, now time.Time) {
-		if !added { // what a simulation has not
-			e.Add(q.Source("http://mimir/push"))
-			e.Add(export.Spans(func() telemetry.Stats { spans.Assembled += 100; spans.Dropped.TooLate++; return spans }))
-			added = true
-		}
-		families, err := e.Gatherer().Gather()
-		if err != nil {
-			t.Fatal(err)
-		}
-		both["native"].add(write.FromFamilies(families, now, labels))
-		for _, f := range families {
-			for _, m := range f.Metric {
-				if m.Histogram != nil {
-					m.Histogram = &dto.Histogram{SampleCount: m.Histogram.SampleCount, SampleSum: m.Histogram.SampleSum, Bucket: m.Histogram.Bucket}
+	spans := telemetry.Stats{}
+	scrape := func(instance string) func(e *export.Exporter, now time.Time) {
+		added := false
+		return func(e *export.Exporter, now time.Time) {
+			if !added { // what a simulation has not
+				e.Add(q.Source("http://mimir/push"))
+				e.Add(export.Spans(func() telemetry.Stats { spans.Assembled += 100; spans.Dropped.TooLate++; return spans }))
+				added = true
+			}
+			families, err := e.Gatherer().Gather()
+			if err != nil {
+				t.Fatal(err)
+			}
+			labels := map[string]string{"job": "foresail", "instance": instance}
+			both["native"].add(write.FromFamilies(families, now, labels))
+			for _, f := range families {
+				for _, m := range f.Metric {
+					if m.Histogram != nil {
+						m.Histogram = &dto.Histogram{SampleCount: m.Histogram.SampleCount, SampleSum: m.Histogram.SampleSum, Bucket: m.Histogram.Bucket}
+					}
 				}
 			}
+			both["classic"].add(write.FromFamilies(families, now, labels))
 		}
-		both["classic"].add(write.FromFamilies(families, now, labels))
-	})
+	}
+	run(t, "hotel-reservation", "madu", runLength, 15*time.Second, export.Config{}, scrape("forecasts:7420"))
+	run(t, "hotel-reservation", "autoscale-cons", 2*time.Minute, 15*time.Second, export.Config{}, scrape("meets-a-bound:7420"))
 	return both
 }
 
@@ -144,7 +149,7 @@ func names(t testing.TB, expr string) []string {
 		if v, ok := n.(*parser.VectorSelector); ok {
 			name := v.Name
 			for _, m := range v.LabelMatchers {
-				if m.Name == labels.MetricName && m.Type == labels.MatchEqual {
+				if m.Name == model.MetricNameLabel && m.Type == labels.MatchEqual {
 					name = m.Value
 				}
 			}

@@ -15,7 +15,7 @@ import (
 
 var begin = time.Date(2026, 1, 5, 12, 0, 0, 0, time.UTC)
 
-// run simulates the named application under a load that doubles and falls again, managed by a guarded manager, and tells the
+// run simulates the named application under a load that rises and falls again, managed by a guarded manager, and tells the
 // exporter. No service may have more than one replica besides those it starts with. at is called once a simulated interval of every.
 func run(t testing.TB, app, manager string, length, every time.Duration, cfg export.Config, at func(e *export.Exporter, now time.Time)) *export.Exporter {
 	t.Helper()
@@ -33,7 +33,7 @@ func run(t testing.TB, app, manager string, length, every time.Duration, cfg exp
 	}
 	third := length / 3
 	cluster, err := sim.New(sim.Config{Blueprint: blueprint, Seed: 7, Start: begin, Duration: length, Load: &load.Load{Curve: []load.Segment{
-		{Shape: load.Constant, From: 60, For: third}, {Shape: load.Constant, From: 400, For: third}, {Shape: load.Constant, From: 60}}}})
+		{Shape: load.Constant, From: 20, For: third}, {Shape: load.Constant, From: 120, For: third}, {Shape: load.Constant, From: 20}}}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -34,7 +34,7 @@ func encodeV2(samples []Sample, meta func(string) metadata.Metadata) *writev2.Re
 	for i := range samples {
 		s, ts := &samples[i], &out.Timeseries[i]
 		ts.LabelsRefs = symbols.SymbolizeLabels(s.Labels, nil)
-		m := meta(s.Labels.Get(labels.MetricName))
+		m := meta(s.Labels.Get(model.MetricNameLabel))
 		ts.Metadata = writev2.Metadata{Type: writev2.FromMetadataType(m.Type), HelpRef: symbols.Symbolize(m.Help), UnitRef: symbols.Symbolize(m.Unit)}
 		if s.H != nil {
 			ts.Histograms = []writev2.Histogram{writev2.FromFloatHistogram(s.Start, s.T, s.H)}
@@ -66,10 +66,10 @@ func classic(samples []Sample) []Sample {
 // is missing is that below the next lower one, so nothing is lost.
 func appendClassic(out []Sample, s *Sample) []Sample {
 	b := labels.NewBuilder(s.Labels)
-	name := s.Labels.Get(labels.MetricName)
+	name := s.Labels.Get(model.MetricNameLabel)
 	one := func(suffix, le string, v float64) {
 		b.Reset(s.Labels)
-		b.Set(labels.MetricName, name+suffix)
+		b.Set(model.MetricNameLabel, name+suffix)
 		if le != "" {
 			b.Set(labels.BucketLabel, le)
 		}

@@ -134,7 +134,7 @@ func (g *gathered) put(suffix, label, value string, v float64, since int64) {
 
 func (g *gathered) series(suffix, label, value string) labels.Labels {
 	all := make([]labels.Label, 0, len(g.labels)+len(g.extra)+2)
-	all = append(all, labels.Label{Name: labels.MetricName, Value: g.name + suffix})
+	all = append(all, labels.Label{Name: model.MetricNameLabel, Value: g.name + suffix})
 	if label != "" {
 		all = append(all, labels.Label{Name: label, Value: value})
 	}

@@ -1,0 +1,98 @@
+package importing
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"time"
+
+	"foresail.dev/telemetry/alibaba"
+	"foresail.dev/telemetry/source"
+)
+
+// Options are what an import's flags say.
+type Options struct {
+	History     string        // a history's folder; empty: none is written
+	Traces      string        // exemplar traces' folder, likewise
+	KeyFile     string        // with the key that encrypts both, or env:NAME; empty: they are not encrypted
+	Application string        // its name in both
+	Interval    time.Duration // of snapshots made of spans
+	Seed        uint64        // of the choice of traces
+	Alibaba     alibaba.Options
+}
+
+// Result is what an import found and did.
+type Result struct {
+	Summary *source.Summary
+	Detail  Detail
+}
+
+// ErrUsage is what an error of bad usage is, with errors.Is.
+var ErrUsage = errors.New("bad usage")
+
+type usageError struct{ error }
+
+func (e usageError) Unwrap() []error { return []error{e.error, ErrUsage} }
+
+func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+// Run imports files and folders; at is told how much was read of which, and may be nil.
+func (f *Format) Run(in Options, paths []string, stdin io.Reader, at func(name string, bytes int64)) (res *Result, err error) {
+	if f.Interval > 0 && (in.Interval < 100*time.Millisecond || in.Interval > time.Hour) {
+		return nil, usagef("--interval %v: give a time from 100ms to 1h", in.Interval)
+	}
+	o := source.Options{Name: in.Application, Interval: in.Interval}
+	s, err := in.open(&o)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+	collector := source.NewCollector(o)
+	file, finish := f.start(collector, &in)
+	err = source.Walk(paths, stdin, f.match, func(name string, r io.Reader) error {
+		collector.Faults().File = name
+		if name == paths[0] {
+			collector.Faults().File = "" // the only one
+		}
+		if at != nil {
+			r = &tracked{r: r, name: name, at: at}
+		}
+		if err := file(r); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		return nil
+	})
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+		return nil, usageError{err}
+	}
+	if err == nil {
+		err = finish()
+	}
+	if err != nil {
+		return nil, err
+	}
+	sum, err := collector.Finish()
+	if err == nil {
+		err = s.finish()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &Result{Summary: sum, Detail: detailOf(sum, s)}, nil
+}
+
+// tracked tells how much was read.
+type tracked struct {
+	r    io.Reader
+	name string
+	at   func(string, int64)
+	n    int64
+}
+
+func (t *tracked) Read(b []byte) (int, error) {
+	n, err := t.r.Read(b)
+	t.n += int64(n)
+	t.at(t.name, t.n)
+	return n, err
+}
