@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/common/config"
 	"github.com/prometheus/common/model"
 
+	"foresail.dev/access"
 	"foresail.dev/appfile"
 	"foresail.dev/telemetry/prom/export"
 	"foresail.dev/telemetry/prom/write"
@@ -41,10 +42,10 @@ type RemoteWrite struct {
 
 // LetIn is how a server elsewhere lets a client in. Secrets are in files, so that they are not in this one.
 type LetIn struct {
-	Headers   map[string]string `yaml:"headers"` // of every request
-	BasicAuth BasicAuth         `yaml:"basic_auth"`
-	TokenFile string            `yaml:"bearer_token_file"`
-	TLS       ClientTLS         `yaml:"tls"`
+	Headers   map[string]access.Secret `yaml:"headers"` // of every request
+	BasicAuth BasicAuth                `yaml:"basic_auth"`
+	TokenFile string                   `yaml:"bearer_token_file"`
+	TLS       ClientTLS                `yaml:"tls"`
 }
 
 // BasicAuth is a name and where its password is.
@@ -93,7 +94,7 @@ func (w *RemoteWrite) client() (*write.Client, error) {
 		return nil, err
 	}
 	return write.New(write.Config{URL: w.URL, Protocol: write.Protocol(w.Protocol), Histograms: write.Histograms(w.Histograms),
-		Client: hc, Headers: w.Headers, Meta: export.Meta})
+		Client: hc, Headers: access.Revealed(w.Headers), Meta: export.Meta})
 }
 
 // noPassword refuses a URL that holds one: it would be in messages and in /metrics.

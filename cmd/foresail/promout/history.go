@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"foresail.dev"
+	"foresail.dev/access"
 	"foresail.dev/loop"
 	"foresail.dev/telemetry/prom/export"
 	"foresail.dev/telemetry/prom/write"
@@ -57,8 +58,8 @@ func (c *RemoteHistory) Config(app *foresail.App) (remote.Config, error) {
 	if err != nil {
 		return remote.Config{}, err
 	}
-	return remote.Config{App: app, Name: c.Name, URL: c.URL, Client: hc, Headers: c.Headers, Since: c.Since,
-		Write: write.Config{URL: c.WriteURL, Protocol: write.Protocol(c.Protocol), Histograms: write.Histograms(c.Histograms), Client: hc, Headers: c.Headers}}, nil
+	return remote.Config{App: app, Name: c.Name, URL: c.URL, Client: hc, Headers: access.Revealed(c.Headers), Since: c.Since,
+		Write: write.Config{URL: c.WriteURL, Protocol: write.Protocol(c.Protocol), Histograms: write.Histograms(c.Histograms), Client: hc, Headers: access.Revealed(c.Headers)}}, nil
 }
 
 // Keeping is a history elsewhere that a run fills. A nil one does nothing.
