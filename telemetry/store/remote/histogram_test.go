@@ -82,6 +82,38 @@ func TestBucketsComeBack(t *testing.T) {
 	})
 }
 
+// A server that rounds differently from one moment to the next has not begun to count anew.
+func TestRoundingIsNoReset(t *testing.T) {
+	var streams []*model.SampleStream
+	for _, x := range []struct {
+		suffix, label, value string
+		v                    [3]model.SampleValue
+	}{
+		{"_bucket", "vmrange", "9.576e-01...1.000e+00", [3]model.SampleValue{0, 2.4762620044257346, 2.476262004425}},
+		{"_bucket", "vmrange", "1.915e+00...2.000e+00", [3]model.SampleValue{0, 1, 3}},
+		{"_count", "", "", [3]model.SampleValue{0, 3.4762620044257346, 5.476262004425}},
+		{"_sum", "", "", [3]model.SampleValue{0, 4.4, 8.4}},
+	} {
+		s := stream(x.suffix, x.label, x.value, 0)
+		s.Values = nil
+		for i, v := range x.v {
+			s.Values = append(s.Values, model.SamplePair{Timestamp: model.Time(1000 * i), Value: v})
+		}
+		streams = append(streams, s)
+	}
+	app := &foresail.App{Name: "shop", Endpoints: []foresail.Endpoint{{Name: "buy"}}}
+	w := series.NewWindow(app, []series.Interval{{Start: 0, End: 1000}, {Start: 1000, End: 2000}})
+	var b buckets
+	for _, s := range streams {
+		b.takes(fromModel(s.Metric), s)
+	}
+	b.put(w)
+	got, _ := w.Snapshots()
+	if l := got[1].Endpoints[0].Latency; math.Abs(l.Count()-2) > 1e-9 || math.Abs(l.Sum()-4) > 1e-9 || l.CountAbove(1.5) != 2 {
+		t.Errorf("%+v, not two of 2 s", l)
+	}
+}
+
 // Whatever a server says of buckets, reading it neither panics nor grows without bound.
 func FuzzBuckets(f *testing.F) {
 	f.Add("vmrange", "1.000e-03...1.044e-03", 3.0, 0.1)

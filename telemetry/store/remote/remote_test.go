@@ -185,7 +185,7 @@ func init() { // a real server takes its time; more with -rapid.checks
 // What does not fit into one answer comes in several; cells of a step are merged, and a gap comes as stale ones.
 func TestInPiecesAndInSteps(t *testing.T) {
 	app, want := simulated(t, 6*time.Second)
-	defer remote.AskLittle(700, 3)()
+	defer remote.AskLittle(1700, 7)()
 	s := server{url: peers.Prometheus(t, "").URL}
 	h := open(t, app, s)
 	for i, x := range want {
