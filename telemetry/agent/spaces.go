@@ -16,7 +16,7 @@ import (
 const (
 	freshConnections = 2 * time.Second  // what connections told is told no longer
 	rediscover       = 10 * time.Second // listening sockets are listed anew at least so often; a new namespace's more often
-	idleEvery        = 5                // beats between looks at accept queues where nobody works
+	idleEvery        = 10               // beats between looks at accept queues where nobody works
 	filesPerSecond   = 1000             // that are looked at to find out whose a socket is
 	outside          = queue.NoOwner - 1
 	wanted           = queue.NoOwner - 2 // its owner is being looked for
