@@ -60,8 +60,8 @@ func (d *daemon) cpuOf() (services int, cores float64) {
 	return services, cores
 }
 
-// A real agent process tells the daemon what the replicas use: before it comes nothing of that is known, and when it has been killed
-// and another comes, it is known again.
+// A real agent process tells the daemon what the replicas use: before it comes nothing of that is known, and when it
+// has been killed and another comes, it is known again.
 func TestAnAgentTellsWhatTheTestbedUses(t *testing.T) {
 	d, addr := withAgents(t, "")
 	until(t, 30*time.Second, "the services on the page", func() bool {

@@ -13,7 +13,8 @@ import (
 type Source interface {
 	// Sample fills a beat that ends now, on a steady clock; whole says that slow numbers are due.
 	Sample(b *wire.Beat, now, length time.Duration, whole bool)
-	// Table is what the newest beat's samples refer to. It is asked for before Sample, which may make another for the next.
+	// Table is what the newest beat's samples refer to. It is asked for before Sample, which may make another for the
+	// next.
 	Table() *report.Table
 }
 
@@ -22,9 +23,9 @@ type Sink interface {
 	Put(b *wire.Beat, t *report.Table)
 }
 
-// Run looks at a node at the end of each beat, by the machine's clock, until ctx ends. A beat that it could not attend to, because the
-// machine was busy or stood still, becomes part of the next. Setting the clock moves beats, but what they say of how long they were
-// comes from the steady clock.
+// Run looks at a node at the end of each beat, by the machine's clock, until ctx ends. A beat that it could not attend
+// to, because the machine was busy or stood still, becomes part of the next. Setting the clock moves beats, but what
+// they say of how long they were comes from the steady clock.
 func Run(ctx context.Context, s Source, to Sink) {
 	const beat = foresail.Beat
 	began := time.Now()

@@ -57,9 +57,9 @@ func (c *container) close() {
 	c.dev, c.snmp = nil, nil
 }
 
-// calm is how much CPU time the group may have used in all, for that to be less than half of its quota in this beat and the one before
-// together, and so in any period that ended in this one: it can hardly have been throttled. The kernel's counts miss nothing: they are
-// read in the next beat that is not calm, and each second.
+// calm is how much CPU time the group may have used in all, for that to be less than half of its quota in this beat and
+// the one before together, and so in any period that ended in this one: it can hardly have been throttled. The kernel's
+// counts miss nothing: they are read in the next beat that is not calm, and each second.
 func (c *container) calm() time.Duration {
 	return c.meter.Total() - c.used + time.Duration(c.cores*float64(cgroup.Period)/2)
 }

@@ -17,7 +17,8 @@ import (
 	"foresail.dev/telemetry/agent/wire"
 )
 
-// groups makes control groups of the test's own, below one parent, and removes them when it ends. It skips where that is not allowed.
+// groups makes control groups of the test's own, below one parent, and removes them when it ends. It skips where that
+// is not allowed.
 type groups struct {
 	t      testing.TB
 	mounts cgroup.Mounts
@@ -148,8 +149,8 @@ func (g *groups) limit(path string, us int) {
 	}
 }
 
-// One beat of 200 containers, each a real control group with a process: what an agent does ten times a second, and the part that it does
-// once a second. core_percent is the whole of it.
+// One beat of 200 containers, each a real control group with a process: what an agent does ten times a second, and the
+// part that it does once a second. core_percent is the whole of it.
 func BenchmarkBeat200(b *testing.B) {
 	g := newGroups(b)
 	g.crowd(200)

@@ -19,8 +19,9 @@ import (
 	"foresail.dev/telemetry/agent/wire"
 )
 
-// apart is a process in a network namespace of its own: three connections wait at a socket that it listens on, one of two that it has accepted has
-// unread bytes, and a request on the other was answered. When it is told to, it sends frames over a pair of virtual interfaces.
+// apart is a process in a network namespace of its own: three connections wait at a socket that it listens on, one of
+// two that it has accepted has unread bytes, and a request on the other was answered. When it is told to, it sends
+// frames over a pair of virtual interfaces.
 func apart() error {
 	if err := up("lo"); err != nil {
 		return err
@@ -107,8 +108,8 @@ func frames(name string, n, size int) error {
 	return nil
 }
 
-// A container with a network of its own, as pods have: its queues are read from outside, through its namespace, and its network
-// is its own.
+// A container with a network of its own, as pods have: its queues are read from outside, through its namespace, and its
+// network is its own.
 func TestAContainerInANamespaceOfItsOwn(t *testing.T) {
 	g := newGroups(t)
 	exe, err := os.Executable()

@@ -107,9 +107,10 @@ func child(daemon, parent, life string) error {
 	return err
 }
 
-// The whole of an agent, as a process of its own, with 200 containers, each a real control group with a process that sleeps and works a
-// little, and half of them with a quota; it reports to a daemon over gRPC. As processes they share the node's network; as pods each listens in a
-// network namespace of its own. core_percent is of one core, user and system.
+// The whole of an agent, as a process of its own, with 200 containers, each a real control group with a process that
+// sleeps and works a little, and half of them with a quota; it reports to a daemon over gRPC. As processes they share
+// the node's network; as pods each listens in a network namespace of its own. core_percent is of one core, user and
+// system.
 func BenchmarkAgent200(b *testing.B) {
 	b.Run("processes", func(b *testing.B) { agent200(b, (*groups).crowd) })
 	b.Run("pods", func(b *testing.B) { agent200(b, (*groups).pods) })

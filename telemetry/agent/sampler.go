@@ -22,7 +22,7 @@ type Config struct {
 	Proc, Sys string         // where these file systems are mounted. Default: /proc, /sys
 	// Mounts are where control groups are. Default: those of this process.
 	Mounts *cgroup.Mounts
-	// Connections is the share of a core that looking at all connections may take. Default: 0.0025; negative: none.
+	// Connections is the share of a core that looking at all connections may take. Default: 0.002; negative: none.
 	Connections float64
 	// MaxContainers bounds what is looked at; more count into the node alone. Default: 1024.
 	MaxContainers int
@@ -75,7 +75,7 @@ func NewSampler(cfg Config) (*Sampler, error) {
 		cfg.Sys = "/sys"
 	}
 	if cfg.Connections == 0 {
-		cfg.Connections = 0.0025
+		cfg.Connections = 0.002
 	}
 	if cfg.MaxContainers <= 0 {
 		cfg.MaxContainers = 1024
@@ -158,8 +158,8 @@ func (s *Sampler) Table() *report.Table { return s.table }
 // Containers is how many are looked at, and how many more there are.
 func (s *Sampler) Containers() (seen, over int) { return len(s.containers), s.over }
 
-// Sample looks at everything at the end of an interval of a given length: now is when it ends, on any steady clock, and whole that slow
-// numbers are due. b is filled; the Sampler keeps nothing of it.
+// Sample looks at everything at the end of an interval of a given length: now is when it ends, on any steady clock, and
+// whole that slow numbers are due. b is filled; the Sampler keeps nothing of it.
 func (s *Sampler) Sample(b *wire.Beat, now, length time.Duration, whole bool) {
 	b.Length = int64(length)
 	b.Node = wire.Sample{}

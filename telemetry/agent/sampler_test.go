@@ -198,6 +198,7 @@ func TestRealQueueOfAContainer(t *testing.T) {
 	g.join(path, cmd.Process.Pid)
 	g.child("idle-1", "sleep", "60")
 	s := &looker{Sampler: g.sampler(1)}
+	s.spaces.files = 7 // looking for the socket's owner takes several seconds
 	for range 3 {
 		c, err := net.Dial("tcp", addr)
 		if err != nil {
@@ -205,8 +206,13 @@ func TestRealQueueOfAContainer(t *testing.T) {
 		}
 		defer c.Close()
 	}
-	for range 3 {
+	for range 8 {
 		s.look(true)
+	}
+	for _, x := range s.spaces.order {
+		if x.unowned {
+			t.Error("the search for owners has not ended")
+		}
 	}
 	b, table := s.look(false)
 	for _, c := range b.Containers {

@@ -16,9 +16,10 @@ import (
 const (
 	freshConnections = 2 * time.Second  // what connections told is told no longer
 	rediscover       = 10 * time.Second // listening sockets are listed anew at least so often; a new namespace's more often
-	idleEvery        = 5                // beats between looks at accept queues where nobody works
-	filesPerSecond   = 2000             // that are looked at to find out whose a socket is
+	idleEvery        = 10               // beats between looks at accept queues where nobody works
+	filesPerSecond   = 1000             // that are looked at to find out whose a socket is
 	outside          = queue.NoOwner - 1
+	wanted           = queue.NoOwner - 2 // its owner is being looked for
 )
 
 // spaces are the network namespaces that containers are in.
@@ -28,6 +29,7 @@ type spaces struct {
 	all    map[string]*space
 	order  []*space
 	beats  int
+	files  int           // looked at each second
 	turn   int           // whose connections are next
 	credit time.Duration // of CPU time, for looking at connections and listing sockets
 	byKey  map[int]*container
@@ -44,11 +46,12 @@ type space struct {
 	looked     time.Duration // when connections were looked at; negative: never
 	stale      bool          // listening sockets have gone
 	unowned    bool          // some are nobody's yet
+	cursor     int           // of the containers, where looking for owners goes on
 	network    *container    // has the namespace's network numbers
 }
 
 func newSpaces(cfg *Config) spaces {
-	s := spaces{cfg: cfg, all: map[string]*space{}, byKey: map[int]*container{}}
+	s := spaces{cfg: cfg, files: filesPerSecond, all: map[string]*space{}, byKey: map[int]*container{}}
 	if s.host, _ = os.Readlink(filepath.Join(cfg.Proc, "1/ns/net")); s.host == "" {
 		s.host, _ = os.Readlink(filepath.Join(cfg.Proc, "self/ns/net"))
 	}
@@ -80,11 +83,11 @@ func (s *spaces) beat(now, length time.Duration) {
 			if len(x.Listeners) == 0 {
 				continue
 			}
-			began := time.Now()
+			began := startWork()
 			if x.Connections() == nil {
 				x.looked = now
 			}
-			s.credit -= time.Since(began)
+			s.credit -= began.took()
 		}
 	}
 	s.tell(now)
@@ -127,13 +130,13 @@ func (s *spaces) tell(now time.Duration) {
 // second sees which namespaces there are, and whose their listening sockets are.
 func (s *spaces) second(now time.Duration, containers []*container) {
 	s.place(now, containers)
-	budget := filesPerSecond
+	budget := s.files
 	for _, x := range s.order {
 		every := min(max(now-x.opened, time.Second), rediscover)
 		if !x.stale && !x.unowned && now-x.listed < every {
 			continue
 		}
-		began := time.Now()
+		began := startWork()
 		if now-x.listed >= every || x.stale {
 			if s.credit <= -100*time.Millisecond && !x.stale {
 				continue // many namespaces: at another second
@@ -145,7 +148,7 @@ func (s *spaces) second(now time.Duration, containers []*container) {
 			x.listed, x.stale = now, false
 		}
 		s.claim(x, &budget)
-		s.credit -= time.Since(began)
+		s.credit -= began.took()
 	}
 }
 
@@ -214,17 +217,17 @@ func (s *spaces) settle(c *container, now time.Duration) {
 		s.order = append(s.order, x)
 	}
 	c.space, x.unowned = x, true
-	if name == s.host || len(x.containers) > 0 { // a socket that was nobody's may be the newcomer's
+	if name == s.host || len(x.containers) > 0 {
 		for i := range x.Listeners {
 			if x.Listeners[i].Owner == outside {
-				x.Listeners[i].Owner = queue.NoOwner
+				x.Listeners[i].Owner = queue.NoOwner // a socket that was nobody's may be the newcomer's
 			}
 		}
 	}
 }
 
-// connect lets one container of a namespace tell the namespace's network numbers: the one that listens, or else the one that has used most
-// CPU time, for as long as it is there.
+// connect lets one container of a namespace tell the namespace's network numbers: the one that listens, or else the one
+// that has used most CPU time, for as long as it is there.
 func (x *space) connect(proc string) {
 	best := (*container)(nil)
 	for _, c := range x.containers {
@@ -243,30 +246,35 @@ func (x *space) connect(proc string) {
 	best.plug(proc)
 }
 
-// claim finds out whose the listening sockets of a namespace are that nobody has claimed.
+// claim finds out whose the listening sockets of a namespace are that nobody has claimed. Looking through the files of all
+// processes may take several seconds' budgets: it goes on where it stopped.
 func (s *spaces) claim(x *space, budget *int) {
+	if len(x.containers) == 1 && x.name != s.host {
+		for i := range x.Listeners {
+			x.Listeners[i].Owner = x.containers[0].key
+		}
+		x.unowned = false
+		return
+	}
 	open := 0
-	alone := len(x.containers) == 1 && x.name != s.host
 	for i := range x.Listeners {
 		l := &x.Listeners[i]
 		if l.Owner >= 0 && s.byKey[l.Owner] == nil {
 			l.Owner = queue.NoOwner
 		}
-		if l.Owner == queue.NoOwner && alone {
-			l.Owner = x.containers[0].key
+		if l.Owner == queue.NoOwner && x.cursor == 0 {
+			l.Owner = wanted
 		}
-		if l.Owner == queue.NoOwner {
+		if l.Owner == wanted {
 			open++
 		}
 	}
-	for _, c := range x.containers {
-		if open == 0 || *budget <= 0 {
-			break
-		}
+	for ; open > 0 && x.cursor < len(x.containers) && *budget > 0; x.cursor++ {
+		c := x.containers[x.cursor]
 		for _, pid := range cgroup.Procs(c.dir, 64, s.cfg.buf()) {
-			queue.Sockets(s.cfg.Proc, pid, budget, func(inode uint32) {
+			*budget -= queue.Sockets(s.cfg.Proc, pid, func(inode uint32) {
 				for i := range x.Listeners {
-					if l := &x.Listeners[i]; l.Inode == inode && l.Owner == queue.NoOwner {
+					if l := &x.Listeners[i]; l.Inode == inode && l.Owner < 0 {
 						l.Owner = c.key
 						open--
 					}
@@ -274,12 +282,17 @@ func (s *spaces) claim(x *space, budget *int) {
 			})
 		}
 	}
-	if x.unowned = open > 0 && *budget <= 0; x.unowned {
-		return // the rest at another second
+	if open > 0 && x.cursor < len(x.containers) {
+		x.unowned = true // the rest at another second
+		return
 	}
-	for i := range x.Listeners { // of processes that are in no container
-		if l := &x.Listeners[i]; l.Owner == queue.NoOwner {
-			l.Owner = outside
+	x.cursor, x.unowned = 0, false
+	for i := range x.Listeners {
+		switch l := &x.Listeners[i]; l.Owner {
+		case wanted:
+			l.Owner = outside // of a process that is in no container
+		case queue.NoOwner:
+			x.unowned = true // it came meanwhile
 		}
 	}
 }

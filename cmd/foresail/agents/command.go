@@ -73,7 +73,7 @@ Without --daemon and with --for it looks for that long, and prints what it saw a
 	fl.BoolVar(&f.insecure, "insecure", false, "report without TLS to another machine: whoever is between can read and change it")
 	fl.StringVar(&f.proc, "proc", "/proc", "where the node's process file system is")
 	fl.StringVar(&f.sys, "sys", "/sys", "where the node's /sys is")
-	fl.Float64Var(&f.connections, "connections", 0.25, "percent of a core that looking at all connections may take; 0: only accept queues are looked at")
+	fl.Float64Var(&f.connections, "connections", 0.2, "percent of a core that looking at all connections may take; 0: only accept queues are looked at")
 	fl.DurationVar(&f.life, "for", 0, "stop after this time, and print what was seen; 0: run until stopped")
 	fl.BoolVar(&f.json, "json", false, "print the result as JSON")
 	return c

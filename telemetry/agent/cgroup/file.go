@@ -10,7 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// File is one control file that is read again and again through one open descriptor. It is used by one goroutine at a time.
+// File is one control file that is read again and again through one open descriptor. It is used by one goroutine at a
+// time.
 type File struct {
 	f  *os.File
 	fd uintptr
@@ -34,8 +35,8 @@ func (r *File) Close() {
 
 // Text is the file's content as far as it fits into buf, where it lies.
 func (r *File) Text(buf []byte) ([]byte, error) {
-	// The kernel makes these files up as they are read, within microseconds: the scheduler need not be told of the call, which would cost a
-	// third as much again.
+	// The kernel makes these files up as they are read, within microseconds: the scheduler need not be told of the
+	// call, which would cost a third as much again.
 	n, _, errno := unix.RawSyscall6(unix.SYS_PREAD64, r.fd, uintptr(unsafe.Pointer(unsafe.SliceData(buf))), uintptr(len(buf)), 0, 0, 0)
 	runtime.KeepAlive(r)
 	if errno != 0 {

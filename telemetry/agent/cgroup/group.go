@@ -85,8 +85,9 @@ func (g *Group) Close() {
 // BufferSize is what the longest control file needs.
 const BufferSize = 16 << 10
 
-// CPU reads what a beat tells, with a buffer of BufferSize. It fails when the group is gone. With version 1, where throttling is in a file of its own,
-// it is as read last where the group has no quota, or has used no more CPU time in all than calm.
+// CPU reads what a beat tells, with a buffer of BufferSize. It fails when the group is gone. With version 1, where
+// throttling is in a file of its own, it is as read last where the group has no quota, or has used no more CPU time in
+// all than calm.
 func (g *Group) CPU(buf []byte, calm time.Duration) (s Stats, err error) {
 	s.Memory = -1
 	if g.usage != nil {
@@ -118,8 +119,8 @@ func (g *Group) CPU(buf []byte, calm time.Duration) (s Stats, err error) {
 	return s, nil
 }
 
-// Slow reads what a second tells. disks says which devices count, see Disks; nil: all. Which pages are idle changes slowly, and takes the
-// kernel long to tell: it is read where all is true.
+// Slow reads what a second tells. disks says which devices count, see Disks; nil: all. Which pages are idle changes
+// slowly, and takes the kernel long to tell: it is read where all is true.
 func (g *Group) Slow(buf []byte, disks Disks, all bool) Slow {
 	s := Slow{Memory: g.workingSet(buf, all), Read: -1, Written: -1, IOWait: -1, Cores: g.Cores(buf)}
 	if text, ok := content(g.disk, buf); ok {

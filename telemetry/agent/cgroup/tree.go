@@ -17,8 +17,8 @@ const (
 	maxDirs  = 20_000
 )
 
-// Tree finds the groups below a mount point and notices when groups come and go. Only directories in which something came or went are
-// read again. It is used by one goroutine at a time.
+// Tree finds the groups below a mount point and notices when groups come and go. Only directories in which something
+// came or went are read again. It is used by one goroutine at a time.
 type Tree struct {
 	root   string
 	notify int // descriptor of inotify; -1: everything is read at each look

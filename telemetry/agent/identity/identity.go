@@ -1,8 +1,8 @@
 // Package identity says which control group is which replica of which service.
 //
-// Rules of the user go first: patterns over the group's path, and environment variables of its processes. The containers of
-// Kubernetes and Docker are known by their paths; their pods' services are for the daemon to say, which can ask the cluster. What is
-// neither counts into the node alone.
+// Rules of the user go first: patterns over the group's path, and environment variables of its processes. The
+// containers of Kubernetes and Docker are known by their paths; their pods' services are for the daemon to say, which
+// can ask the cluster. What is neither counts into the node alone.
 package identity
 
 import (
@@ -24,7 +24,8 @@ type Rule struct {
 	Replica string `yaml:"replica"`                 // likewise; empty: the service and the end of the group's name
 }
 
-// Testbed is the rule for the replicas of 'foresail testbed', and of run on a testbed: each is named after its service and a number.
+// Testbed is the rule for the replicas of 'foresail testbed', and of run on a testbed: each is named after its service
+// and a number.
 var Testbed = Rule{Cgroup: `^/foresail-[^/]+/((.+)-[0-9]+)$`, Service: "$2", Replica: "$1"}
 
 // Rules are rules that can be used.

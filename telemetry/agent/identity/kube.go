@@ -12,8 +12,8 @@ import (
 //	                 the same with crio-4f2a….scope, docker-4f2a….scope, cri-dockerd and libpod
 //	Docker alone     /docker/4f2a…, /system.slice/docker-4f2a….scope
 //
-// A kubelet may itself run in a group, so what stands before kubepods does not matter. ok is false for every other path, such as a pod's own,
-// and a runtime's helper (crio-conmon-….scope).
+// A kubelet may itself run in a group, so what stands before kubepods does not matter. ok is false for every other
+// path, such as a pod's own, and a runtime's helper (crio-conmon-….scope).
 func kube(p string) (pod, container, runtime string, ok bool) {
 	runtime, container = scope(path.Base(p))
 	if !hexID(container) {
@@ -55,8 +55,8 @@ func scope(name string) (runtime, id string) {
 	return runtime, inner[i+1:]
 }
 
-// podUID reads a pod's uid from "podUID", "kubepods-podUID.slice" or "kubepods-QOS-podUID.slice"; the systemd driver writes dashes
-// as underscores.
+// podUID reads a pod's uid from "podUID", "kubepods-podUID.slice" or "kubepods-QOS-podUID.slice"; the systemd driver
+// writes dashes as underscores.
 func podUID(name string) string {
 	if inner, systemd := strings.CutSuffix(name, ".slice"); systemd {
 		_, uid, ok := strings.Cut(inner, "-pod")

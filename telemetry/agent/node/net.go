@@ -11,8 +11,8 @@ import (
 // Interfaces says which network interfaces count; nil: all but the loopback.
 type Interfaces map[string]bool
 
-// Physical lists the interfaces that stand for a device: bytes that cross a bridge or a pair of virtual ones would count twice. It is
-// nil where there is none, as in a container's namespace.
+// Physical lists the interfaces that stand for a device: bytes that cross a bridge or a pair of virtual ones would
+// count twice. It is nil where there is none, as in a container's namespace.
 func Physical(sysClassNet string) Interfaces {
 	entries, err := os.ReadDir(sysClassNet)
 	if err != nil {
@@ -55,7 +55,8 @@ func Bytes(text []byte, which Interfaces) (in, out int64) {
 	return in, out
 }
 
-// Retransmits is how many TCP segments were sent again, of /proc/net/snmp; -1: not told. Its place is where the line of names says.
+// Retransmits is how many TCP segments were sent again, of /proc/net/snmp; -1: not told. Its place is where the line of
+// names says.
 func Retransmits(text []byte) int64 {
 	var names []byte
 	for len(text) > 0 {

@@ -20,8 +20,8 @@ type Counter struct {
 	known bool
 }
 
-// Next is how much was counted since; ok is false at the first look, where there is nothing (a negative count), and where the count has
-// begun anew.
+// Next is how much was counted since; ok is false at the first look, where there is nothing (a negative count), and
+// where the count has begun anew.
 func (c *Counter) Next(v int64) (d int64, ok bool) {
 	d, ok = v-c.last, c.known && v >= 0 && v >= c.last
 	c.last, c.known = v, v >= 0

@@ -10,7 +10,8 @@ import (
 	"foresail.dev/telemetry/agent/cgroup"
 )
 
-// Started is when a process started, nanoseconds since 1970; 0: not known. It is exact to about a second, as the machine's own start is.
+// Started is when a process started, nanoseconds since 1970; 0: not known. It is exact to about a second, as the
+// machine's own start is.
 func (r *Reader) Started(pid int, buf []byte) int64 {
 	boot := r.boot(buf)
 	f, err := cgroup.Open(fmt.Sprintf("%s/%d/stat", r.Proc, pid))

@@ -1,5 +1,5 @@
-// Package perf counts what the processor counts: misses of the last-level cache. Many virtual machines hide these counters; what they
-// don't count is then absent, never zero.
+// Package perf counts what the processor counts: misses of the last-level cache. Many virtual machines hide these
+// counters; what they don't count is then absent, never zero.
 package perf
 
 import (
@@ -99,8 +99,8 @@ func (c *Counter) Close() {
 	c.fds = nil
 }
 
-// Next is how many there were since the last call. Where the processor had too few counters, so that this one had to take turns, the count
-// is scaled up by the share of time that it had; ok is false where it had none.
+// Next is how many there were since the last call. Where the processor had too few counters, so that this one had to
+// take turns, the count is scaled up by the share of time that it had; ok is false where it had none.
 func (c *Counter) Next() (n int64, ok bool) {
 	sum := 0.0
 	for i, fd := range c.fds {

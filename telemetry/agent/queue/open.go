@@ -8,8 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// dial makes a sock_diag socket in the namespace that a path names; empty: this process's own. It is a bare descriptor, which the runtime's
-// poller does not know: answers are there when a question was sent, and waking the poller for each would cost more than they do.
+// dial makes a sock_diag socket in the namespace that a path names; empty: this process's own. It is a bare descriptor,
+// which the runtime's poller does not know: answers are there when a question was sent, and waking the poller for each
+// would cost more than they do.
 func dial(path string) (fd int, err error) {
 	if path == "" {
 		return socket()

@@ -7,19 +7,22 @@ import (
 	"strings"
 )
 
-// Sockets calls each with the inode of every socket that a process has open, and looks at no more than *budget of its
-// files, which it lowers. proc is where the process file system is mounted.
-func Sockets(proc string, pid int, budget *int, each func(inode uint32)) {
+// MaxFiles is how many of a process's open files are looked at. Listening sockets are opened early, so they come first.
+const MaxFiles = 4096
+
+// Sockets calls each with the inode of every socket that a process has open, and returns how many files it looked at, at
+// most MaxFiles. proc is where the process file system is mounted.
+func Sockets(proc string, pid int, each func(inode uint32)) (files int) {
 	dir := fmt.Sprintf("%s/%d/fd", proc, pid)
 	f, err := os.Open(dir)
 	if err != nil {
-		return
+		return 0
 	}
 	defer f.Close()
-	for *budget > 0 {
-		names, err := f.Readdirnames(min(*budget, 256))
+	for files < MaxFiles {
+		names, err := f.Readdirnames(256)
 		for _, name := range names {
-			*budget--
+			files++
 			to, err := os.Readlink(dir + "/" + name)
 			if err != nil {
 				continue
@@ -31,7 +34,8 @@ func Sockets(proc string, pid int, budget *int, each func(inode uint32)) {
 			}
 		}
 		if err != nil || len(names) == 0 {
-			return
+			break
 		}
 	}
+	return files
 }

@@ -1,15 +1,16 @@
 // Package queue sees how many requests wait, without any help of the application: from the kernel's own view of TCP
 // sockets (sock_diag), as Seer's network-only mode does.
 //
-// A listening socket tells how many connections wait to be accepted. A connection that was accepted tells how many bytes
-// have come that nobody has read, and how long ago bytes last came and went: where they came last, a request is being
-// worked on. With one request at a time on a connection, as in HTTP/1.1, that is the number in flight; with several, as in HTTP/2, it is a
-// lower bound, and so it is where a request comes within the same tick of the kernel's clock (1 to 10 ms) in which the answer before it
-// went. A connection belongs to the listening socket whose address and port it has.
+// A listening socket tells how many connections wait to be accepted. A connection that was accepted tells how many
+// bytes have come that nobody has read, and how long ago bytes last came and went: where they came last, a request is
+// being worked on. With one request at a time on a connection, as in HTTP/1.1, that is the number in flight; with
+// several, as in HTTP/2, it is a lower bound, and so it is where a request comes within the same tick of the kernel's
+// clock (1 to 10 ms) in which the answer before it went. A connection belongs to the listening socket whose address and
+// port it has.
 //
-// The kernel answers a question for one listening socket in about a microsecond, and one for all connections by walking
-// through a table that all network namespaces share. So listening sockets are asked one by one each beat, and connections as often as a
-// budget of CPU time allows.
+// The kernel answers a question for one listening socket in a few microseconds, and one for all connections by walking
+// through a table that all network namespaces share. So listening sockets are asked one by one each beat, and
+// connections as often as a budget of CPU time allows.
 package queue
 
 import (
@@ -116,7 +117,8 @@ func (s *Space) found(m *message) {
 	s.Listeners = append(s.Listeners, l)
 }
 
-// Backlogs reads how many connections wait at each listening socket that somebody owns. gone tells that some are no longer there.
+// Backlogs reads how many connections wait at each listening socket that somebody owns. gone tells that some are no
+// longer there.
 func (s *Space) Backlogs() (gone bool, err error) {
 	shared := false
 	for from := 0; from < len(s.Listeners); {

@@ -1,7 +1,7 @@
 package receive
 
-// clock estimates how far an agent's clock is off: by the least time that its messages seemed to be under way, of the newest ones. Messages
-// are stamped as they are sent, so that is the offset and the shortest way of any of them.
+// clock estimates how far an agent's clock is off: by the least time that its messages seemed to be under way, of the
+// newest ones. Messages are stamped as they are sent, so that is the offset and the shortest way of any of them.
 type clock struct {
 	offset int64 // nanoseconds to add to the agent's times; 0 while the clock seems right
 	lags   [clockMessages]int64

@@ -11,8 +11,9 @@ import (
 // better are the signals that spans tell better: where a snapshot has them, they are left as they are.
 const better = foresail.SignalInFlight
 
-// Lay adds to a snapshot of app, which covers whole beats, what agents reported of its interval, and to its Late what they reported since of
-// earlier ones. Snapshots come in the order of time. What the snapshot has of in-flight requests stays.
+// Lay adds to a snapshot of app, which covers whole beats, what agents reported of its interval, and to its Late what
+// they reported since of earlier ones. Snapshots come in the order of time. What the snapshot has of in-flight requests
+// stays.
 func (r *Receiver) Lay(s *foresail.Snapshot, app *foresail.App) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -117,7 +118,8 @@ func (r *Receiver) service(t *table, i int) (int, bool) {
 	return int(t.ids[i]), t.ids[i] >= 0
 }
 
-// resolve finds the services of a table's containers, once for each application; those of pods that nobody knows yet again and again.
+// resolve finds the services of a table's containers, once for each application; those of pods that nobody knows yet
+// again and again.
 func (r *Receiver) resolve(t *table) {
 	if t.app == r.app && t.at == r.cut {
 		return
@@ -157,8 +159,8 @@ func addReplica(s *foresail.ServiceStats, x *reported, sample *wire.Sample) {
 	s.Replicas = append(s.Replicas, rs)
 }
 
-// sums adds the sums of services of which every node has reported. What all replicas have, the sum has. all says that out holds every
-// report of the cell.
+// sums adds the sums of services of which every node has reported. What all replicas have, the sum has. all says that
+// out holds every report of the cell.
 func (r *Receiver) sums(c *cell, now int64, out *foresail.Snapshot, all bool) {
 	missing := r.missing(c, now)
 	whole := out
@@ -216,8 +218,8 @@ func (r *Receiver) missing(c *cell, now int64) map[int]bool {
 	return missing
 }
 
-// amend adds a report that came after the sums of its services were told without it, since its node was taken for dead. That CPU was
-// observed then is known already.
+// amend adds a report that came after the sums of its services were told without it, since its node was taken for dead.
+// That CPU was observed then is known already.
 func (r *Receiver) amend(c *cell, x *reported, out *foresail.Snapshot) {
 	for i := range x.samples {
 		if k, ok := r.service(x.table, int(x.samples[i].Index)); ok && c.told[k] {

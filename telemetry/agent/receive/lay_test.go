@@ -97,7 +97,8 @@ const ms = time.Millisecond
 
 func near(a, b float64) bool { return math.Abs(a-b) < 1e-9 }
 
-// What two nodes report becomes replicas, the sum of a service, and the nodes; what is nobody's counts into its node alone.
+// What two nodes report becomes replicas, the sum of a service, and the nodes; what is nobody's counts into its node
+// alone.
 func TestReportsBecomeSnapshots(t *testing.T) {
 	f := newFake(Config{}, "front", "store")
 	a := f.agent(t, "a", 1, container("front", "front-0"), container("front", "front-1"), container("cron", "cron-0"))
@@ -145,8 +146,8 @@ func TestSpansKnowBetter(t *testing.T) {
 	}
 }
 
-// Whatever comes late, in whatever order, a history knows in the end exactly what was sent: of each service, replica and node, and how many cores
-// that was.
+// Whatever comes late, in whatever order, a history knows in the end exactly what was sent: of each service, replica
+// and node, and how many cores that was.
 func TestNothingIsLostOrCountedTwice(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		f := newFake(Config{}, "front", "store")
@@ -309,7 +310,8 @@ func TestClocksThatAreOff(t *testing.T) {
 	}
 }
 
-// Beats that come again after a connection broke count once, a new life of the agent begins anew, and what is missing is counted.
+// Beats that come again after a connection broke count once, a new life of the agent begins anew, and what is missing
+// is counted.
 func TestAgainAndAnew(t *testing.T) {
 	f := newFake(Config{}, "front")
 	a := f.agent(t, "a", 1, container("front", "front-0"))
@@ -365,7 +367,8 @@ func TestBounds(t *testing.T) {
 	}
 }
 
-// When nobody takes what is reported, the newest minutes are held and no more; a node that is silent for long is forgotten, with its containers.
+// When nobody takes what is reported, the newest minutes are held and no more; a node that is silent for long is
+// forgotten, with its containers.
 func TestNothingGrows(t *testing.T) {
 	f := newFake(Config{}, "front")
 	a := f.agent(t, "a", 1, container("front", "front-0"))

@@ -34,8 +34,8 @@ type Server struct {
 	done chan error
 }
 
-// Listen begins to take reports at an address. With nil TLS they come in the clear, which is for loopback. Options are what else the server
-// should do, such as ask for tokens.
+// Listen begins to take reports at an address. With nil TLS they come in the clear, which is for loopback. Options are
+// what else the server should do, such as ask for tokens.
 func (r *Receiver) Listen(addr string, t *tls.Config, options ...grpc.ServerOption) (*Server, error) {
 	l, err := net.Listen("tcp", addr)
 	if err != nil {

@@ -106,8 +106,8 @@ func free(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// A daemon that is not there yet gets what the ring still has, and hears how many beats it has missed. When it restarts, what it had not
-// acknowledged comes again, and counts once.
+// A daemon that is not there yet gets what the ring still has, and hears how many beats it has missed. When it
+// restarts, what it had not acknowledged comes again, and counts once.
 func TestDaemonDeadThenThereThenRestarted(t *testing.T) {
 	addr := free(t)
 	s := send(t, addr, nil, "")
@@ -136,7 +136,8 @@ func TestDaemonDeadThenThereThenRestarted(t *testing.T) {
 	}
 }
 
-// A daemon that takes a connection and reads nothing, or never answers, is given up and tried again; meanwhile memory does not grow.
+// A daemon that takes a connection and reads nothing, or never answers, is given up and tried again; meanwhile memory
+// does not grow.
 func TestASlowDaemonGrowsNothing(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -1,5 +1,6 @@
-// Package report carries an agent's beats to the daemon, and holds up nothing while the daemon is slow, gone or not yet there: beats go
-// into a ring that never grows, the oldest give way to the newest, and how many did is told to the daemon when it is back.
+// Package report carries an agent's beats to the daemon, and holds up nothing while the daemon is slow, gone or not yet
+// there: beats go into a ring that never grows, the oldest give way to the newest, and how many did is told to the
+// daemon when it is back.
 package report
 
 import (
@@ -42,8 +43,8 @@ type slot struct {
 // NewRing is an empty ring.
 func NewRing() *Ring { return &Ring{next: 1, wake: make(chan struct{}, 1)} }
 
-// Put adds a beat, whose number and count of dropped ones it sets, with the table that its samples refer to. It never waits, and allocates
-// nothing once the ring has gone round.
+// Put adds a beat, whose number and count of dropped ones it sets, with the table that its samples refer to. It never
+// waits, and allocates nothing once the ring has gone round.
 func (r *Ring) Put(b *wire.Beat, t *Table) {
 	r.mu.Lock()
 	s := &r.slots[r.next%Kept]

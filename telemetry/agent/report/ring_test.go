@@ -8,8 +8,8 @@ import (
 	"foresail.dev/telemetry/agent/wire"
 )
 
-// Against a stupid oracle, a list of what was put and not acknowledged: what is taken comes in order, once on each stream, and what is neither
-// kept nor acknowledged nor sent was counted as dropped.
+// Against a stupid oracle, a list of what was put and not acknowledged: what is taken comes in order, once on each
+// stream, and what is neither kept nor acknowledged nor sent was counted as dropped.
 func TestRing(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		r := NewRing()

@@ -1,9 +1,10 @@
 // Package wire is what an agent sends to the daemon, and how it is written.
 //
 // One bidirectional gRPC stream, method /foresail.agent.v1.Agent/Report. The agent sends frames: a Hello first, then
-// beats, and before the first beat that refers to it a Table of the containers. The daemon answers with acks. Everything is protobuf
-// (docs/formats/agent.md has the schema), written and read by hand, because a beat is written ten times a second into memory that is used
-// again, and read from whoever connects: unknown fields are skipped, every length and number is bounded.
+// beats, and before the first beat that refers to it a Table of the containers. The daemon answers with acks.
+// Everything is protobuf (docs/formats/agent.md has the schema), written and read by hand, because a beat is written
+// ten times a second into memory that is used again, and read from whoever connects: unknown fields are skipped, every
+// length and number is bounded.
 //
 // Counters are what was counted within the beat, never since a start, so that a beat means something by itself,
 // whatever else was lost.

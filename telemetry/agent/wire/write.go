@@ -50,8 +50,8 @@ func Clip(s string) string {
 	return strings.ToValidUTF8(s, "_")
 }
 
-// begin opens a message within b; end closes it. Its length takes three bytes, whatever it is, so that nothing has to be moved or
-// written twice; a padded varint is a varint.
+// begin opens a message within b; end closes it. Its length takes three bytes, whatever it is, so that nothing has to
+// be moved or written twice; a padded varint is a varint.
 func begin(b []byte, field protowire.Number) ([]byte, int) {
 	b = append(protowire.AppendTag(b, field, protowire.BytesType), 0, 0, 0)
 	return b, len(b)
