@@ -17,6 +17,7 @@ const maxWaiting = 500_000
 type windows struct {
 	a       *telemetry.Assembler
 	name    string
+	plain   bool // replicas are not told apart
 	step    time.Duration
 	horizon time.Duration // how far an assembler may be ahead of its last cut
 	held    byEnd
@@ -25,8 +26,8 @@ type windows struct {
 	emit    func(*foresail.App, *foresail.Snapshot) error
 }
 
-func newWindows(name string, step time.Duration, emit func(*foresail.App, *foresail.Snapshot) error) *windows {
-	return &windows{name: name, step: step, horizon: max(5*time.Second, step).Truncate(step), emit: emit}
+func newWindows(o *Options) *windows {
+	return &windows{name: o.Name, plain: o.Services, step: o.Interval, horizon: max(5*time.Second, o.Interval).Truncate(o.Interval), emit: o.Snapshots}
 }
 
 func (w *windows) add(spans []foresail.Span) error {
@@ -56,6 +57,9 @@ func (w *windows) take() error {
 		}
 	}
 	w.batch = append(w.batch, *s)
+	if w.plain {
+		w.batch[len(w.batch)-1].Replica = ""
+	}
 	if len(w.batch) >= 1024 {
 		w.flush()
 	}
