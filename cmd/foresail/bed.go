@@ -61,6 +61,9 @@ func newAssembler(c bedConfig) *telemetry.Shards {
 
 // startBed receives spans and starts the processes that send them.
 func startBed(ctx context.Context, c bedConfig) (*bed, error) {
+	if err := c.guardMetrics(); err != nil {
+		return nil, err
+	}
 	if c.blind {
 		return startBlind(ctx, c)
 	}
@@ -90,7 +93,7 @@ func startBed(ctx context.Context, c bedConfig) (*bed, error) {
 	b.Cluster, err = testbed.New(ctx, testbed.Config{
 		Blueprint: c.blueprint, Load: c.load, Seed: c.seed, Duration: c.duration, Agent: b.agents != nil,
 		Observer: observer, OTLP: b.receivers[0].GRPCAddr(), Epoch: epoch, Log: c.log, Favour: c.favour,
-		InFlight: inFlight, Metrics: c.metrics.Listen, Targets: c.metrics.Targets,
+		InFlight: inFlight, Metrics: c.metrics.Listen, Targets: c.metrics.Targets, MetricsTLS: c.metrics.tls, MetricsGuard: c.metrics.guard,
 	})
 	if err != nil {
 		return nil, errors.Join(err, b.stopReceivers())

@@ -26,7 +26,8 @@ type container struct {
 
 	group *cgroup.Group
 	meter cgroup.Meter
-	cores float64 // quota; 0: none
+	cores float64       // quota; 0: none
+	used  time.Duration // CPU time in the last beat
 	perf  *perf.Counter
 
 	memory                                    int64
@@ -56,19 +57,31 @@ func (c *container) close() {
 	c.dev, c.snmp = nil, nil
 }
 
-// beat reads what each beat tells; false when the group is gone.
-func (c *container) beat(now, length time.Duration, buf []byte) bool {
+// calm is how much CPU time the group may have used in all, for that to be less than half of its quota in this beat and the one before
+// together, and so in any period that ended in this one: it can hardly have been throttled. The kernel's counts miss nothing: they are
+// read in the next beat that is not calm, and each second.
+func (c *container) calm() time.Duration {
+	return c.meter.Total() - c.used + time.Duration(c.cores*float64(cgroup.Period)/2)
+}
+
+// beat reads what each beat tells; false when the group is gone. All of it where whole is true.
+func (c *container) beat(now, length time.Duration, whole bool, buf []byte) bool {
 	c.sample = wire.Sample{}
 	c.seen = false
 	if c.group == nil {
 		return false
 	}
-	stats, err := c.group.CPU(buf)
+	calm := time.Duration(-1)
+	if !whole {
+		calm = c.calm()
+	}
+	stats, err := c.group.CPU(buf, calm)
 	if err != nil {
 		c.gone = true
 		return false
 	}
 	cpu, throttled := c.meter.Next(stats, c.cores, now)
+	c.used = cpu
 	c.seen = true
 	c.sample.Has = beatSignals
 	c.sample.Value[wire.CPU] = max(int64(cpu), 0)

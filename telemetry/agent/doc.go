@@ -4,7 +4,8 @@
 // # What is looked at, and how often
 //
 // Each beat (100 ms, aligned to the clock): CPU time and throttled time of every container, the accept queues of its listening sockets,
-// CPU time and runnable threads of the node. Each whole second besides: memory, bytes to and from disks and the network, pressure,
+// CPU time and runnable threads of the node. Accept queues of a network namespace in which nobody works and nobody waits are looked at each half
+// second. Each whole second besides: memory, bytes to and from disks and the network, pressure,
 // cache misses, retransmitted segments; the counters are of the second that ended. What accepted connections tell (unread bytes,
 // requests in flight) is read as often as a budget of CPU time allows, see package queue.
 //

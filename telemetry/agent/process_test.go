@@ -3,12 +3,17 @@ package agent
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"runtime"
+	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"foresail.dev"
 	"foresail.dev/telemetry/agent/identity"
@@ -25,6 +30,14 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		}
 		os.Exit(0)
+	}
+	if os.Getenv("AGENT_TEST_LISTEN") != "" {
+		if _, err := net.Listen("tcp", "127.0.0.1:0"); errors.Join(err, up("lo")) != nil {
+			os.Exit(1)
+		}
+		for {
+			time.Sleep(time.Second)
+		}
 	}
 	if os.Getenv("AGENT_TEST_APART") != "" {
 		if err := apart(); err != nil {
@@ -95,10 +108,38 @@ func child(daemon, parent, life string) error {
 }
 
 // The whole of an agent, as a process of its own, with 200 containers, each a real control group with a process that sleeps and works a
-// little, and half of them with a quota; it reports to a daemon over gRPC. core_percent is of one core, user and system.
+// little, and half of them with a quota; it reports to a daemon over gRPC. As processes they share the node's network; as pods each listens in a
+// network namespace of its own. core_percent is of one core, user and system.
 func BenchmarkAgent200(b *testing.B) {
+	b.Run("processes", func(b *testing.B) { agent200(b, (*groups).crowd) })
+	b.Run("pods", func(b *testing.B) { agent200(b, (*groups).pods) })
+}
+
+// pods makes groups with a process each that listens in a network namespace of its own; every other has a quota.
+func (g *groups) pods(n int) {
+	exe, err := os.Executable()
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	for i := range n {
+		path, _ := g.child(fmt.Sprintf("svc%d-%d", i%40, i))
+		cmd := exec.Command(exe)
+		cmd.Env = append(os.Environ(), "AGENT_TEST_LISTEN=1", "GOMAXPROCS=1")
+		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET}
+		if err := cmd.Start(); err != nil {
+			g.t.Skipf("a network namespace: %v", err)
+		}
+		g.t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+		g.join(path, cmd.Process.Pid)
+		if i%2 == 1 {
+			g.limit(path, 50_000)
+		}
+	}
+}
+
+func agent200(b *testing.B, crowd func(*groups, int)) {
 	g := newGroups(b)
-	g.crowd(200)
+	crowd(g, 200)
 	r := receive.New(receive.Config{})
 	server, err := r.Listen("127.0.0.1:0", nil)
 	if err != nil {

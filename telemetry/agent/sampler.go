@@ -166,7 +166,7 @@ func (s *Sampler) Sample(b *wire.Beat, now, length time.Duration, whole bool) {
 	s.node.Beat(&b.Node, s.buf)
 	gone := false
 	for _, c := range s.containers {
-		gone = !c.beat(now, length, s.buf) || gone
+		gone = !c.beat(now, length, whole, s.buf) || gone
 	}
 	s.spaces.beat(now, length)
 	if whole {
@@ -267,7 +267,7 @@ func (s *Sampler) open(path string, now time.Duration) (*container, bool) {
 	if err != nil {
 		return nil, false
 	}
-	stats, err := group.CPU(s.buf)
+	stats, err := group.CPU(s.buf, -1)
 	if err != nil {
 		group.Close()
 		return nil, false

@@ -9,12 +9,14 @@ import (
 
 	"foresail.dev/telemetry/agent/cgroup"
 	"foresail.dev/telemetry/agent/queue"
+	"foresail.dev/telemetry/agent/wire"
 )
 
 // Limits of looking at sockets.
 const (
 	freshConnections = 2 * time.Second  // what connections told is told no longer
 	rediscover       = 10 * time.Second // listening sockets are listed anew at least so often; a new namespace's more often
+	idleEvery        = 5                // beats between looks at accept queues where nobody works
 	filesPerSecond   = 2000             // that are looked at to find out whose a socket is
 	outside          = queue.NoOwner - 1
 )
@@ -25,6 +27,7 @@ type spaces struct {
 	host   string // the node's own namespace
 	all    map[string]*space
 	order  []*space
+	beats  int
 	turn   int           // whose connections are next
 	credit time.Duration // of CPU time, for looking at connections and listing sockets
 	byKey  map[int]*container
@@ -61,7 +64,11 @@ func (s *spaces) close() {
 
 // beat asks for all accept queues, and for connections as far as there is credit.
 func (s *spaces) beat(now, length time.Duration) {
-	for _, x := range s.order {
+	s.beats++
+	for i, x := range s.order {
+		if (s.beats+i)%idleEvery != 0 && x.idle() {
+			continue
+		}
 		gone, err := x.Backlogs()
 		x.stale = x.stale || gone || err != nil
 	}
@@ -81,6 +88,16 @@ func (s *spaces) beat(now, length time.Duration) {
 		}
 	}
 	s.tell(now)
+}
+
+// idle tells whether nobody there has worked in this beat, and nobody waited at the last look.
+func (x *space) idle() bool {
+	for _, c := range x.containers {
+		if c.backlog > 0 || c.sample.Value[wire.CPU] >= int64(time.Millisecond) {
+			return false
+		}
+	}
+	return true
 }
 
 // tell sums what listening sockets told, for their owners.

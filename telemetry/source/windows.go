@@ -31,7 +31,7 @@ func newWindows(name string, step time.Duration, emit func(*foresail.App, *fores
 
 func (w *windows) add(spans []foresail.Span) error {
 	for i := range spans {
-		heap.Push(&w.held, spans[i])
+		heap.Push(&w.held, &spans[i])
 		if len(w.held) > maxWaiting {
 			if err := w.take(); err != nil {
 				return err
@@ -43,7 +43,7 @@ func (w *windows) add(spans []foresail.Span) error {
 
 // take gives the earliest span on.
 func (w *windows) take() error {
-	s := heap.Pop(&w.held).(foresail.Span)
+	s := heap.Pop(&w.held).(*foresail.Span)
 	if w.a == nil {
 		o := bounds
 		o.Beat, o.Start = w.step, w.floor(s.End)
@@ -55,7 +55,7 @@ func (w *windows) take() error {
 			return err
 		}
 	}
-	w.batch = append(w.batch, s)
+	w.batch = append(w.batch, *s)
 	if len(w.batch) >= 1024 {
 		w.flush()
 	}
@@ -129,16 +129,16 @@ func (w *windows) stats() telemetry.Stats {
 }
 
 // byEnd is a heap of spans, the one that ended first on top.
-type byEnd []foresail.Span
+type byEnd []*foresail.Span
 
 func (h byEnd) Len() int           { return len(h) }
 func (h byEnd) Less(i, j int) bool { return h[i].End.Before(h[j].End) }
 func (h byEnd) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
-func (h *byEnd) Push(x any)        { *h = append(*h, x.(foresail.Span)) }
+func (h *byEnd) Push(x any)        { *h = append(*h, x.(*foresail.Span)) }
 func (h *byEnd) Pop() any {
 	last := len(*h) - 1
 	s := (*h)[last]
-	(*h)[last] = foresail.Span{}
+	(*h)[last] = nil
 	*h = (*h)[:last]
 	return s
 }

@@ -15,6 +15,7 @@ import (
 type Options struct {
 	History     string        // a history's folder; empty: none is written
 	Traces      string        // exemplar traces' folder, likewise
+	KeyFile     string        // with the key that encrypts both, or env:NAME; empty: they are not encrypted
 	Application string        // its name in both
 	Interval    time.Duration // of snapshots made of spans
 	Seed        uint64        // of the choice of traces

@@ -85,8 +85,9 @@ func (g *Group) Close() {
 // BufferSize is what the longest control file needs.
 const BufferSize = 16 << 10
 
-// CPU reads what a beat tells, with a buffer of BufferSize. It fails when the group is gone.
-func (g *Group) CPU(buf []byte) (s Stats, err error) {
+// CPU reads what a beat tells, with a buffer of BufferSize. It fails when the group is gone. With version 1, where throttling is in a file of its own,
+// it is as read last where the group has no quota, or has used no more CPU time in all than calm.
+func (g *Group) CPU(buf []byte, calm time.Duration) (s Stats, err error) {
 	s.Memory = -1
 	if g.usage != nil {
 		n, err := g.usage.Number(buf)
@@ -95,7 +96,7 @@ func (g *Group) CPU(buf []byte) (s Stats, err error) {
 		}
 		s.CPU = time.Duration(n)
 	}
-	if g.version == 1 && g.unlimited {
+	if g.version == 1 && (g.unlimited || s.CPU <= calm) {
 		s.Limited, s.Throttled = g.waited.Limited, g.waited.Throttled
 		return s, nil
 	}

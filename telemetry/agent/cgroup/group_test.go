@@ -55,7 +55,7 @@ func TestVersion2(t *testing.T) {
 	m, root := v2Tree(t)
 	buf := make([]byte, BufferSize)
 	g := open(t, m, "/pod")
-	s, err := g.CPU(buf)
+	s, err := g.CPU(buf, -1)
 	if err != nil || s.CPU != 1500*time.Microsecond || s.Limited != 3 || s.Throttled != 270*time.Millisecond {
 		t.Errorf("%+v, %v", s, err)
 	}
@@ -72,7 +72,7 @@ func TestVersion2(t *testing.T) {
 	if got := free.Slow(buf, nil, true); got.Cores != 0 || got.Memory != -1 || got.Read != -1 || got.CPUPressure != -1 {
 		t.Errorf("%+v", got)
 	}
-	if n := testing.AllocsPerRun(10, func() { _, _ = g.CPU(buf); g.Slow(buf, Disks{"8:0": true}, true) }); n > 0 {
+	if n := testing.AllocsPerRun(10, func() { _, _ = g.CPU(buf, -1); g.Slow(buf, Disks{"8:0": true}, true) }); n > 0 {
 		t.Errorf("%v allocations", n)
 	}
 	if _, err := m.OpenGroup("/none"); err == nil {
@@ -108,16 +108,23 @@ func TestVersion1(t *testing.T) {
 	if got != want {
 		t.Errorf("%+v, not %+v", got, want)
 	}
-	s, err := g.CPU(buf)
+	s, err := g.CPU(buf, -1)
 	if err != nil || s.CPU != 1500 || s.Limited != 3 || s.Throttled != 270*time.Millisecond {
 		t.Errorf("%+v, %v", s, err)
+	}
+	files(t, root, map[string]string{"cpu/pod/cpu.stat": "nr_throttled 4\nthrottled_time 360000000\n", "acct/pod/cpuacct.usage": "1600\n"})
+	if s, err = g.CPU(buf, 1600); err != nil || s.CPU != 1600 || s.Limited != 3 {
+		t.Errorf("calm: %+v, %v", s, err)
+	}
+	if s, err = g.CPU(buf, -1); err != nil || s.Limited != 4 || s.Throttled != 360*time.Millisecond {
+		t.Errorf("not calm: %+v, %v", s, err)
 	}
 	free := open(t, m, "/free")
 	if got := free.Slow(buf, nil, true); got.Cores != 0 {
 		t.Errorf("%+v", got)
 	}
 	files(t, root, map[string]string{"cpu/free/cpu.stat": "nr_throttled 9\n"}) // without a quota it is not even read
-	if s, err := free.CPU(buf); err != nil || s.CPU != 7 || s.Limited != 0 {
+	if s, err := free.CPU(buf, -1); err != nil || s.CPU != 7 || s.Limited != 0 {
 		t.Errorf("%+v, %v", s, err)
 	}
 }

@@ -4,6 +4,7 @@ package node
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"time"
@@ -124,7 +125,7 @@ func (r *Reader) Beat(s *wire.Sample, buf []byte) {
 // used is the CPU time of everything, nanoseconds; -1: not known.
 func (r *Reader) used(buf []byte) int64 {
 	if r.root != nil {
-		if s, err := r.root.CPU(buf); err == nil && s.CPU > 0 {
+		if s, err := r.root.CPU(buf, math.MaxInt64); err == nil && s.CPU > 0 {
 			return int64(s.CPU)
 		}
 	}

@@ -14,11 +14,8 @@ package queue
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
-	"os"
 
-	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -60,31 +57,12 @@ type Space struct {
 
 // OpenSpace opens the namespace that a path names, for example "/proc/42/ns/net"; empty: this process's own.
 func OpenSpace(path string) (*Space, error) {
-	var cfg netlink.Config
-	if path != "" {
-		f, err := os.Open(path)
-		if err != nil {
-			return nil, err
-		}
-		defer f.Close()
-		cfg.NetNS = int(f.Fd())
-	}
-	c, err := netlink.Dial(unix.NETLINK_SOCK_DIAG, &cfg)
-	if err != nil {
-		return nil, fmt.Errorf("socket queues of %s: %w", path, err)
-	}
-	defer c.Close()
-	raw, err := c.SyscallConn()
+	fd, err := dial(path)
 	if err != nil {
 		return nil, err
 	}
-	s := &Space{fd: -1, ports: map[uint16]int32{}, out: make([]byte, 0, batch*requestSize), in: make([]byte, 64<<10)}
+	s := &Space{fd: fd, ports: map[uint16]int32{}, out: make([]byte, 0, batch*requestSize), in: make([]byte, 16<<10)}
 	s.onListener, s.onShared, s.onConnection = s.found, s.shared, s.connection
-	var dupErr error
-	err = raw.Control(func(fd uintptr) { s.fd, dupErr = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0) })
-	if err = errors.Join(err, dupErr); err != nil {
-		return nil, fmt.Errorf("socket queues of %s: %w", path, err)
-	}
 	if err := s.Discover(); err != nil {
 		s.Close()
 		return nil, err

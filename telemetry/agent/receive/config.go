@@ -41,6 +41,7 @@ const (
 	revisions  = int64(foresail.RevisionLimit / foresail.Beat)
 	ahead      = int64(10 * time.Second / foresail.Beat) // beats past the present that are taken
 	awaited    = int64(2 * time.Second / foresail.Beat)  // beats without a report after which a node is not waited for
+	maxCells   = 1200                                    // beats held, if nobody takes them
 	heldMemory = int64(2500 * time.Millisecond)          // how long the last memory is told again
 	forgotten  = int64(time.Minute / foresail.Beat)      // beats without a report after which a node is forgotten
 )

@@ -20,11 +20,13 @@ func (r *Receiver) Lay(s *foresail.Snapshot, app *foresail.App) {
 	if to <= from {
 		return
 	}
-	index := services(app)
+	if app != r.app {
+		r.app, r.index = app, services(app)
+	}
 	known := app.Services
 	var parts []*foresail.Snapshot
 	for i := from; i < to; i++ {
-		parts = append(parts, r.part(i, to, index, len(known)))
+		parts = append(parts, r.part(i, to, len(known)))
 	}
 	sum := parts[0]
 	if len(parts) > 1 {
@@ -39,8 +41,9 @@ func (r *Receiver) Lay(s *foresail.Snapshot, app *foresail.App) {
 	if len(sum.Nodes) > 0 {
 		s.Nodes, s.Has = sum.Nodes, s.Has|foresail.SignalNodes
 	}
-	r.late(s, from, to, index, len(known))
+	r.late(s, from, to, len(known))
 	r.cut, r.started = max(r.cut, to), true
+	r.forget()
 	for i, c := range r.cells {
 		if i < to-revisions {
 			r.drop(i, c)
@@ -70,7 +73,7 @@ func span(at int64) (start, end time.Time) {
 }
 
 // part is what was reported of one beat.
-func (r *Receiver) part(at, now int64, index map[string]int, n int) *foresail.Snapshot {
+func (r *Receiver) part(at, now int64, n int) *foresail.Snapshot {
 	out := &foresail.Snapshot{Services: make([]foresail.ServiceStats, n)}
 	out.Start, out.End = span(at)
 	c := r.cells[at]
@@ -78,15 +81,15 @@ func (r *Receiver) part(at, now int64, index map[string]int, n int) *foresail.Sn
 		return out
 	}
 	for _, x := range c.reports {
-		r.tell(x, out, index)
+		r.tell(x, out)
 	}
-	r.sums(c, now, out, index)
+	r.sums(c, now, out, true)
 	c.fresh = false
 	return out
 }
 
 // tell adds a node's report: the node, and its replicas.
-func (r *Receiver) tell(x *reported, out *foresail.Snapshot, index map[string]int) {
+func (r *Receiver) tell(x *reported, out *foresail.Snapshot) {
 	x.taken = true
 	n := foresail.NodeStats{Name: x.node.name, Usage: usage(&x.sample), DiskBusy: time.Duration(x.sample.Value[wire.DiskBusy])}
 	if n.Has.Has(foresail.SignalRunnable) {
@@ -97,7 +100,7 @@ func (r *Receiver) tell(x *reported, out *foresail.Snapshot, index map[string]in
 	out.Has |= foresail.SignalNodes
 	for i := range x.samples {
 		s := &x.samples[i]
-		service, ok := r.service(x.table, int(s.Index), index)
+		service, ok := r.service(x.table, int(s.Index))
 		if !ok {
 			r.stats.Unknown++
 			continue
@@ -106,15 +109,33 @@ func (r *Receiver) tell(x *reported, out *foresail.Snapshot, index map[string]in
 	}
 }
 
-// service is whose a container is.
-func (r *Receiver) service(t *table, i int, index map[string]int) (int, bool) {
-	if t.services[i] == "" && r.cfg.Names != nil {
-		if service, replica, ok := r.cfg.Names.Name(&t.containers[i]); ok {
-			t.services[i], t.replicas[i] = wire.Clip(service), wire.Clip(replica)
+// service is whose a container is, by its number.
+func (r *Receiver) service(t *table, i int) (int, bool) {
+	if t.app != r.app || t.open {
+		r.resolve(t)
+	}
+	return int(t.ids[i]), t.ids[i] >= 0
+}
+
+// resolve finds the services of a table's containers, once for each application; those of pods that nobody knows yet again and again.
+func (r *Receiver) resolve(t *table) {
+	if t.app == r.app && t.at == r.cut {
+		return
+	}
+	t.app, t.at, t.open = r.app, r.cut, false
+	t.ids = slices.Grow(t.ids[:0], len(t.containers))[:len(t.containers)]
+	for i := range t.containers {
+		if t.services[i] == "" && r.cfg.Names != nil {
+			service, replica, ok := r.cfg.Names.Name(&t.containers[i])
+			if t.open = t.open || !ok; ok {
+				t.services[i], t.replicas[i] = wire.Clip(service), wire.Clip(replica)
+			}
+		}
+		t.ids[i] = -1
+		if k, ok := r.index[t.services[i]]; ok && t.services[i] != "" {
+			t.ids[i] = int32(k)
 		}
 	}
-	k, ok := index[t.services[i]]
-	return k, ok && t.services[i] != ""
 }
 
 // addReplica adds a container; several of one name are one replica.
@@ -136,23 +157,23 @@ func addReplica(s *foresail.ServiceStats, x *reported, sample *wire.Sample) {
 	s.Replicas = append(s.Replicas, rs)
 }
 
-// sums adds the sums of services of which every node has reported. What all replicas have, the sum has.
-func (r *Receiver) sums(c *cell, now int64, out *foresail.Snapshot, index map[string]int) {
-	missing := map[int]bool{}
-	for _, n := range r.nodes {
-		if n.table == nil || now-n.newest > awaited || slices.ContainsFunc(c.reports, func(x *reported) bool { return x.node == n }) {
-			continue
-		}
-		for i := range n.table.containers {
-			if k, ok := r.service(n.table, i, index); ok {
-				missing[k] = true
-			}
-		}
+// sums adds the sums of services of which every node has reported. What all replicas have, the sum has. all says that out holds every
+// report of the cell.
+func (r *Receiver) sums(c *cell, now int64, out *foresail.Snapshot, all bool) {
+	missing := r.missing(c, now)
+	whole := out
+	if !all {
+		whole = &foresail.Snapshot{Services: make([]foresail.ServiceStats, len(out.Services))}
 	}
-	whole := &foresail.Snapshot{Services: make([]foresail.ServiceStats, len(out.Services))}
+	c.pending = false
 	for _, x := range c.reports {
 		for i := range x.samples {
-			if k, ok := r.service(x.table, int(x.samples[i].Index), index); ok && !missing[k] && !c.told[k] {
+			k, ok := r.service(x.table, int(x.samples[i].Index))
+			switch {
+			case !ok || c.told[k]:
+			case missing[k]:
+				c.pending = true
+			case !all:
 				addReplica(&whole.Services[k], x, &x.samples[i])
 			}
 		}
@@ -160,34 +181,46 @@ func (r *Receiver) sums(c *cell, now int64, out *foresail.Snapshot, index map[st
 	if c.told == nil {
 		c.told = map[int]bool{}
 	}
-	c.pending = false
-	for _, x := range c.reports {
-		for i := range x.samples {
-			if k, ok := r.service(x.table, int(x.samples[i].Index), index); ok && missing[k] && !c.told[k] {
-				c.pending = true
-			}
-		}
-	}
 	for k := range whole.Services {
 		s := &whole.Services[k]
-		if len(s.Replicas) == 0 || c.told[k] {
+		if len(s.Replicas) == 0 || c.told[k] || missing[k] {
 			continue
 		}
 		c.told[k] = true
 		has := foresail.SignalsAll
+		var sum foresail.Usage
 		for j := range s.Replicas {
 			has &= s.Replicas[j].Has
-			plus(&s.Usage, &s.Replicas[j].Usage)
+			plus(&sum, &s.Replicas[j].Usage)
 		}
-		out.Services[k].Usage = only(&s.Usage, has)
+		out.Services[k].Usage = only(&sum, has)
 	}
+}
+
+// missing are the services of which a node that lives has not reported the cell's beat.
+func (r *Receiver) missing(c *cell, now int64) map[int]bool {
+	var missing map[int]bool
+	for _, n := range r.nodes {
+		if n.table == nil || now-n.newest > awaited || slices.ContainsFunc(c.reports, func(x *reported) bool { return x.node == n }) {
+			continue
+		}
+		for i := range n.table.containers {
+			if k, ok := r.service(n.table, i); ok {
+				if missing == nil {
+					missing = map[int]bool{}
+				}
+				missing[k] = true
+			}
+		}
+	}
+	return missing
 }
 
 // amend adds a report that came after the sums of its services were told without it, since its node was taken for dead. That CPU was
 // observed then is known already.
-func (r *Receiver) amend(c *cell, x *reported, out *foresail.Snapshot, index map[string]int) {
+func (r *Receiver) amend(c *cell, x *reported, out *foresail.Snapshot) {
 	for i := range x.samples {
-		if k, ok := r.service(x.table, int(x.samples[i].Index), index); ok && c.told[k] {
+		if k, ok := r.service(x.table, int(x.samples[i].Index)); ok && c.told[k] {
 			u := usage(&x.samples[i])
 			s := &out.Services[k]
 			s.Has |= u.Has &^ (foresail.SignalCPU | foresail.SignalThrottled)
@@ -232,7 +265,7 @@ func only(u *foresail.Usage, has foresail.Signals) foresail.Usage {
 }
 
 // late tells what came since for earlier beats.
-func (r *Receiver) late(s *foresail.Snapshot, from, to int64, index map[string]int, n int) {
+func (r *Receiver) late(s *foresail.Snapshot, from, to int64, n int) {
 	for at := to - revisions; at < from; at++ {
 		c := r.cells[at]
 		if c == nil || !r.started || !c.fresh && !c.pending {
@@ -242,11 +275,11 @@ func (r *Receiver) late(s *foresail.Snapshot, from, to int64, index map[string]i
 		out.Start, out.End = span(at)
 		for _, x := range c.reports {
 			if !x.taken {
-				r.amend(c, x, out, index)
-				r.tell(x, out, index)
+				r.amend(c, x, out)
+				r.tell(x, out)
 			}
 		}
-		r.sums(c, to, out, index)
+		r.sums(c, to, out, false)
 		if c.fresh = false; revises(out) {
 			s.Late = append(s.Late, out)
 		}

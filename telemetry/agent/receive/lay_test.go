@@ -1,6 +1,7 @@
 package receive
 
 import (
+	"fmt"
 	"math"
 	"testing"
 	"time"
@@ -362,6 +363,57 @@ func TestBounds(t *testing.T) {
 	if f.cutAt(91, 200); f.samples != 0 || len(f.cells) != 0 {
 		t.Errorf("%d samples in %d cells are left, %v", f.samples, len(f.cells), s.Dropped)
 	}
+}
+
+// When nobody takes what is reported, the newest minutes are held and no more; a node that is silent for long is forgotten, with its containers.
+func TestNothingGrows(t *testing.T) {
+	f := newFake(Config{}, "front")
+	a := f.agent(t, "a", 1, container("front", "front-0"))
+	for i := range 5000 {
+		f.now = epoch.Add(time.Duration(i+1) * beat)
+		a.send(t, a.beat(i, ms))
+	}
+	if len(f.cells) > maxCells || f.samples > maxCells {
+		t.Errorf("%d beats with %d samples are held", len(f.cells), f.samples)
+	}
+	a.close()
+	f.cutAt(5000, 5001)
+	if st := f.Stats(); st.Nodes != 0 || st.Containers != 1 {
+		t.Errorf("just gone: %+v", st)
+	}
+	f.cutAt(5000, 6000)
+	if st := f.Stats(); st.Containers != 0 || len(f.nodes) != 0 {
+		t.Errorf("long gone: %+v", st)
+	}
+}
+
+// A beat of 20 nodes with 100 containers each, of 50 services: taken from their messages, and laid into a snapshot.
+func BenchmarkBeat(b *testing.B) {
+	var names []string
+	for i := range 50 {
+		names = append(names, fmt.Sprintf("svc%d", i))
+	}
+	f := newFake(Config{}, names...)
+	var agents []*reporter
+	cpu := make([]time.Duration, 100)
+	for n := range 20 {
+		var cs []wire.Container
+		for i := range cpu {
+			cs = append(cs, container(names[i%50], fmt.Sprintf("svc%d-%d-%d", i%50, n, i)))
+		}
+		agents = append(agents, f.agent(b, fmt.Sprint("n", n), uint64(n)+1, cs...))
+	}
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		f.now = epoch.Add(time.Duration(i+1) * beat)
+		for _, a := range agents {
+			a.send(b, a.beat(i, cpu...))
+		}
+		if s := f.cutAt(i, i+1); len(s.Services[0].Replicas) != 40 || !s.Services[0].Has.Has(foresail.SignalCPU) {
+			b.Fatalf("%d replicas", len(s.Services[0].Replicas))
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/2000, "ns/container")
 }
 
 // podNames knows pods, as the cluster does.

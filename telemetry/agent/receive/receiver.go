@@ -19,6 +19,8 @@ type Receiver struct {
 	cut        int64 // beats before it are in snapshots
 	started    bool  // there was a cut
 	stats      Stats
+	app        *foresail.App  // that index is of
+	index      map[string]int // services by name
 }
 
 // node is what is known of one node.
@@ -42,6 +44,10 @@ type table struct {
 	memory     []held
 	replicas   []string // names, with which they are told
 	services   []string
+	ids        []int32 // numbers of the services in app; -1: none
+	app        *foresail.App
+	at         int64 // of the cut when they were found
+	open       bool  // some are not known yet, and may be later
 }
 
 // held is memory as told last.
@@ -78,8 +84,11 @@ func (r *Receiver) Stats() Stats {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := r.stats
-	s.Nodes, s.Containers = len(r.nodes), r.containers
+	s.Containers = r.containers
 	for _, n := range r.nodes {
+		if n.end != nil {
+			s.Nodes++
+		}
 		if n.clock.offset != 0 {
 			s.Corrected++
 		}
@@ -252,6 +261,13 @@ func cellOf(t int64) int64 { return (t + int64(beat)/2) / int64(beat) }
 func (r *Receiver) put(n *node, at int64, b *wire.Beat, k, parts int64) {
 	c := r.cells[at]
 	if c == nil {
+		if len(r.cells) >= maxCells { // nobody has cut for long
+			for i, c := range r.cells {
+				if i < at-maxCells/2 {
+					r.drop(i, c)
+				}
+			}
+		}
 		c = &cell{}
 		r.cells[at] = c
 	}

@@ -213,7 +213,7 @@ func TestWhoMayReport(t *testing.T) {
 		tls               *tls.Config
 	}{
 		{"the wrong authority", secret.Reveal(), "certificate", client(theirs.File)},
-		{"no TLS", "", "can't report", nil},
+		{"no TLS", "", "does it want TLS", nil},
 		{"no token", "", "does not know the token", client(ours.File)},
 		{"a wrong token", "fs_wrong_token_wrong_token", "does not know the token", client(ours.File)},
 		{"a token that may only read", reader.Reveal(), "may not report", client(ours.File)},

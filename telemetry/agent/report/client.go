@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"foresail.dev/telemetry/agent/wire"
@@ -69,7 +70,7 @@ func Run(ctx context.Context, cfg Config, ring *Ring) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		say(fmt.Sprintf("can't report to %s: %s; beats of the last %v are kept", cfg.Address, reason(err), Kept*100*time.Millisecond))
+		say(fmt.Sprintf("can't report to %s: %s; beats of the last %v are kept", cfg.Address, cfg.reason(err), Kept*100*time.Millisecond))
 		wait := min(cfg.Backoff<<min(failures, 16), cfg.Longest)
 		wait = wait/2 + rand.N(wait/2+1) // so that the agents of a cluster don't all come at once
 		if lasted := cfg.Now().Sub(began); lasted > cfg.Longest {
@@ -228,9 +229,12 @@ func (s *stream) send(ctx context.Context, out grpc.ClientStream, ended chan err
 }
 
 // reason is an error for a person, without what gRPC puts around it.
-func reason(err error) string {
+func (c *Config) reason(err error) string {
 	if err == nil {
 		return "the daemon ended the stream"
+	}
+	if c.TLS == nil && strings.Contains(err.Error(), "server preface") {
+		return "what listens there does not answer in the clear: does it want TLS? name its CA"
 	}
 	if s, ok := status.FromError(err); ok {
 		switch s.Code() {
