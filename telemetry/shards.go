@@ -210,6 +210,7 @@ func (c *endpointCell) absorb(o *endpointCell) {
 		c.firstLate = o.firstLate
 	}
 	c.latency.Merge(&o.latency)
+	c.slowest.Take(o.slowest)
 }
 
 func (s *Stats) add(o Stats) {

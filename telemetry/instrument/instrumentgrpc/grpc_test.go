@@ -154,7 +154,10 @@ func TestStream(t *testing.T) {
 			_, err = s.Recv()
 		}
 	}
-	until(instrument.Counts{Arrivals: 3, Completions: 3, Errors: 1}) // its time was up
+	// Its time was up, perhaps before the server heard of it.
+	if got, want := in.Client(watch).Counts(), (instrument.Counts{Arrivals: 3, Completions: 3, Errors: 1}); got != want {
+		t.Errorf("the client counts %+v, want %+v", got, want)
+	}
 	h.Shutdown()
 }
 
