@@ -46,7 +46,9 @@ func OpenRead(dir string, o Options) (*Store, error) {
 		if err == nil || try == 3 || !errors.Is(err, os.ErrNotExist) {
 			break
 		}
-		err = errors.Join(os.RemoveAll(sandbox), os.Mkdir(sandbox, 0o755))
+		if err = errors.Join(os.RemoveAll(sandbox), os.Mkdir(sandbox, 0o755)); err != nil {
+			break
+		}
 	}
 	if err == nil {
 		err = s.openCopy()
