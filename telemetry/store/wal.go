@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 
 	"github.com/prometheus/prometheus/tsdb/wlog"
 )
@@ -134,16 +133,4 @@ func usedBytes(dir string) (total int64) {
 		return nil
 	})
 	return total
-}
-
-// subdirectories are the names of the directories in dir, sorted.
-func subdirectories(dir string) (names []string) {
-	list, _ := os.ReadDir(dir)
-	for _, d := range list {
-		if d.IsDir() {
-			names = append(names, d.Name())
-		}
-	}
-	slices.Sort(names)
-	return names
 }
