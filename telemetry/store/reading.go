@@ -41,13 +41,10 @@ func OpenRead(dir string, o Options) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{dir: dir, disk: dir, sandbox: sandbox, options: o}
-	for try := 0; ; try++ { // a file may go while it is linked, when blocks are compacted
-		err = link(dir, sandbox)
-		if err == nil || try == 3 || !errors.Is(err, os.ErrNotExist) {
-			break
-		}
-		if err = errors.Join(os.RemoveAll(sandbox), os.Mkdir(sandbox, 0o755)); err != nil {
-			break
+	err = link(dir, sandbox)
+	for try := 0; errors.Is(err, os.ErrNotExist) && try < 3; try++ { // a file may go while it is linked, when blocks are compacted
+		if err = errors.Join(os.RemoveAll(sandbox), os.Mkdir(sandbox, 0o755)); err == nil {
+			err = link(dir, sandbox)
 		}
 	}
 	if err == nil {
