@@ -264,6 +264,14 @@ func (s *Snapshot) addEndpoints(src []EndpointStats) {
 			dst.FirstLate = e.FirstLate
 		}
 		dst.Latency = mergeSketch(dst.Latency, e.Latency)
+		dst.Slowest.Take(e.Slowest)
+	}
+}
+
+// Take replaces an exemplar by a slower one.
+func (x *Exemplar) Take(y Exemplar) {
+	if y.Trace != (TraceID{}) && (x.Trace == TraceID{} || y.Latency > x.Latency) {
+		*x = y
 	}
 }
 

@@ -96,6 +96,7 @@ func drawSnapshot(t *rapid.T, start time.Time, d time.Duration, has foresail.Sig
 		e.Late = float64(rapid.IntRange(0, int(e.Requests)).Draw(t, "late"))
 		if e.Late > 0 && rapid.Bool().Draw(t, "first late known") {
 			e.FirstLate = start.Add(d / 2)
+			e.Slowest = foresail.Exemplar{Trace: foresail.TraceID{1, byte(start.Unix())}, Latency: time.Duration(rapid.IntRange(1, 5).Draw(t, "slowest")) * time.Millisecond}
 		}
 		s.Endpoints = append(s.Endpoints, e)
 	}
@@ -145,7 +146,7 @@ func render(s *foresail.Snapshot) string {
 		out += fmt.Sprintf("node %s %s runnable %v %.9g %v disk busy %v\n", n.Name, usage(&n.Usage), n.Runnable.Last, n.Runnable.Mean, n.Runnable.Max, n.DiskBusy)
 	}
 	for i, e := range s.Endpoints {
-		out += fmt.Sprintf("endpoint %d %v %v %v first %v latency %s\n", i, e.Requests, e.Errors, e.Late, e.FirstLate.Sub(epoch), hist(e.Latency))
+		out += fmt.Sprintf("endpoint %d %v %v %v first %v latency %s slowest %v\n", i, e.Requests, e.Errors, e.Late, e.FirstLate.Sub(epoch), hist(e.Latency), e.Slowest)
 	}
 	for _, e := range s.Edges {
 		out += fmt.Sprintf("edge %d→%d %v %s\n", e.From, e.To, e.Calls, hist(e.Latency))

@@ -98,6 +98,13 @@ type EndpointStats struct {
 	Late      float64        // requests over the objective's latency, plus Errors; 0 without an objective
 	FirstLate time.Time      // when the first late or failed one arrived; zero: none, or not known
 	Latency   *sketch.Sketch // seconds, of requests that did not fail; nil where there is none
+	Slowest   Exemplar       // of the requests whose trace is known, failed ones included; zero: none is
+}
+
+// Exemplar is one request that stands for others.
+type Exemplar struct {
+	Trace   TraceID
+	Latency time.Duration
 }
 
 // EdgeStats counts calls from one service to another.

@@ -33,6 +33,18 @@ func (s Secret) Reveal() string {
 	return *s.value
 }
 
+// Revealed are the values of secrets with names, such as headers.
+func Revealed(m map[string]Secret) map[string]string {
+	if m == nil {
+		return nil
+	}
+	out := make(map[string]string, len(m))
+	for name, s := range m {
+		out[name] = s.Reveal()
+	}
+	return out
+}
+
 // IsZero reports whether there is no secret.
 func (s Secret) IsZero() bool { return s.value == nil }
 

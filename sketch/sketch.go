@@ -108,6 +108,13 @@ func (s *Sketch) AddBucket(i int, n, sum float64) {
 	*s.bucket(clampIndex(i)) += n
 }
 
+// Grow makes room in an empty sketch for buckets lo to hi, so that they can be added without allocating again.
+func (s *Sketch) Grow(lo, hi int) {
+	if n := clampIndex(hi) - clampIndex(lo) + 1; len(s.counts) == 0 && n > cap(s.counts) {
+		s.counts = make([]float64, 0, n)
+	}
+}
+
 // bucket makes room for bucket i.
 func (s *Sketch) bucket(i int) *float64 {
 	switch n := len(s.counts); {

@@ -246,6 +246,26 @@ func TestWeightedValuesCountAsOften(t *testing.T) {
 	}
 }
 
+func TestGrowLeavesASketchAsItWas(t *testing.T) {
+	s := sketch.New()
+	s.Grow(-5, 40)
+	if s.Count() != 0 || s.Room() != 0 {
+		t.Errorf("%+v", s)
+	}
+	if n := testing.AllocsPerRun(10, func() {
+		for i := -5; i <= 40; i++ {
+			s.AddBucket(i, 1, 1)
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+	s.Grow(-1000, 1000)
+	s.Grow(7, 3)
+	if s.Count() != 11*46 {
+		t.Errorf("%v values", s.Count())
+	}
+}
+
 // What leaves as buckets comes back the same.
 func TestBucketsRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {

@@ -16,12 +16,13 @@ type Assembler struct {
 	seen      *spanTable
 	beats     beats
 	stats     Stats
-	started   bool   // there was a Cut, or Options.Start is set
-	next      int64  // the first beat that was not cut; valid when started
-	first     int64  // the earliest start so far, for Options.Whole
-	dropped   uint64 // of stats.Dropped, what the last Cut had told
-	reporting bool   // there was a report
-	waiting   uint64 // spans of which it is not yet known whether they are requests
+	started   bool              // there was a Cut, or Options.Start is set
+	next      int64             // the first beat that was not cut; valid when started
+	first     int64             // the earliest start so far, for Options.Whole
+	dropped   uint64            // of stats.Dropped, what the last Cut had told
+	reporting bool              // there was a report
+	waiting   uint64            // spans of which it is not yet known whether they are requests
+	trace     *foresail.TraceID // of the span that is being counted; nil between spans
 }
 
 // NewAssembler makes an Assembler for app, which is not changed.
@@ -173,7 +174,10 @@ func (a *Assembler) add(f *from, r *Record) {
 		return
 	}
 	c := child{unit: f.unit, start: start, end: end, failed: r.Failed, endpoint: noEndpoint, weight: a.weight(r.Weight)}
-	if !a.classify(f.svc, r, trace, &c) {
+	a.trace = &r.Trace
+	counted := a.classify(f.svc, r, trace, &c)
+	a.trace = nil
+	if !counted {
 		return
 	}
 	a.stats.Assembled++

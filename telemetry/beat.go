@@ -44,6 +44,7 @@ type endpointCell struct {
 	arrivals, requests, errors, late float64
 	firstLate                        int64 // 0: none
 	latency                          sketch.Sketch
+	slowest                          foresail.Exemplar
 }
 
 type edgeCell struct {
@@ -182,6 +183,9 @@ func (a *Assembler) countEndpoint(c *child, first, last int64) {
 	cell := a.beats.endpoint(last, c.endpoint)
 	cell.requests += c.weight
 	d := time.Duration(c.end - c.start)
+	if a.trace != nil && c.weight > 0 {
+		cell.slowest.Take(foresail.Exemplar{Trace: *a.trace, Latency: d})
+	}
 	o := a.app.Endpoints[c.endpoint].Objective
 	if c.failed {
 		cell.errors += c.weight

@@ -332,6 +332,10 @@ func TestEndpoints(t *testing.T) {
 		t.Errorf("look: %+v", look)
 	}
 
+	if want := (foresail.Exemplar{Trace: span(2, "", "", 0, 0).Trace, Latency: 20*ms + 1}); buy.Slowest != want {
+		t.Errorf("the slowest: %+v, want %+v", buy.Slowest, want)
+	}
+
 	a = NewAssembler(testApp(), Options{Start: epoch, EndpointService: "load"})
 	users := span(2, "load", "buy", 0, 30*ms)
 	users.Kind = foresail.KindClient

@@ -77,13 +77,13 @@ func TestCells(t *testing.T) {
 // A flood of senders, names, traces and latencies that never repeat stays within a fixed memory.
 func TestFloodStaysBounded(t *testing.T) {
 	const limit = 100 << 20
-	o := Options{Start: epoch, Discover: true, MaxSpans: 200_000, MaxCells: 10_000, MaxServices: 200, MaxReplicas: 500, MaxEdges: 1000}
+	o := Options{Start: epoch, Discover: true, MaxSpans: 60_000, MaxCells: 10_000, MaxServices: 200, MaxReplicas: 500, MaxEdges: 1000}
 	a := NewAssembler(&foresail.App{}, o)
 	pad := strings.Repeat("x", 1000)
 	batch := make([]foresail.Span, 1000)
 	var peak uint64
 	var m runtime.MemStats
-	for i := range 300 {
+	for i := range 100 {
 		for j := range batch {
 			n := uint64(i*len(batch) + j + 1)
 			s := request(n, fmt.Sprint("service-", n%997, pad), time.Duration(i)*10*ms, time.Duration(1)<<(n%36))
@@ -99,7 +99,7 @@ func TestFloodStaysBounded(t *testing.T) {
 		if i%10 == 9 {
 			a.Cut(beat(i / 10))
 		}
-		if i%100 == 99 {
+		if i%20 == 19 {
 			runtime.GC()
 			runtime.ReadMemStats(&m)
 			peak = max(peak, m.HeapAlloc)
@@ -141,7 +141,7 @@ func TestMemoryStaysUnderItsCap(t *testing.T) {
 	base, peak, requests := live(), int64(0), 0.0
 	a := NewAssembler(&foresail.App{}, Options{Start: epoch, Discover: true, MaxMemory: limit})
 	batch := make([]foresail.Span, 1000)
-	for i := range 300 {
+	for i := range 120 {
 		for j := range batch {
 			n := uint64(i*len(batch) + j + 1)
 			s := request(n, names[n*7919%100_000], time.Duration(i)*10*ms, time.Duration(n%400)*ms)
@@ -159,7 +159,7 @@ func TestMemoryStaysUnderItsCap(t *testing.T) {
 		if i%10 == 9 {
 			requests += completions(a.Cut(beat(i/10 + 1)))
 		}
-		if i%50 == 49 {
+		if i%40 == 39 {
 			peak = max(peak, live()-base)
 		}
 	}

@@ -292,6 +292,7 @@ func (a *Assembler) addEndpointsAndEdges(s *foresail.Snapshot, b *beat, place ma
 			}
 		}
 		e.Latency = merged(e.Latency, &c.latency)
+		e.Slowest.Take(c.slowest)
 	}
 	for n, c := range b.edges {
 		if c == nil {

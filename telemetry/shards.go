@@ -17,7 +17,7 @@ import (
 // Any number of goroutines may add while one cuts.
 type Shards struct {
 	all     []*Assembler
-	batches sync.Pool // of []Batch
+	batches sync.Pool // of *[]Batch
 }
 
 // NewShards makes n shards for app. Bounds of the options hold for each shard, but for those on names, which are the
@@ -28,7 +28,7 @@ func NewShards(app *foresail.App, o Options, n int) *Shards {
 	for range max(n, 1) {
 		s.all = append(s.all, NewAssembler(app, o))
 	}
-	s.batches.New = func() any { return make([]Batch, len(s.all)) }
+	s.batches.New = func() any { b := make([]Batch, len(s.all)); return &b }
 	return s
 }
 
@@ -51,8 +51,9 @@ func (s *Shards) AddBatch(received time.Time, b *Batch) Result {
 	if len(s.all) == 1 {
 		return s.all[0].AddBatch(received, b)
 	}
-	parts := s.batches.Get().([]Batch)
-	defer s.batches.Put(parts)
+	held := s.batches.Get().(*[]Batch)
+	defer s.batches.Put(held)
+	parts := *held
 	for k := range parts {
 		parts[k].Senders, parts[k].Malformed = parts[k].Senders[:0], 0
 	}
@@ -209,6 +210,7 @@ func (c *endpointCell) absorb(o *endpointCell) {
 		c.firstLate = o.firstLate
 	}
 	c.latency.Merge(&o.latency)
+	c.slowest.Take(o.slowest)
 }
 
 func (s *Stats) add(o Stats) {

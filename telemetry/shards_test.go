@@ -99,7 +99,7 @@ func text(s *foresail.Snapshot) string {
 		}
 	}
 	for _, e := range s.Endpoints {
-		fmt.Fprintf(&b, "endpoint %g %g %g %g %v\n", e.Arrivals, e.Requests, e.Errors, e.Late, e.FirstLate)
+		fmt.Fprintf(&b, "endpoint %g %g %g %g %v %v\n", e.Arrivals, e.Requests, e.Errors, e.Late, e.FirstLate, e.Slowest)
 	}
 	for _, e := range s.Edges {
 		fmt.Fprintf(&b, "edge %d %d %g %g\n", e.From, e.To, e.Calls, e.Errors)

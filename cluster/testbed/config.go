@@ -2,10 +2,12 @@ package testbed
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"time"
 
@@ -65,6 +67,9 @@ type Config struct {
 	// Metrics is where the testbed serves metrics for Prometheus, host:port, port 0 for a free one; each replica then serves
 	// its own on a port that the file Targets tells, as Prometheus reads it (file_sd). Empty: none are kept.
 	Metrics, Targets string
+	// MetricsTLS and MetricsGuard protect what Metrics serves; nil: nothing does. Replicas serve theirs on loopback alone.
+	MetricsTLS   *tls.Config
+	MetricsGuard func(http.Handler) http.Handler
 	// Log is told, a line each, what a person should know: replicas that died, spans lost. Default: nobody.
 	Log io.Writer
 

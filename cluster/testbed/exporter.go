@@ -1,6 +1,7 @@
 package testbed
 
 import (
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -58,7 +59,14 @@ func (c *Cluster) startExporter(address string) error {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(x)
 	mux := http.NewServeMux()
-	mux.Handle("/metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	handler := promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
+	if c.cfg.MetricsGuard != nil {
+		handler = c.cfg.MetricsGuard(handler)
+	}
+	if c.cfg.MetricsTLS != nil {
+		l = tls.NewListener(l, c.cfg.MetricsTLS)
+	}
+	mux.Handle("/metrics", handler)
 	x.server.Handler, x.server.ReadHeaderTimeout = mux, 5*time.Second
 	c.exporter = x
 	c.wait.Go(func() {
@@ -149,7 +157,11 @@ func (c *Cluster) discover() {
 	if c.exporter == nil || c.cfg.Targets == "" || c.closing {
 		return
 	}
-	list := []target{{Targets: []string{c.exporter.address}, Labels: map[string]string{"namespace": c.App().Name}}}
+	own := target{Targets: []string{c.exporter.address}, Labels: map[string]string{"namespace": c.App().Name}}
+	if c.cfg.MetricsTLS != nil {
+		own.Labels["__scheme__"] = "https"
+	}
+	list := []target{own}
 	for _, s := range c.services {
 		for _, r := range s.replicas {
 			if r.metrics != "" && r.proc != nil && r.proc.alive() {

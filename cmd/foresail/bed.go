@@ -25,9 +25,9 @@ import (
 // bed is a testbed and the receiver that its processes report to.
 type bed struct {
 	*testbed.Cluster
-	assembler *telemetry.Assembler // nil, as receivers are: nobody receives spans
-	receivers []*otlp.Receiver     // the processes' own first
-	agents    *agents.Observer     // nil: cgroups are read here
+	assembler *telemetry.Shards // nil, as receivers are: nobody receives spans
+	receivers []*otlp.Receiver  // the processes' own first
+	agents    *agents.Observer  // nil: cgroups are read here
 	poller    *readers.Poller
 	stopped   sync.Once
 	stopErr   error
@@ -44,6 +44,8 @@ type bedConfig struct {
 	ports      security.Ports
 	log        io.Writer
 	readers    []readers.Source
+	shards     int                   // assemblers, each with a part of the traces; 0: one
+	memory     int64                 // bytes that they may take; 0: see telemetry.Options
 	inFlight   bool                  // replicas report their requests in flight, to http
 	favour     bool                  // its processes go before everything else on this machine
 	spans      func([]foresail.Span) // told all spans; nil: nobody is
@@ -51,12 +53,21 @@ type bedConfig struct {
 	blind      bool // it sends no spans: it is observed by its metrics alone
 }
 
+// newAssembler makes what turns spans into snapshots.
+func newAssembler(c bedConfig) *telemetry.Shards {
+	n := max(c.shards, 1)
+	return telemetry.NewShards(c.blueprint.App, telemetry.Options{EndpointService: users.Service, MaxMemory: c.memory / int64(n)}, n)
+}
+
 // startBed receives spans and starts the processes that send them.
 func startBed(ctx context.Context, c bedConfig) (*bed, error) {
+	if err := c.guardMetrics(); err != nil {
+		return nil, err
+	}
 	if c.blind {
 		return startBlind(ctx, c)
 	}
-	b := &bed{assembler: telemetry.NewAssembler(c.blueprint.App, telemetry.Options{EndpointService: users.Service})}
+	b := &bed{assembler: newAssembler(c)}
 	// One steady time for who sends spans and who receives them: setting the machine's clock is then no skew.
 	epoch := wire.NewEpoch()
 	var err error
@@ -82,7 +93,7 @@ func startBed(ctx context.Context, c bedConfig) (*bed, error) {
 	b.Cluster, err = testbed.New(ctx, testbed.Config{
 		Blueprint: c.blueprint, Load: c.load, Seed: c.seed, Duration: c.duration, Agent: b.agents != nil,
 		Observer: observer, OTLP: b.receivers[0].GRPCAddr(), Epoch: epoch, Log: c.log, Favour: c.favour,
-		InFlight: inFlight, Metrics: c.metrics.Listen, Targets: c.metrics.Targets,
+		InFlight: inFlight, Metrics: c.metrics.Listen, Targets: c.metrics.Targets, MetricsTLS: c.metrics.tls, MetricsGuard: c.metrics.guard,
 	})
 	if err != nil {
 		return nil, errors.Join(err, b.stopReceivers())

@@ -16,6 +16,7 @@ import (
 	"foresail.dev/cmd/foresail/trained"
 	"foresail.dev/loop"
 	"foresail.dev/plan/managers"
+	"foresail.dev/telemetry/store/seal"
 )
 
 // runConfig is foresail.yaml; see docs/formats/run.md.
@@ -41,6 +42,7 @@ type runConfig struct {
 	Remote    promout.RemoteHistory `yaml:"remote_history"`
 	History   history.Config        `yaml:"history"`
 	Models    string                `yaml:"models"` // where foresail train has put models; empty: there are none
+	ModelsKey string                `yaml:"models_key_file"`
 	Agents    agents.Config         `yaml:"agents"` // of a testbed: where node agents report
 	Security  security.Config       `yaml:"security"`
 	Telemetry telemetryConfig       `yaml:"telemetry"`
@@ -57,6 +59,10 @@ type otlpConfig struct {
 	HTTP string `yaml:"http"`
 	// InFlight: replicas of a testbed report their requests in flight as they begin, over HTTP.
 	InFlight bool `yaml:"in_flight"`
+	// Shards share the traces among them, each on a core of its own; 0: there is one.
+	Shards int `yaml:"shards" rule:"min=0,max=64"`
+	// Memory that what is kept of spans may take, over all shards; 0: what docs/formats/run.md says.
+	Memory appfile.Bytes `yaml:"memory" rule:"max=1TiB"`
 }
 
 // managerName is the name of a manager that there is.
@@ -116,7 +122,12 @@ func readRunConfig(path string) (runConfig, error) {
 		if c.Telemetry.Prometheus != nil {
 			return c, usagef("%s: traces: Prometheus gives no spans: leave it out, or leave telemetry.prometheus out", path)
 		}
-		c.Traces.Dir = relative(dir, c.Traces.Dir)
+		c.Traces.In(dir)
+	}
+	for _, k := range []*string{&c.Traces.KeyFile, &c.ModelsKey} {
+		if *k != "" && !strings.HasPrefix(*k, seal.EnvPrefix) {
+			*k = relative(dir, *k)
+		}
 	}
 	c.Security = c.Security.Relative(dir)
 	if strings.ContainsAny(c.Application, "/.") {

@@ -2,13 +2,16 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"path/filepath"
 	"time"
 
 	"foresail.dev"
+	"foresail.dev/access"
 	"foresail.dev/cluster/testbed"
 	"foresail.dev/cmd/foresail/promfile"
 	"foresail.dev/telemetry/prom"
@@ -28,6 +31,29 @@ type testbedConfig struct {
 type bedMetrics struct {
 	Listen  string `yaml:"listen"`
 	Targets string `yaml:"targets"` // the file that tells Prometheus of the replicas, as file_sd_configs reads it
+
+	tls   *tls.Config // beyond loopback
+	guard func(http.Handler) http.Handler
+}
+
+// guardMetrics refuses an address that others can reach without TLS and a token, unless it is allowed by name.
+func (c *bedConfig) guardMetrics() error {
+	m := &c.metrics
+	if m.Listen == "" {
+		return nil
+	}
+	if err := access.CheckListen(m.Listen, c.ports.TLS != nil, c.ports.Tokens != nil, c.ports.Allows("metrics")); err != nil {
+		return usagef("testbed.metrics.listen: %w", err)
+	}
+	if access.Loopback(m.Listen) {
+		return nil
+	}
+	c.ports.Warn("metrics", m.Listen)
+	m.tls = c.ports.TLS
+	if c.ports.Tokens != nil {
+		m.guard = func(h http.Handler) http.Handler { return c.ports.Tokens.HTTP(access.Read, h) }
+	}
+	return nil
 }
 
 // observed checks what is observed where, and makes files relative to the configuration's.
@@ -37,7 +63,7 @@ func (c *runConfig) observed(path string) error {
 	}
 	m := &c.Testbed.Metrics
 	switch {
-	case *m != (bedMetrics{}) && c.Cluster != "testbed":
+	case (m.Listen != "" || m.Targets != "") && c.Cluster != "testbed":
 		return usagef("%s: testbed: only real processes have metrics to scrape; use cluster: testbed", path)
 	case m.Targets != "" && m.Listen == "":
 		return usagef("%s: testbed.metrics: targets without listen: give the address that metrics are served at, 127.0.0.1:0 for a free port", path)
@@ -55,15 +81,12 @@ func (c *runConfig) observed(path string) error {
 // startBlind starts processes that send no spans.
 func startBlind(ctx context.Context, c bedConfig) (*bed, error) {
 	cluster, err := testbed.New(ctx, testbed.Config{Blueprint: c.blueprint, Load: c.load, Seed: c.seed,
-		Log: c.log, Favour: c.favour, Metrics: c.metrics.Listen, Targets: c.metrics.Targets})
+		Log: c.log, Favour: c.favour, Metrics: c.metrics.Listen, Targets: c.metrics.Targets, MetricsTLS: c.metrics.tls, MetricsGuard: c.metrics.guard})
 	if err != nil {
 		return nil, err
 	}
 	return &bed{Cluster: cluster}, nil
 }
-
-// findLimit is how long Prometheus may take to scrape what has just started.
-const findLimit = 2 * time.Minute
 
 // fromPrometheus makes a job that acts on a testbed, and observes it through Prometheus alone.
 func (r *job) fromPrometheus(ctx context.Context, c bedConfig, p *promfile.Config) (err error) {
@@ -85,7 +108,7 @@ func (r *job) fromPrometheus(ctx context.Context, c bedConfig, p *promfile.Confi
 			err = errors.Join(err, b.stop())
 		}
 	}()
-	source, err := openWhenScraped(ctx, reading, r.err)
+	source, err := promfile.OpenWhenScraped(ctx, reading, r.err)
 	if err != nil {
 		return err
 	}
@@ -97,35 +120,6 @@ func (r *job) fromPrometheus(ctx context.Context, c bedConfig, p *promfile.Confi
 	r.bed = b
 	r.cluster = &through{source: source, bed: b, duration: c.duration}
 	return nil
-}
-
-// readyLimit is how long it may take for every service to be there; then what is there has to do.
-const readyLimit = 30 * time.Second
-
-// openWhenScraped waits until Prometheus has something of the application, and for a while until it has all.
-func openWhenScraped(ctx context.Context, cfg prom.Config, w io.Writer) (*prom.Source, error) {
-	began, complete := time.Now(), false
-	for {
-		source, err := prom.Open(ctx, cfg)
-		waited := time.Since(began)
-		if err == nil && (complete || waited > readyLimit) || err != nil && !errors.Is(err, prom.ErrNothing) {
-			return source, err
-		}
-		pause := time.Second
-		if complete = err == nil && source.Ready(); complete { // one scrape more, so that there are two of everything
-			pause = source.Every()
-		}
-		if waited > findLimit {
-			return nil, fmt.Errorf("%w; after %v: does it read the file of targets, and scrape them?", err, findLimit)
-		} else if waited < time.Second {
-			fmt.Fprintf(w, "waiting until Prometheus has scraped %s\n", cfg.App.Name)
-		}
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
-	}
 }
 
 // backfill reads what the manager would have seen, had it been here.

@@ -23,6 +23,12 @@ func (r *job) startMetrics() (*promout.Running, error) {
 	if r.bed != nil && r.bed.assembler != nil {
 		j.Sources = []exposed.Source{exposed.Spans(r.bed.assembler.Stats), r.bed.receiverHealth}
 	}
+	if lost, ok := r.kept.Lost(); ok {
+		j.Sources = append(j.Sources, promout.Lost("disk", lost))
+	}
+	if lost, ok := r.away.Lost(); ok {
+		j.Sources = append(j.Sources, promout.Lost("remote", lost))
+	}
 	m, err := promout.Start(j)
 	return m, usage(err)
 }

@@ -48,6 +48,7 @@ func newImporter(f importing.Format) *cobra.Command {
 	fl := c.Flags()
 	fl.BoolVar(&asJSON, "json", false, "print the result as JSON")
 	fl.StringVar(&o.History, "history", "", "write snapshots into the history in this folder")
+	fl.StringVar(&o.KeyFile, "key-file", "", "file with the key that encrypts both, or env:NAME; empty: they are not encrypted")
 	fl.StringVar(&o.Application, "application", f.Name, "name of the application in a history and in traces")
 	if f.Interval > 0 {
 		fl.DurationVar(&o.Interval, "interval", f.Interval, "length of a snapshot made of spans")

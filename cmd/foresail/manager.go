@@ -45,6 +45,6 @@ func (cfg *runConfig) manager(c *cobra.Command, app *foresail.App) (foresail.Man
 	if !f.guarded {
 		f.baseline = ""
 	}
-	m, err := trained.Manager(c.Context(), c.ErrOrStderr(), cfg.Models, f.baseline, app)
+	m, err := trained.Manager(c.Context(), c.ErrOrStderr(), cfg.Models, cfg.ModelsKey, f.baseline, app)
 	return m, usage(err)
 }

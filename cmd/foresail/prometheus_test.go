@@ -40,7 +40,7 @@ scrape_configs:
 			t.Fatal(err)
 		}
 	}
-	write(load, "load: steady\ncurve:\n  - constant: 40\nmix: {search: 3, recommend: 1, user: 1, reserve: 1}\n")
+	write(load, "load: steady\ncurve:\n  - constant: 20\nmix: {search: 3, recommend: 1, user: 1, reserve: 1}\n")
 	write(file, fmt.Sprintf(`
 application: hotel-reservation
 load: load.yaml
@@ -80,6 +80,7 @@ telemetry:
 			Requests   float64  `json:"requests"`
 			Violations *float64 `json:"violation_share"`
 			Observed   float64  `json:"observed_s"`
+			Objective  float64  `json:"objective_ms"`
 		} `json:"rows"`
 		Detail bedDetail `json:"detail"`
 	}
@@ -92,15 +93,20 @@ telemetry:
 	seen := 0.0
 	for _, r := range res.Rows {
 		seen += r.Requests
-		if r.Violations != nil && *r.Violations > 0 {
-			t.Errorf("%s missed its objective in %.0f %% of the windows", r.Endpoint, 100**r.Violations)
+		if r.Violations == nil || *r.Violations == 0 {
+			continue
+		}
+		for _, c := range res.Detail.Clients { // on a machine that is too busy, users say so as well
+			if c.Endpoint == r.Endpoint && (c.P99 == nil || *c.P99 < r.Objective) {
+				t.Errorf("%s missed its objective in %.0f %% of the windows, though users saw a 99th percentile of %v ms", r.Endpoint, 100**r.Violations, opt("%.1f", c.P99))
+			}
 		}
 	}
 	sent := int64(0)
 	for _, c := range res.Detail.Clients {
 		sent += c.Sent
 	}
-	if seen < 300 || seen > float64(sent) {
+	if seen < 150 || seen > float64(sent) {
 		t.Errorf("Prometheus told of %v requests in %v s; users sent %d", seen, res.Rows[0].Observed, sent)
 	}
 	t.Log(d.stderr())

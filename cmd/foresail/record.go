@@ -81,14 +81,14 @@ func (r *recorder) close() (err error) {
 	return nil
 }
 
-// tee gives spans to an assembler and to who else wants them.
+// tee gives spans to the assemblers and to who else wants them.
 type tee struct {
-	*telemetry.Assembler
+	*telemetry.Shards
 	also func([]foresail.Span)
 }
 
-// AddBatch is the assembler's, after the spans were copied for the other.
+// AddBatch is the assemblers', after the spans were copied for the other.
 func (t tee) AddBatch(received time.Time, b *telemetry.Batch) telemetry.Result {
 	t.also(b.Spans())
-	return t.Assembler.AddBatch(received, b)
+	return t.Shards.AddBatch(received, b)
 }

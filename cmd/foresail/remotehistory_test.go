@@ -66,6 +66,9 @@ remote_history: {write_url: http://127.0.0.1:1/api/v1/write, url: http://127.0.0
 		}
 	}
 	d := start(t, "run", "-f", filepath.Join(dir, "run.yaml"))
+	if text := d.get("/metrics"); !strings.Contains(text, `foresail_history_lost_snapshots_total{history="remote",reason="dropped"} `) {
+		t.Error("/metrics does not count what is lost")
+	}
 	if code := d.end(30 * time.Second); code != 0 || !strings.Contains(d.stderr(), "the run begins without it") || !strings.Contains(d.stderr(), "refused by the server") {
 		t.Errorf("exit status %d\n%s", code, d.stderr())
 	}

@@ -3,9 +3,11 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"io/fs"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -27,7 +29,8 @@ func (s secrets) hunt(t *testing.T, where string, seen []byte) {
 	t.Helper()
 	for what, value := range s {
 		if bytes.Contains(seen, []byte(value)) {
-			t.Errorf("%s is in %s", what, where)
+			i := bytes.Index(seen, []byte(value))
+			t.Errorf("%s is in %s: %q", what, where, seen[max(0, i-100):min(len(seen), i+100)])
 		}
 	}
 }
@@ -73,10 +76,31 @@ func newSecured(t *testing.T) *secured {
 	s.file(t, "key", sealKey.Text().Reveal()+"\n")
 	s.yaml = "application: hotel-reservation\nload: load.yaml\nlisten: 127.0.0.1:0\nspeed: 20\nstate: state.json\nmanager: autothrottle\n" +
 		"security: {cert: " + cert + ", key: " + key + ", tokens: tokens}\n" +
-		"history: {dir: history, key_file: key}\n"
+		"history: {dir: history, key_file: key}\n" +
+		"remote_write:\n" +
+		"  - {url: 'http://127.0.0.1:1/write?key=" + s.marker("a query") + "', every: 1s, basic_auth: {username: u, password_file: password}, headers: {X-Scope: " + s.marker("a header") + "}}\n" +
+		"  - {url: '" + refusing(t) + "?key=" + s.marker("another query") + "', every: 1s, bearer_token_file: bearer}\n"
+	s.file(t, "password", s.marker("a password")+"\n")
+	s.file(t, "bearer", s.marker("a bearer token")+"\n")
 	s.file(t, "load.yaml", "load: steady\ncurve:\n  - constant: 100\n")
-	s.private = map[string]bool{"key": true}
+	s.private = map[string]bool{"key": true, "password": true, "bearer": true, "run.yaml": true}
 	return s
+}
+
+// marker is a new secret.
+func (s *secured) marker(what string) string {
+	v := fmt.Sprintf("marker-%d-of-a-secret", 7000+len(s.secrets))
+	s.secrets[what] = v
+	return v
+}
+
+// refusing is a server that takes nothing, and says so.
+func refusing(t *testing.T) string {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.Error(w, "no", http.StatusUnauthorized)
+	}))
+	t.Cleanup(s.Close)
+	return s.URL + "/write"
 }
 
 func (s *secured) file(t *testing.T, name, content string) string {
@@ -155,6 +179,9 @@ func TestNoSecretIsShown(t *testing.T) {
 	} else {
 		s.secrets.hunt(t, "the client's error", []byte(err.Error()))
 	}
+	until(t, 20*time.Second, "a server that metrics are sent to refuses them, and that is told", func() bool {
+		return strings.Contains(d.stderr(), "401")
+	})
 	d.cmd.Process.Signal(os.Interrupt)
 	<-d.exited
 	if !strings.Contains(d.stderr(), "refused a request from 127.0.0.1") {

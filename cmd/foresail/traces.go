@@ -15,9 +15,9 @@ import (
 
 // tracesFlags are those of foresail traces.
 type tracesFlags struct {
-	application, from, to, id, kept string
-	limit                           int
-	json                            bool
+	application, from, to, id, kept, key string
+	limit                                int
+	json                                 bool
 }
 
 func newTraces() *cobra.Command {
@@ -42,6 +42,7 @@ first, or prints one of them as a tree with times. It may be used while a run wr
 	fl.StringVar(&f.to, "to", "", "requests that ended before this time")
 	fl.StringVar(&f.kept, "kept", "", "kept for this reason only: slowest or random")
 	fl.StringVar(&f.id, "trace", "", "print the trace with this id as a tree")
+	fl.StringVar(&f.key, "key-file", "", "file with the traces' key, or env:NAME, where they are encrypted")
 	fl.IntVar(&f.limit, "limit", 20, "list at most so many; 0: all")
 	fl.BoolVar(&f.json, "json", false, "print the result as JSON")
 	return c
@@ -75,6 +76,9 @@ func (f *tracesFlags) query() (q exemplar.Query, err error) {
 			return q, usagef("--trace: %w", err)
 		}
 	}
+	if q.Key, err = tracing.ReadKey(f.key); err != nil {
+		return q, tracesUsage(err)
+	}
 	if f.limit < 0 {
 		return q, usagef("--limit %d: give a number, or 0 for all", f.limit)
 	}
@@ -92,6 +96,9 @@ func (f *tracesFlags) run(c *cobra.Command, dir string) error {
 	var found []exemplar.Stored
 	var skipped source.Faults
 	for t, err := range exemplar.Read(dir, q, &skipped) {
+		if errors.Is(err, exemplar.ErrSealed) {
+			return usagef("%s: %w (--key-file)", dir, err)
+		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", dir, err)
 		}

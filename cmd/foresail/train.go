@@ -64,22 +64,28 @@ func train(c *cobra.Command, f training.Flags) error {
 		return usageOf(err)
 	}
 	defer b.Close()
+	if err := training.Encrypt(b, f.ModelsKey); err != nil {
+		return usagef("--models-key-file: %w", err)
+	}
 	p := newProgress(c.ErrOrStderr())
-	r := &training.Run{Settings: set, Source: source, Bucket: b, Shard: shard, Workers: f.Workers, Force: f.Force, SharedOnly: f.SharedOnly,
+	r := &training.Run{Settings: set, Source: source, Bucket: b, Shard: shard, Only: f.Only, Workers: f.Workers, Force: f.Force, SharedOnly: f.SharedOnly,
 		Commit: commit(), Progress: p.at}
 	began := time.Now()
 	err = r.Do(ctx)
 	p.end()
 	took := time.Since(began)
+	if len(r.Rows) == 0 && err != nil {
+		return usageOf(err)
+	}
 	if !f.JSON {
 		err = errors.Join(err, printTraining(c, r, took))
-	} else if len(r.Rows) > 0 || err == nil {
+	} else {
 		res := newResult("train", &f.Seed, r.Rows)
 		res.Detail = r.Detail(took)
 		err = errors.Join(err, printJSON(c.OutOrStdout(), res))
 	}
 	if err != nil {
-		return err
+		return usageOf(err)
 	}
 	return r.Verdict(f.Strict)
 }
@@ -107,7 +113,7 @@ func sourceOf(ctx context.Context, tell io.Writer, f *training.Flags, set *train
 
 // usageOf marks errors of an address that names no bucket, or no model in it; others, like a missing permission, are failures of the job.
 func usageOf(err error) error {
-	if errors.Is(err, bucket.ErrURL) || errors.Is(err, bucket.ErrNoBucket) || errors.Is(err, trained.ErrNone) {
+	if errors.Is(err, bucket.ErrURL) || errors.Is(err, bucket.ErrNoBucket) || errors.Is(err, trained.ErrNone) || errors.Is(err, training.ErrUnknown) {
 		return usage(err)
 	}
 	return err

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
-	"sync"
 	"time"
 
 	"foresail.dev"
@@ -23,11 +22,7 @@ const (
 // workload is a ring of encoded requests, each of one replica's spans: traces of 24 spans of 36 services, a client span and
 // a server span for each call, 7 attributes each. Before a request is sent its ids and times are changed in place, so that
 // no span comes twice and all have just ended.
-type workload struct {
-	ring chan *request
-	n    uint64
-	mu   sync.Mutex
-}
+type workload struct{ ring chan *request }
 
 type request struct {
 	bytes []byte

@@ -1,6 +1,7 @@
 package alibaba
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -16,45 +17,75 @@ type pair struct {
 
 // pairing makes spans of the rows of one trace. What it holds is used again for the next.
 type pairing struct {
-	rows  []call
-	by    map[string][]int // rows by rpcid
-	order []string         // rpcids as they first came
-	pairs map[string][]pair
+	rows    []call
+	numbers map[string]int // of rpcids, as they first came
+	ids     []string       // rpcids by number
+	of      []int          // number of each row's rpcid
+	sorted  []int          // rows by the number of their rpcid
+	all     []pair
+	ranges  [][2]int // of the pairs in all, by number
+	over    []int    // callees' rows without a caller's
 }
 
 // spans are those of one trace.
 func (p *pairing) spans(trace foresail.TraceID, rows []call, epoch time.Time, counts *Counts) []foresail.Span {
-	p.rows, p.order = rows, p.order[:0]
-	if p.by == nil {
-		p.by, p.pairs = map[string][]int{}, map[string][]pair{}
-	}
-	clear(p.by)
-	clear(p.pairs)
-	for i := range rows {
-		if _, known := p.by[rows[i].rpcid]; !known {
-			p.order = append(p.order, rows[i].rpcid)
+	p.group(rows)
+	p.all, p.ranges = p.all[:0], p.ranges[:0]
+	at := 0
+	for n := range p.ids {
+		from := at
+		for at < len(rows) && p.of[p.sorted[at]] == n {
+			at++
 		}
-		p.by[rows[i].rpcid] = append(p.by[rows[i].rpcid], i)
+		first := len(p.all)
+		p.all = append(p.all, p.match(p.all[first:first], p.sorted[from:at], counts)...)
+		p.ranges = append(p.ranges, [2]int{first, len(p.all)})
 	}
-	for _, id := range p.order {
-		p.pairs[id] = p.match(p.by[id], counts)
-	}
-	for _, id := range p.order {
+	for _, id := range p.ids {
 		p.recover(id, counts)
 	}
-	out := make([]foresail.Span, 0, 2*len(rows))
-	for _, id := range p.order {
-		for k := range p.pairs[id] {
-			out = p.add(out, trace, id, &p.pairs[id][k], epoch, counts)
+	out := make([]foresail.Span, 0, 2*len(p.all))
+	for _, id := range p.ids {
+		pairs := p.under(id)
+		for k := range pairs {
+			out = p.add(out, trace, id, &pairs[k], epoch, counts)
 		}
 	}
 	return out
 }
 
-// match pairs the rows of one rpcid.
-func (p *pairing) match(rows []int, counts *Counts) []pair {
-	var out []pair
-	var over []int // callees' rows without a caller's
+// group numbers the rpcids and sorts the rows by them.
+func (p *pairing) group(rows []call) {
+	p.rows, p.ids, p.of, p.sorted = rows, p.ids[:0], p.of[:0], p.sorted[:0]
+	if p.numbers == nil {
+		p.numbers = map[string]int{}
+	}
+	clear(p.numbers)
+	for i := range rows {
+		n, known := p.numbers[rows[i].rpcid]
+		if !known {
+			n = len(p.ids)
+			p.numbers[rows[i].rpcid] = n
+			p.ids = append(p.ids, rows[i].rpcid)
+		}
+		p.of = append(p.of, n)
+		p.sorted = append(p.sorted, i)
+	}
+	slices.SortStableFunc(p.sorted, func(i, j int) int { return p.of[i] - p.of[j] })
+}
+
+// under are the pairs of an rpcid.
+func (p *pairing) under(id string) []pair {
+	n, known := p.numbers[id]
+	if !known {
+		return nil
+	}
+	return p.all[p.ranges[n][0]:p.ranges[n][1]]
+}
+
+// match pairs the rows of one rpcid, and appends to out.
+func (p *pairing) match(out []pair, rows []int, counts *Counts) []pair {
+	over := p.over[:0]
 	for _, i := range rows {
 		if p.rows[i].rt >= 0 {
 			out = append(out, pair{caller: i, callee: -1})
@@ -65,6 +96,7 @@ func (p *pairing) match(rows []int, counts *Counts) []pair {
 			over = append(over, i)
 		}
 	}
+	p.over = over
 	out = p.joinZeros(out)
 	free := len(out)
 	for _, i := range over {
@@ -164,9 +196,9 @@ func above(rpcid string) string {
 // recover finds missing names in the calls above and below. Calls above come first in a trace that is in order; else one
 // more level is found than there would be.
 func (p *pairing) recover(id string, counts *Counts) {
-	up := p.pairs[above(id)]
-	for k := range p.pairs[id] {
-		q := &p.pairs[id][k]
+	up, pairs := p.under(above(id)), p.under(id)
+	for k := range pairs {
+		q := &pairs[k]
 		if len(up) == 0 {
 			continue
 		}
@@ -241,7 +273,7 @@ func first(a, b string) string {
 // parent is the server span that a call was made in: of several under the rpcid above, the one of the caller's service.
 // Where no row has that rpcid, it is one that never comes.
 func (p *pairing) parent(up, um string) foresail.SpanID {
-	for _, q := range p.pairs[up] {
+	for _, q := range p.under(up) {
 		if q.dm == um {
 			return spanID(up, q.nth, 's')
 		}

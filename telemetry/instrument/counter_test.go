@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"foresail.dev/telemetry/instrument/internal/cpu"
 )
 
 // Whatever begins and ends when, an interval's mean is the area under the number in flight, and the counts are those of
@@ -151,6 +153,7 @@ func BenchmarkRequest(b *testing.B) {
 	table := newTable(16)
 	table.endpoint("GET /cart/{id}")
 	b.ReportAllocs()
+	defer cpu.Measure(b)()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
 			table.endpoint("GET /cart/{id}").Begin().End(false)

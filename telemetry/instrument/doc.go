@@ -20,7 +20,7 @@
 //
 // OTLP metrics over HTTP (POST /v1/metrics), so that any receiver of OpenTelemetry can read them;
 // docs/formats/instrument.md of Foresail lists them. Beats are aligned to the clock. Last and mean are exact; the largest
-// number is that of ten readings a beat. While a process has nothing in flight and nothing arrives, it reports once a
+// number is that of ten readings a beat, but for the first beat after an idle one, which is read once. While a process has nothing in flight and nothing arrives, it reports once a
 // second. Counters are cumulative, so a report that was lost loses gauges alone.
 //
 // Names of endpoints are bounded (Config.MaxEndpoints); those that come when there is no more room count as "other".

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	. "foresail.dev/telemetry/instrument"
+	"foresail.dev/telemetry/instrument/internal/cpu"
 )
 
 // newInstrument counts for nobody: reports go nowhere.
@@ -191,6 +192,7 @@ func BenchmarkHandler(b *testing.B) {
 	}{{"none", ok}, {"handle", in.Handle("e", ok)}, {"handler", in.Handler(ok)}, {"mux", mux}, {"handler+mux", in.Handler(mux)}} {
 		b.Run(c.name, func(b *testing.B) {
 			b.ReportAllocs()
+			defer cpu.Measure(b)()
 			b.RunParallel(func(pb *testing.PB) {
 				r := httptest.NewRequest("GET", "/cart/17", nil)
 				w := &sink{h: http.Header{}}

@@ -51,7 +51,7 @@ func (in *Instrument) Stats() Stats {
 	return in.sender.stats()
 }
 
-// Close sends what was counted last, within a second, and ends reporting. Counting goes on, for nobody. It may be called
+// Close sends what was counted last and ends reporting; that takes two seconds at most. Counting goes on, for nobody. It may be called
 // again.
 func (in *Instrument) Close() {
 	if in == nil {

@@ -347,3 +347,59 @@ func heap() (m runtime.MemStats) {
 	runtime.ReadMemStats(&m)
 	return m
 }
+
+// BenchmarkIngestShards takes OTLP protobuf requests in over as many shards as there are processors to use, each fed by a
+// goroutine of its own, and snapshots out. Beside BenchmarkIngestOTLP/bytes its spans/core-s says what routing and merging
+// cost.
+func BenchmarkIngestShards(b *testing.B) {
+	n := runtime.GOMAXPROCS(0)
+	w := newWorkload(b)
+	s := telemetry.NewShards(w.app, telemetry.Options{}, n)
+	type work struct {
+		req []byte
+		at  time.Time
+	}
+	queue, done := make(chan work), make(chan error, n)
+	for range n {
+		go func() {
+			sc := &scanner{}
+			for q := range queue {
+				batch, err := sc.scan(q.req)
+				if err != nil {
+					done <- err
+					return
+				}
+				s.AddBatch(q.at, batch)
+			}
+			done <- nil
+		}()
+	}
+	b.ReportAllocs()
+	spans := 0
+	var end time.Time
+	used := -cpuTime(b)
+	for b.Loop() {
+		req, k, at := w.take()
+		spans += k
+		queue <- work{req, at}
+		if end.IsZero() {
+			end = at
+		}
+		for at.Sub(end) >= foresail.Beat {
+			end = end.Add(foresail.Beat)
+			s.Cut(end)
+		}
+	}
+	close(queue)
+	for range n {
+		if err := <-done; err != nil {
+			b.Fatal(err)
+		}
+	}
+	used += cpuTime(b)
+	if st := s.Stats(); st.Assembled != uint64(spans) {
+		b.Fatalf("%d spans were sent: %+v", spans, st)
+	}
+	b.ReportMetric(float64(spans)/b.Elapsed().Seconds(), "spans/s")
+	b.ReportMetric(float64(spans)/used.Seconds(), "spans/core-s")
+}

@@ -11,7 +11,7 @@
 // Counters and histograms are cumulative: what happened is the difference of two moments, series by series. One that is
 // lower than before was reset, and counts from zero. One that is new counts from zero where its process was there before
 // (the first failure of a service, say); where the process is new as well, its first value is not counted, since nobody
-// knows when it began. What is not there is absent, never zero.
+// knows when it began; nor is that of one that was lost for a while and is back. What is not there is absent, never zero.
 //
 // Native histograms enter the sketch without loss where they are at least as fine as it is, by merging down; coarser ones
 // and classic ones are spread within their buckets, evenly on the scale that Prometheus itself interpolates on: the

@@ -49,7 +49,7 @@ type EndpointReport struct {
 	Name     string
 	Requests float64 // in the last interval
 	Seen     bool
-	Error    float64 // of latencies about the objective, as a share of it; NaN: no objective, or no requests; infinite: over the last bucket
+	Error    float64 // of the latency that requests are judged by, as a share of the objective: 0 where a bucket ends there; NaN: no objective, or no requests; infinite: over the last bucket
 }
 
 // UnknownReport are names that labels hold and the application does not.
@@ -176,10 +176,15 @@ func (r *Reader) near(p *plan, m *moment, e *foresail.Endpoint) float64 {
 			continue
 		}
 		for _, v := range m.answers[q.text].samples {
-			if v.hist != nil && v.service == e.Entry && (silent(v.operation) || means(v.operation, e.Operation)) {
-				if x := v.hist.error(e.Objective.Latency.Seconds() / q.spell.scale); !(x <= worst) {
-					worst = x
-				}
+			if v.hist == nil || v.failed || v.service != e.Entry || !silent(v.operation) && !means(v.operation, e.Operation) {
+				continue
+			}
+			x := 0.0 // a bucket ends there
+			if at := e.Objective.Latency.Seconds() / q.spell.scale; !v.hist.ends(at) {
+				x = v.hist.error(at)
+			}
+			if !(x <= worst) {
+				worst = x
 			}
 		}
 	}

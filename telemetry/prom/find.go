@@ -1,7 +1,6 @@
 package prom
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"regexp"
@@ -44,6 +43,7 @@ type plan struct {
 	found   []*found
 	queries []*query
 	notes   []string // what went wrong, or is worth knowing
+	partial bool     // some of what is there could not be looked at
 }
 
 // parallel is how many queries are asked at once.
@@ -98,6 +98,7 @@ func (r *Reader) find(ctx context.Context, l look) (*plan, error) {
 	for i, f := range candidates {
 		if errs[i] != nil {
 			p.notes = append(p.notes, fmt.Sprintf("%s: %v", f.name(), errs[i]))
+			p.partial = true
 			continue
 		}
 		f.take(r.names, answers[i])
@@ -294,21 +295,25 @@ func quote(s string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(s) + `"`
 }
 
-// among matches the values of services, unless there are too many to write down.
-func among(label string, serves map[foresail.ServiceID]string, of func(foresail.ServiceID) bool) string {
+// among matches the values of services, unless there are too many to write down. Pods come and go, so that all are matched
+// that a service's name may have begotten.
+func among(n *names, label string, serves map[foresail.ServiceID]string, of func(foresail.ServiceID) bool) string {
 	var values []string
 	for id, v := range serves {
-		if of(id) {
-			values = append(values, v)
+		switch {
+		case !of(id):
+		case pods(label):
+			for _, name := range n.called(id) {
+				values = append(values, regexp.QuoteMeta(name)+"-.+")
+			}
+		default:
+			values = append(values, regexp.QuoteMeta(v))
 		}
 	}
-	if len(values) > maxNamed || strings.HasSuffix(label, "pod") || strings.HasSuffix(label, "pod_name") {
+	if len(values) > maxNamed {
 		return labelName(label) + `!=""`
 	}
-	slices.SortFunc(values, func(a, b string) int { return cmp.Compare(a, b) })
-	for i := range values {
-		values[i] = regexp.QuoteMeta(values[i])
-	}
+	slices.Sort(values)
 	return labelName(label) + "=~" + quote(strings.Join(values, "|"))
 }
 

@@ -261,6 +261,11 @@ func spread(lo, hi, n float64, linear bool, put func(int, float64)) {
 	}
 }
 
+// ends reports whether a bucket ends at v.
+func (h *hist) ends(v float64) bool {
+	return slices.ContainsFunc(h.buckets, func(b bucket) bool { return math.Abs(b.hi-v) <= 1e-9*v })
+}
+
 // error is by how much a quantile near v may be off, as a share of v: half the width of its bucket, and at least the
 // sketch's own. Infinite where v is over the last bound.
 func (h *hist) error(v float64) float64 {

@@ -4,6 +4,7 @@ import (
 	"math"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -55,9 +56,9 @@ func FuzzAnswers(f *testing.F) {
 	}
 	now := time.Unix(60, 0)
 	f.Fuzz(func(t *testing.T, first, second string) {
-		n := 0
+		var n atomic.Int64
 		answers := fake(func(*http.Request) *http.Response {
-			if n++; n%2 == 0 {
+			if n.Add(1)%2 == 0 {
 				return answered(200, "application/json", first)
 			}
 			return answered(200, "application/json", second)

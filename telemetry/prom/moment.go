@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/prometheus/common/model"
 	"golang.org/x/sync/errgroup"
@@ -23,7 +24,46 @@ type answer struct {
 	samples map[model.Fingerprint]*sample
 	order   []model.Fingerprint // of the samples, so that sums are the same each time
 	there   map[process]bool
-	bad     int // series that could not be read
+	lost    map[model.Fingerprint]lost // series that were there not long ago
+	bad     int                        // series that could not be read
+}
+
+// lost is a series that is not there for now: a part of the servers behind the API did not answer, or it was not scraped.
+type lost struct {
+	total float64 // that it had
+	since time.Time
+}
+
+// remember is how long a series that is lost may come back. Only one that never was there, or so long ago, is new.
+const remember = 15 * time.Minute
+
+// carry notes what was there before and is not now.
+func (m *moment) carry(before *moment) {
+	for text, now := range m.answers {
+		old := before.answers[text]
+		if old == nil || old.err != nil || now.err != nil {
+			continue
+		}
+		now.lost = map[model.Fingerprint]lost{}
+		for print, l := range old.lost {
+			if now.samples[print] == nil && m.at.Sub(l.since) < remember {
+				now.lost[print] = l
+			}
+		}
+		for print, s := range old.samples {
+			if now.samples[print] == nil && len(now.lost) < maxMemo {
+				now.lost[print] = lost{s.total(), before.at}
+			}
+		}
+	}
+}
+
+// total is what a counter or a histogram has counted.
+func (s *sample) total() float64 {
+	if s.hist != nil {
+		return s.hist.count
+	}
+	return s.value
 }
 
 // process is what counts for a service.

@@ -63,7 +63,7 @@ func (n *names) search(label, value string) foresail.ServiceID {
 			}
 		}
 	}
-	if strings.HasSuffix(label, "pod") || strings.HasSuffix(label, "pod_name") {
+	if pods(label) {
 		for _, pattern := range podNames {
 			if m := pattern.FindStringSubmatch(value); m != nil {
 				if id, ok := n.known[m[1]]; ok {
@@ -79,6 +79,22 @@ func (n *names) search(label, value string) foresail.ServiceID {
 	n.app.Services = append(n.app.Services, foresail.Service{Name: withoutNamespace(value)})
 	n.known[withoutNamespace(value)] = id
 	return id
+}
+
+// pods reports whether a label holds the names of pods.
+func pods(label string) bool {
+	return strings.HasSuffix(label, "pod") || strings.HasSuffix(label, "pod_name") || strings.HasSuffix(label, "pod.name")
+}
+
+// called is what a service is called: its name, and those that mean it outside.
+func (n *names) called(id foresail.ServiceID) []string {
+	out := []string{n.app.Services[id].Name}
+	for alias, name := range n.aliases {
+		if name == out[0] {
+			out = append(out, alias)
+		}
+	}
+	return out
 }
 
 // maxOpen bounds the services of an application that is found rather than given.

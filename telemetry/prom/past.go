@@ -178,6 +178,7 @@ func (s *Source) stretch(ctx context.Context, part stretch) ([]*foresail.Snapsho
 	out := make([]*foresail.Snapshot, 0, n-1)
 	for k := 1; k < n; k++ {
 		from := part.from.Add(time.Duration(k-1) * part.step)
+		moments[k].carry(moments[k-1])
 		out = append(out, s.between(s.plan, moments[k-1], moments[k], from.UTC(), from.Add(part.step).UTC()))
 	}
 	return out, nil

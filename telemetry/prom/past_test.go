@@ -2,6 +2,7 @@ package prom
 
 import (
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -67,9 +68,9 @@ func TestPast(t *testing.T) {
 	})
 	bubble(t, load, func(t *testing.T, s *server, cfg Config) { // a server that gets slower: what there is, is the newest
 		src := later(t, s, cfg)
-		n := 0
+		var n atomic.Int64
 		s.reply = func(_ string, req *http.Request) *http.Response {
-			if n++; n > 20 {
+			if n.Add(1) > 20 {
 				<-req.Context().Done()
 			}
 			return nil

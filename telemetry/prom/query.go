@@ -59,7 +59,7 @@ func (f *found) queries(r *Reader) (out []*query) {
 			q.operation = f.series.labels(f.series.Operation, f.spell.dotted)
 			by = append(by, q.operation...)
 		}
-		matchers := []string{among(f.label, f.serves, of), f.series.Where, r.selector}
+		matchers := []string{among(r.names, f.label, f.serves, of), f.series.Where, r.selector}
 		switch f.form {
 		case classic:
 			q.text = "sum by (" + labelList(append(slices.Clone(by), model.BucketLabel, vmrange)) + ") (" + selectorOf(f.spell.metric+"_bucket", matchers) + ")"

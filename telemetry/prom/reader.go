@@ -185,7 +185,7 @@ const maxProbes = 4
 func (r *Reader) spacing(ctx context.Context, q *query, l look) time.Duration {
 	const window = 10 * time.Minute
 	all := func(foresail.ServiceID) bool { return true }
-	count := "count_over_time(" + selectorOf(q.name(), []string{among(q.label, q.serves, all), q.series.Where, r.selector}) + "[10m])"
+	count := "count_over_time(" + selectorOf(q.name(), []string{among(r.names, q.label, q.serves, all), q.series.Where, r.selector}) + "[10m])"
 	v, _, err := r.client.query(ctx, "topk(1, "+count+")", l)
 	if err != nil || len(v) == 0 || v[0] == nil {
 		return 0

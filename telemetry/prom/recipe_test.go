@@ -96,6 +96,12 @@ func TestRecipes(t *testing.T) {
   kube_statefulset_status_replicas_ready{statefulset="front"} 1x30
   kube_statefulset_status_replicas{statefulset="front"} 1x30
   kube_pod_container_resource_limits{container="front",pod="front-0",resource="cpu"} 2x30`},
+		{name: "containers that are all called server", has: foresail.SignalCPU | foresail.SignalMemory | foresail.SignalAllocation, load: `
+  container_cpu_usage_seconds_total{container="server",pod="front-6d4cf56db6-x2x9z"} 0+1x30
+  container_cpu_usage_seconds_total{container="",pod="front-6d4cf56db6-x2x9z"} 0+1x30
+  container_memory_working_set_bytes{container="server",pod="front-6d4cf56db6-x2x9z"} 5x30
+  kube_deployment_status_replicas{deployment="front"} 1x30
+  kube_pod_container_resource_limits{container="server",pod="front-6d4cf56db6-x2x9z",resource="cpu"} 2x30`},
 		{name: "targets alone", has: foresail.SignalReady, load: `
   up{job="front",instance="a"} 1x30`},
 	} {
@@ -120,6 +126,9 @@ func TestRecipes(t *testing.T) {
 					calls += e.Calls
 				}
 				near(t, "calls", calls, test.calls)
+				if front.Has.Has(foresail.SignalCPU) {
+					near(t, "CPU", front.CPU, 1)
+				}
 				if !front.Has.Has(test.has) {
 					t.Errorf("has %v, want %v", front.Has, test.has)
 				}

@@ -70,6 +70,11 @@ func (x *building) add(q *query, v *sample, before *answer, print model.Fingerpr
 	if old == nil && !known {
 		return // nobody knows since when it counts
 	}
+	if old == nil {
+		if l, ok := before.lost[print]; ok && v.total() >= l.total {
+			return // it is back, and nobody knows what it counted when
+		}
+	}
 	if q.kind.histogram() {
 		var p *hist
 		if old != nil {

@@ -135,6 +135,7 @@ func (s *Source) Next(ctx context.Context) (*foresail.Snapshot, error) {
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
+	next.carry(base)
 	s.base, s.end = next, end
 	return s.between(s.plan, base, next, start.UTC(), end.UTC()), nil
 }
@@ -155,7 +156,7 @@ func (s *Source) seek(ctx context.Context, due time.Time) {
 	for _, n := range p.notes {
 		s.tell(n)
 	}
-	if len(p.queries) > 0 { // what is gone for a moment may come back
+	if len(p.queries) > 0 && !p.partial { // what is gone, or not told, for a moment may come back
 		s.plan = p
 	}
 	if s.setup.scrape == 0 {

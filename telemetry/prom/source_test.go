@@ -1,6 +1,7 @@
 package prom
 
 import (
+	"fmt"
 	"math"
 	"net/http"
 	"strings"
@@ -61,7 +62,7 @@ func bubble(t *testing.T, load string, f func(t *testing.T, s *server, cfg Confi
 	now := func() time.Time { return time.Now().Add(shift) }
 	s = serve(t, load, func() time.Time { return now() })
 	synctest.Test(t, func(t *testing.T) {
-		shift = time.Unix(60, 0).Sub(time.Now())
+		shift = time.Until(time.Unix(60, 0))
 		f(t, s, Config{Access: Access{URL: "http://prometheus.test", Transport: s}, App: shop(), Now: now, Log: func(m string) { t.Log(m) }})
 	})
 }
@@ -179,6 +180,32 @@ load 5s
 			if len(got.Services[0].Replicas) != want.replicas {
 				t.Errorf("interval %d: %d replicas, want %d", i, len(got.Services[0].Replicas), want.replicas)
 			}
+		}
+	})
+}
+
+// A part of an answer that is missing for a while, its process still there, does not count all that it ever counted when it
+// is back; one that was reset meanwhile counts from zero.
+func TestSourceLosesAndFinds(t *testing.T) {
+	const load = `
+load 5s
+  http_server_request_duration_seconds_bucket{service_name="cart",pod="cart-0",le="+Inf"} 0+10x30
+  http_server_request_duration_seconds_bucket{service_name="cart",pod="cart-0",http_response_status_code="404",le="+Inf"} 500+1x12 _ _ _ 516+1x10
+  http_server_request_duration_seconds_bucket{service_name="cart",pod="cart-0",http_response_status_code="503",le="+Inf"} 500+1x12 _ _ _ 3+1x10
+`
+	bubble(t, load, func(t *testing.T, s *server, cfg Config) {
+		src, err := Open(t.Context(), cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		src.setup.scrape = time.Second // so that what is lost is seen to be
+		for i, want := range []struct{ requests, errors float64 }{{12, 1}, {10, 0}, {10, 0}, {10, 0}, {13, 3}, {12, 1}} {
+			got, err := src.Next(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			near(t, fmt.Sprintf("requests of interval %d", i), got.Services[1].Completions, want.requests)
+			near(t, fmt.Sprintf("errors of interval %d", i), got.Services[1].Errors, want.errors)
 		}
 	})
 }

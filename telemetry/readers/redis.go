@@ -12,7 +12,6 @@ import (
 type redis struct {
 	line     line
 	password string
-	asked    float64 // commands of this reader, which are not the application's
 }
 
 func (c *redis) Close() error { return c.line.close() }

@@ -64,8 +64,8 @@ func gain(s *sketch.Sketch, base, h *histogram.FloatHistogram) bool {
 		zero -= base.ZeroCount
 		old = newBuckets(base)
 	}
-	s.AddN(0, zero)
-	sum = max(sum, 0)
+	var room [160]gained
+	more := room[:0]
 	old.next()
 	now := newBuckets(h)
 	for now.next() {
@@ -84,8 +84,7 @@ func gain(s *sketch.Sketch, base, h *histogram.FloatHistogram) bool {
 			return false
 		}
 		if n > 0 {
-			s.AddBucket(now.index, n, sum) // the whole sum with the first bucket: a sketch keeps it for all
-			sum = 0
+			more = append(more, gained{now.index, n})
 		}
 	}
 	for ; old.ok; old.next() {
@@ -93,7 +92,23 @@ func gain(s *sketch.Sketch, base, h *histogram.FloatHistogram) bool {
 			return false
 		}
 	}
+	s.AddN(0, zero)
+	if len(more) == 0 {
+		return true
+	}
+	s.Grow(more[0].index, more[len(more)-1].index)
+	sum = max(sum, 0)
+	for _, m := range more {
+		s.AddBucket(m.index, m.n, sum) // the whole sum with the first bucket: a sketch keeps it for all
+		sum = 0
+	}
 	return true
+}
+
+// gained is what a bucket has more than before.
+type gained struct {
+	index int
+	n     float64
 }
 
 // buckets walks the positive buckets of a histogram.

@@ -1,6 +1,7 @@
 package series
 
 import (
+	"encoding/binary"
 	"math"
 	"time"
 
@@ -108,6 +109,27 @@ var endpointFields = []field[foresail.EndpointStats]{
 	}.named(Endpoint, "first_late_seconds_ago", "seconds", "How long before the interval's end its first late or failed request arrived", Gauge,
 		func(e *foresail.EndpointStats) bool { return !e.FirstLate.IsZero() }),
 	latency(func(e *foresail.EndpointStats) **sketch.Sketch { return &e.Latency }).named(Endpoint, "latency_seconds", "seconds", "Latency of requests that did not fail", NativeHistogram, always),
+	field[foresail.EndpointStats]{
+		get: func(e *foresail.EndpointStats, _ time.Time) float64 { return e.Slowest.Latency.Seconds() },
+		set: func(e *foresail.EndpointStats, _ time.Time, x float64) {
+			e.Slowest.Latency = time.Duration(math.Round(x * 1e9))
+		},
+	}.named(Endpoint, "slowest_seconds", "seconds", "Latency of the slowest request whose trace is known, failed ones included", Gauge, traced),
+	word(0), word(1), word(2), word(3),
+}
+
+func traced(e *foresail.EndpointStats) bool { return e.Slowest.Trace != foresail.TraceID{} }
+
+// word is a quarter of the trace id of the slowest request: a float holds 32 bits exactly, and series don't multiply as they would with
+// the id as a label.
+func word(i int) field[foresail.EndpointStats] {
+	at := func(e *foresail.EndpointStats) []byte { return e.Slowest.Trace[4*i : 4*i+4] }
+	f := field[foresail.EndpointStats]{
+		get: func(e *foresail.EndpointStats, _ time.Time) float64 { return float64(binary.BigEndian.Uint32(at(e))) },
+		set: func(e *foresail.EndpointStats, _ time.Time, x float64) { binary.BigEndian.PutUint32(at(e), uint32(x)) },
+	}.named(Endpoint, "slowest_trace_"+string(rune('a'+i)), "", "The trace id of the slowest request, its 32 bits number "+string(rune('1'+i))+" of 4", Gauge, traced)
+	f.Bookkeeping = true
+	return f
 }
 
 var edgeFields = []field[foresail.EdgeStats]{

@@ -11,6 +11,8 @@ import (
 type Observed struct {
 	Labels map[string]string  // by name, without the application
 	Values map[string]float64 // by Def.Name; of a counter what it gained; what was not observed is not there
+	// Slowest is an endpoint's slowest request; zero: none is known.
+	Slowest foresail.Exemplar
 	// Latency is the sketch of the level's histogram; nil where there is none.
 	Latency *sketch.Sketch
 }
@@ -40,7 +42,9 @@ func Observations(app *foresail.App, s *foresail.Snapshot, l Level) (out []Obser
 	case Endpoint:
 		for i := range s.Endpoints {
 			if s.Has.Has(foresail.SignalEndpoints) {
-				out = append(out, observe(endpointFields, &s.Endpoints[i], s.End, "endpoint", app.Endpoints[i].Name))
+				o := observe(endpointFields, &s.Endpoints[i], s.End, "endpoint", app.Endpoints[i].Name)
+				o.Slowest = s.Endpoints[i].Slowest
+				out = append(out, o)
 			}
 		}
 	case Edge:

@@ -13,6 +13,7 @@ import (
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/histogram"
+	"github.com/prometheus/prometheus/model/labels"
 	"pgregory.net/rapid"
 
 	"foresail.dev"
@@ -294,4 +295,41 @@ func TestTheDocumentIsComplete(t *testing.T) {
 			t.Errorf("docs/formats/history.md lacks the row\n%s", row)
 		}
 	}
+}
+
+// FuzzWindow reads samples that no encoder wrote, as a store or a server from outside may hold: nothing may panic.
+func FuzzWindow(f *testing.F) {
+	f.Add([]byte{1, 0, 10, 3, 20, 5, 200, 7, 30, 9, 12, 255}, "cart", "pod-1")
+	f.Add([]byte{}, "", "\xff")
+	table := series.Table()
+	app := &foresail.App{Name: "shop", Services: []foresail.Service{{Name: "cart"}, {Name: ""}}, Endpoints: []foresail.Endpoint{{Name: "pod-1"}}}
+	f.Fuzz(func(t *testing.T, data []byte, a, b string) {
+		w := series.NewWindow(app, []series.Interval{{Start: 0, End: 10}, {Start: 10, End: 20}, {Start: 15, End: 30}})
+		columns := map[string]*series.Column{}
+		for ; len(data) >= 3; data = data[3:] {
+			d := table[int(data[0])%len(table)]
+			l := labels.FromStrings("__name__", d.Name, "service", a, "replica", b, "node", a, "endpoint", b, "from", a, "to", a, "setting", b)
+			c := columns[d.Name]
+			if c == nil {
+				if c = w.Column(l); c == nil {
+					continue
+				}
+				columns[d.Name] = c
+			}
+			v := []float64{0, 1, -1, 1e300, math.NaN(), math.Inf(1), math.Inf(-1), 7.5}[data[2]%8]
+			if c.Histogram() {
+				c.FloatHistogram(int64(data[1]%40), &histogram.FloatHistogram{Schema: 4, Count: v, Sum: v, ZeroCount: v,
+					PositiveSpans: []histogram.Span{{Offset: int32(data[2]) - 100, Length: uint32(data[1] % 5)}, {Offset: -3, Length: 1}}, PositiveBuckets: []float64{v, 1, 2}})
+			} else {
+				c.Float(int64(data[1]%40), v)
+			}
+		}
+		out, torn := w.Snapshots()
+		if len(out)+torn != 3 {
+			t.Fatalf("%d snapshots and %d torn of 3", len(out), torn)
+		}
+		for _, s := range out {
+			foresail.Merge(s)
+		}
+	})
 }

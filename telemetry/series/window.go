@@ -203,7 +203,7 @@ func (c *Column) Float(t int64, v float64) {
 	c.baseT, c.base, c.known = t, v, true
 }
 
-// FloatHistogram takes the next sample of a histogram, which it keeps until the next.
+// FloatHistogram takes the next sample of a histogram, which it keeps until the next was taken.
 func (c *Column) FloatHistogram(t int64, h *histogram.FloatHistogram) {
 	if c.sketch == nil {
 		return

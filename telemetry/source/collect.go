@@ -24,6 +24,9 @@ type Options struct {
 	// made. Those of metrics are told as they come.
 	Snapshots func(*foresail.App, *foresail.Snapshot) error
 	Interval  time.Duration // of snapshots made of spans; 0 means 1 s
+	// Services makes snapshots of spans tell services only, and not their replicas: of data with so many that no history
+	// could hold them.
+	Services bool
 	// Spans is told all spans as they come, besides; nil: nobody is.
 	Spans func([]foresail.Span) error
 	// Name is the application's.
@@ -42,6 +45,7 @@ type Collector struct {
 	windows *windows
 	sum     *Summary
 	traces  map[foresail.TraceID]struct{}
+	scratch []foresail.Span
 }
 
 // NewCollector makes one that has collected nothing.
@@ -54,7 +58,7 @@ func NewCollector(o Options) *Collector {
 		o.Interval = time.Second
 	}
 	if o.Snapshots != nil {
-		c.windows = newWindows(o.Name, o.Interval, o.Snapshots)
+		c.windows = newWindows(&o)
 	}
 	return c
 }
@@ -70,7 +74,12 @@ func (c *Collector) AddSpans(spans []foresail.Span) error {
 		}
 	}
 	c.sum.Spans += len(spans)
-	c.whole.Add(spans)
+	c.scratch = append(c.scratch[:0], spans...)
+	for i := range c.scratch {
+		c.scratch[i].Replica = "" // a summary tells services
+	}
+	c.whole.Add(c.scratch)
+	clear(c.scratch)
 	if c.windows != nil {
 		if c.sum.Snapshots > 0 {
 			return ErrBoth

@@ -34,13 +34,17 @@ func TestSnapshotsAddUp(t *testing.T) {
 		step := rapid.SampledFrom([]time.Duration{100 * time.Millisecond, time.Second, 7 * time.Second, time.Minute}).Draw(t, "step")
 		n := rapid.IntRange(0, 40).Draw(t, "n")
 		end, front, calls, back, latencies := time.Time{}, 0.0, 0.0, 0.0, 0.0
-		c := source.NewCollector(source.Options{Name: "shop", Interval: step, Snapshots: func(app *foresail.App, s *foresail.Snapshot) error {
+		services := rapid.Bool().Draw(t, "services")
+		c := source.NewCollector(source.Options{Name: "shop", Interval: step, Services: services, Snapshots: func(app *foresail.App, s *foresail.Snapshot) error {
 			if s.Start.Before(end) || s.Duration() != step || app.Name != "shop" || app.Generation != s.Generation || s.Start.UnixNano()%int64(step) != 0 {
 				t.Fatalf("from %v to %v after %v: %+v", s.Start, s.End, end, app)
 			}
 			end = s.End
 			for _, part := range append([]*foresail.Snapshot{s}, s.Late...) {
 				for i := range part.Services {
+					if n := len(part.Services[i].Replicas); services && n > 0 {
+						t.Fatalf("%d replicas are told", n)
+					}
 					if app.Services[i].Name == "front" {
 						front += part.Services[i].Completions
 						latencies += part.Services[i].Latency.Sum()

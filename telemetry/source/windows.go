@@ -17,6 +17,7 @@ const maxWaiting = 500_000
 type windows struct {
 	a       *telemetry.Assembler
 	name    string
+	plain   bool // replicas are not told apart
 	step    time.Duration
 	horizon time.Duration // how far an assembler may be ahead of its last cut
 	held    byEnd
@@ -25,13 +26,13 @@ type windows struct {
 	emit    func(*foresail.App, *foresail.Snapshot) error
 }
 
-func newWindows(name string, step time.Duration, emit func(*foresail.App, *foresail.Snapshot) error) *windows {
-	return &windows{name: name, step: step, horizon: max(5*time.Second, step).Truncate(step), emit: emit}
+func newWindows(o *Options) *windows {
+	return &windows{name: o.Name, plain: o.Services, step: o.Interval, horizon: max(5*time.Second, o.Interval).Truncate(o.Interval), emit: o.Snapshots}
 }
 
 func (w *windows) add(spans []foresail.Span) error {
 	for i := range spans {
-		heap.Push(&w.held, spans[i])
+		heap.Push(&w.held, &spans[i])
 		if len(w.held) > maxWaiting {
 			if err := w.take(); err != nil {
 				return err
@@ -43,7 +44,7 @@ func (w *windows) add(spans []foresail.Span) error {
 
 // take gives the earliest span on.
 func (w *windows) take() error {
-	s := heap.Pop(&w.held).(foresail.Span)
+	s := heap.Pop(&w.held).(*foresail.Span)
 	if w.a == nil {
 		o := bounds
 		o.Beat, o.Start = w.step, w.floor(s.End)
@@ -55,7 +56,10 @@ func (w *windows) take() error {
 			return err
 		}
 	}
-	w.batch = append(w.batch, s)
+	w.batch = append(w.batch, *s)
+	if w.plain {
+		w.batch[len(w.batch)-1].Replica = ""
+	}
 	if len(w.batch) >= 1024 {
 		w.flush()
 	}
@@ -129,16 +133,16 @@ func (w *windows) stats() telemetry.Stats {
 }
 
 // byEnd is a heap of spans, the one that ended first on top.
-type byEnd []foresail.Span
+type byEnd []*foresail.Span
 
 func (h byEnd) Len() int           { return len(h) }
 func (h byEnd) Less(i, j int) bool { return h[i].End.Before(h[j].End) }
 func (h byEnd) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
-func (h *byEnd) Push(x any)        { *h = append(*h, x.(foresail.Span)) }
+func (h *byEnd) Push(x any)        { *h = append(*h, x.(*foresail.Span)) }
 func (h *byEnd) Pop() any {
 	last := len(*h) - 1
 	s := (*h)[last]
-	(*h)[last] = foresail.Span{}
+	(*h)[last] = nil
 	*h = (*h)[:last]
 	return s
 }

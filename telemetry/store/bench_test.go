@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 
@@ -44,20 +45,17 @@ func BenchmarkAppend(b *testing.B) {
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "snapshots/s")
 }
 
-// A day of seconds is written and compacted; then a day is read in minutes, and an hour in seconds. It says what a day takes on disk.
-// It runs for minutes, so it needs -benchtime 1x and FORESAIL_DAY.
-func BenchmarkDay(b *testing.B) {
-	hours := 24
-	if os.Getenv("FORESAIL_DAY") == "" {
-		hours = 0
-	}
+// Seconds are written and compacted, then read in minutes and in seconds; it says what they take on disk. There are ten minutes of
+// them, or as many hours as FORESAIL_HOURS says, with 24 for a day.
+func BenchmarkRead(b *testing.B) {
+	hours, _ := strconv.Atoi(os.Getenv("FORESAIL_HOURS"))
 	n := hours*3600 + 600
 	h, dir := filled(b, n)
 	if err := h.Compact(); err != nil {
 		b.Fatal(err)
 	}
 	sizes(b, dir, n)
-	b.Run("read-minutes", func(b *testing.B) {
+	b.Run("minutes", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
 			if got := len(read(b, h, start, start.Add(time.Duration(n)*time.Second), time.Minute)); got != n/60 {
@@ -66,7 +64,7 @@ func BenchmarkDay(b *testing.B) {
 		}
 		b.ReportMetric(float64(n/60*b.N)/b.Elapsed().Seconds(), "snapshots/s")
 	})
-	b.Run("read-seconds", func(b *testing.B) {
+	b.Run("seconds", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
 			if got := len(read(b, h, start.Add(time.Duration(n-600)*time.Second), start.Add(time.Duration(n)*time.Second), 0)); got != 600 {
@@ -75,6 +73,36 @@ func BenchmarkDay(b *testing.B) {
 		}
 		b.ReportMetric(float64(600*b.N)/b.Elapsed().Seconds(), "snapshots/s")
 	})
+}
+
+// Two days of minutes, as they are kept for months, are written and compacted; then a day is read. It says what they take on disk.
+func BenchmarkMinutes(b *testing.B) {
+	const n = 2*24*60 + 400 // the last half a block stays in memory
+	dir := b.TempDir()
+	h, err := store.OpenSmall(dir, store.Options{Retention: store.DefaultMinutes}, 12*time.Hour)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer h.Close()
+	app := shop(36)
+	for k := range n {
+		s := second(app, k, 3)
+		s.Start, s.End = start.Add(time.Duration(k)*time.Minute), start.Add(time.Duration(k+1)*time.Minute)
+		if err := h.Append(app, s); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if err := h.Compact(); err != nil {
+		b.Fatal(err)
+	}
+	sizes(b, dir, n*60)
+	b.ReportAllocs()
+	for b.Loop() {
+		if got := len(read(b, h, start, start.Add(24*time.Hour), time.Minute)); got != 24*60 {
+			b.Fatal(got)
+		}
+	}
+	b.ReportMetric(24*60*float64(b.N)/b.Elapsed().Seconds(), "snapshots/s")
 }
 
 // sizes prints what is on disk, by what it is.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"foresail.dev"
 )
 
 // OpenSmall opens a store whose blocks are short.
@@ -21,4 +23,15 @@ func OpenIn(dir string, o Options, room func() int64) (*Store, error) {
 // Compact does what the database does beside, now.
 func (s *Store) Compact() error {
 	return errors.Join(s.fine.db.Compact(context.Background()), s.minutes.db.Compact(context.Background()))
+}
+
+// TearMinute writes a minute as a process that is killed does: without the sample that completes it.
+func (s *Store) TearMinute(app *foresail.App, m *foresail.Snapshot) error {
+	torn := *m
+	torn.End = torn.Start.Add(time.Minute)
+	all, err := s.minutes.encoder.Encode(app, &torn)
+	if err != nil {
+		return err
+	}
+	return s.minutes.commit(all[:len(all)-1])
 }

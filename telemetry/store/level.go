@@ -38,7 +38,7 @@ func newLevel(dir string, keep, block time.Duration, size int64, trouble func(er
 	o.MaxBytes = size
 	o.MinBlockDuration = block.Milliseconds()
 	o.MaxBlockDuration = max(min(keep/10, 31*24*time.Hour), block).Milliseconds()
-	o.WALCompression = compression.Snappy
+	o.WALCompression = compression.Zstd
 	o.StripeSize = 512
 	o.NoLockfile = true // the store has its own
 	return &level{dir: dir, options: o, trouble: trouble}

@@ -45,7 +45,7 @@ const (
 
 // defaultBlock is how much a database holds in memory and in its log before it makes a block of it, once half as much again
 // is there.
-const defaultBlock = 2 * time.Hour
+const defaultBlock = time.Hour
 
 func (o Options) withDefaults() (Options, error) {
 	if o.Retention < 0 || o.Minutes < 0 || o.Size < 0 || o.Reserve < 0 {

@@ -16,7 +16,7 @@ import (
 	"foresail.dev/telemetry/series"
 )
 
-// samples takes the samples of one series; float or hist may be nil.
+// samples takes the samples of one series; float or hist may be nil. A histogram stays as it is until the next was taken.
 type samples struct {
 	float func(t int64, v float64)
 	hist  func(t int64, h *histogram.FloatHistogram)
@@ -32,6 +32,7 @@ func (l *level) each(ctx context.Context, from, to int64, match []*labels.Matche
 	defer q.Close()
 	set := q.Select(ctx, false, &storage.SelectHints{Start: from, End: to}, match...)
 	var it chunkenc.Iterator
+	last, next := &histogram.FloatHistogram{}, &histogram.FloatHistogram{} // who takes them keeps one until the next
 	for set.Next() {
 		one := set.At()
 		to, ok := take(one.Labels())
@@ -44,7 +45,8 @@ func (l *level) each(ctx context.Context, from, to int64, match []*labels.Matche
 			case kind == chunkenc.ValFloat && to.float != nil:
 				to.float(it.At())
 			case kind == chunkenc.ValFloatHistogram && to.hist != nil:
-				to.hist(it.AtFloatHistogram(nil))
+				last, next = next, last
+				to.hist(it.AtFloatHistogram(last))
 			}
 		}
 		if err := it.Err(); err != nil {

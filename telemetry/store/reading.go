@@ -11,13 +11,15 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/prometheus/prometheus/tsdb/wlog"
+
 	"foresail.dev/telemetry/store/seal"
 )
 
 // OpenRead opens what a store holds now for reading, also while another process writes it, and changes nothing in it. What is
 // appended later is not seen.
 //
-// It reads hard links to the store's files, in a directory beside them that Close removes: a database whose log is torn must be mended to be
+// It reads hard links to the store's files (the log's newest segments are copied), in a directory beside them that Close removes: a database whose log is torn must be mended to be
 // read, and a running one deletes files.
 func OpenRead(dir string, o Options) (*Store, error) {
 	o, err := o.withDefaults()
@@ -80,6 +82,8 @@ func sweepSandboxes(dir string) {
 func link(src, dst string) error {
 	for _, name := range []string{metaFile, appsDir, samplesDir, minutesDir} {
 		from := filepath.Join(src, name)
+		wal := filepath.Join(from, "wal")
+		_, last, _ := wlog.Segments(wal) // none: nothing to mend
 		err := filepath.WalkDir(from, func(p string, d os.DirEntry, err error) error {
 			if err != nil {
 				if p == from && errors.Is(err, os.ErrNotExist) {
@@ -98,7 +102,8 @@ func link(src, dst string) error {
 			if strings.Contains(rel, ".tmp") || !d.Type().IsRegular() { // being written
 				return nil
 			}
-			return linkFile(p, to, filepath.Base(filepath.Dir(p)) == "wal")
+			// The reader may have to cut the newest segments; all others stay as they are.
+			return linkFile(p, to, p == wlog.SegmentName(wal, last) || p == wlog.SegmentName(wal, last-1))
 		})
 		if err != nil {
 			return fmt.Errorf("reading %s: %w", src, err)

@@ -89,17 +89,22 @@ func (r *Recorder) run() {
 		r.hold(o)
 	}
 	for r.count > 0 {
-		r.pass()
+		r.release()
 	}
 	r.flush()
 }
 
 // hold lets what is late find the snapshots it belongs to, and passes on what is final.
 func (r *Recorder) hold(o observation) {
+	r.app = o.app
+	if r.o.Hold <= 0 {
+		s := *o.s
+		r.pass(&s)
+		return
+	}
 	if r.held == nil { // a history applies what is late; it holds as many of the shortest snapshots as a time that late may need
 		r.held = foresail.NewHistory(o.app, foresail.Needs{Beats: int(r.o.Hold/foresail.Beat) + queued})
 	}
-	r.app = o.app
 	r.held.Add(o.s)
 	r.count++
 	for r.count > 0 {
@@ -107,26 +112,31 @@ func (r *Recorder) hold(o observation) {
 		if o.s.End.Sub(oldest.End) < r.o.Hold && !o.s.End.Before(oldest.End) && r.count < queued {
 			return
 		}
-		r.pass()
+		r.release()
 	}
 }
 
 func (r *Recorder) oldest() *foresail.Snapshot { return r.held.Beats(r.count)[0] }
 
-// pass takes the oldest snapshot that is held on, as it is now.
-func (r *Recorder) pass() {
+// release passes on the oldest snapshot that is held, as it is now.
+func (r *Recorder) release() {
 	s := *r.oldest()
-	s.Late = nil
 	r.count--
+	r.pass(&s)
+}
+
+// pass merges a final snapshot, which is the recorder's own, with those of its cell.
+func (r *Recorder) pass(s *foresail.Snapshot) {
+	s.Late = nil
 	if r.o.Every <= 0 {
-		r.put(&s)
+		r.put(s)
 		return
 	}
 	cell := s.Start.Truncate(r.o.Every)
 	if len(r.parts) > 0 && !r.parts[0].Start.Truncate(r.o.Every).Equal(cell) {
 		r.flush()
 	}
-	r.parts = append(r.parts, &s)
+	r.parts = append(r.parts, s)
 	if !s.End.Before(cell.Add(r.o.Every)) {
 		r.flush()
 	}

@@ -13,19 +13,17 @@ import (
 	"foresail.dev/telemetry/store"
 )
 
-// shelf is a history in memory, which refuses while told to.
+// shelf is a history in memory, which refuses what it is told to.
 type shelf struct {
-	all   []*foresail.Snapshot
-	fails error
-	gate  chan struct{} // nil: open
+	all  []*foresail.Snapshot
+	gate chan error // says what each Append returns; nil: all are taken
 }
 
 func (h *shelf) Append(_ *foresail.App, s *foresail.Snapshot) error {
 	if h.gate != nil {
-		<-h.gate
-	}
-	if h.fails != nil {
-		return h.fails
+		if err := <-h.gate; err != nil {
+			return err
+		}
 	}
 	h.all = append(h.all, s)
 	return nil
@@ -98,7 +96,7 @@ func TestRecorderWaitsForWhatIsLate(t *testing.T) {
 }
 
 func TestRecorderTellsWhatIsLost(t *testing.T) {
-	app, h := shop(1), &shelf{gate: make(chan struct{})}
+	app, h := shop(1), &shelf{gate: make(chan error)}
 	var told []int
 	var why []error
 	r := store.NewRecorder(h, store.RecorderOptions{Trouble: func(err error, n int) { told, why = append(told, n), append(why, err) }})
@@ -106,12 +104,12 @@ func TestRecorderTellsWhatIsLost(t *testing.T) {
 	for k := range 9 {
 		r.Observe(app, second(app, k, 1))
 	}
-	for k := range 9 { // the gate hands the history over
-		h.fails = nil
+	for k := range 9 {
 		if k >= 3 && k < 7 {
-			h.fails = full
+			h.gate <- full
+		} else {
+			h.gate <- nil
 		}
-		h.gate <- struct{}{}
 	}
 	r.Close()
 	if refused, dropped := r.Lost(); refused != 4 || dropped != 0 || len(told) != 2 || told[1] != 4 || !errors.Is(why[0], full) || why[1] != nil {

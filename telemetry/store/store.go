@@ -317,22 +317,24 @@ func join(ctx context.Context, app *foresail.App, fine, minutes *level, from, to
 	}
 	return func(yield func(*foresail.Snapshot, error) bool) {
 		at := from
+		finer := func(to time.Time) bool {
+			for s, err := range fine.snapshots(ctx, app, at, to, nil) {
+				if !yield(s, err) || err != nil {
+					return false
+				}
+			}
+			return true
+		}
 		for s, err := range minutes.snapshots(ctx, app, from, switchOver, nil) {
-			if !yield(s, err) {
+			if err == nil && s.Start.After(at) && !finer(s.Start) { // a minute that was not written to its end
 				return
 			}
-			if err == nil {
-				at = s.End
-			}
-		}
-		if at.Before(switchOver) {
-			at = switchOver
-		}
-		for s, err := range fine.snapshots(ctx, app, at, to, nil) {
-			if !yield(s, err) {
+			if !yield(s, err) || err != nil {
 				return
 			}
+			at = s.End
 		}
+		finer(to)
 	}
 }
 

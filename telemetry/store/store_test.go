@@ -127,7 +127,7 @@ func TestSnapshotsComeBack(t *testing.T) {
 		all := seriestest.Snapshots(t, app, 8)
 		return drawn{app, all, rapid.IntRange(0, len(all)).Draw(t, "restart before")}
 	})
-	for seed := range 12 {
+	for seed := range 6 {
 		d, dir := draw.Example(seed), t.TempDir()
 		h := open(t, dir, store.Options{Sync: time.Hour})
 		for i, s := range d.all {
@@ -217,11 +217,11 @@ func TestRetention(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer h.Close()
-	for k := range 1500 {
+	for k := range 1200 {
 		if err := h.Append(app, second(app, k, 1)); err != nil {
 			t.Fatal(err)
 		}
-		if k%150 == 149 {
+		if k%120 == 119 {
 			if err := h.Compact(); err != nil {
 				t.Fatal(err)
 			}
@@ -241,7 +241,7 @@ func TestRetention(t *testing.T) {
 			t.Fatalf("%v arrivals in %v", got, s.Duration())
 		}
 	}
-	if !at.Equal(start.Add(25*time.Minute)) || minutes < 14 || minutes > 19 {
+	if !at.Equal(start.Add(20*time.Minute)) || minutes < 9 || minutes > 15 {
 		t.Errorf("until %v, of which %d are minutes", at, minutes)
 	}
 }

@@ -18,14 +18,14 @@ type Config struct {
 	MaxNodes int    `yaml:"max_nodes" rule:"min=0,max=100000"` // 0: 256
 }
 
-// Observer is a receiver of agents' reports, and the assembler whose snapshots they are laid into.
+// Observer is a receiver of agents' reports, and the assemblers whose snapshots they are laid into.
 type Observer struct {
-	*telemetry.Assembler
+	*telemetry.Shards
 	Server *receive.Server
 }
 
 // Listen opens the port. Whoever may write may report.
-func Listen(cfg Config, ports security.Ports, now func() time.Time, a *telemetry.Assembler) (*Observer, error) {
+func Listen(cfg Config, ports security.Ports, now func() time.Time, a *telemetry.Shards) (*Observer, error) {
 	if err := access.CheckListen(cfg.Listen, ports.TLS != nil, ports.Tokens != nil, ports.Allows("agents")); err != nil {
 		return nil, fmt.Errorf("agents: listen: %w", err)
 	}
@@ -40,7 +40,7 @@ func Listen(cfg Config, ports security.Ports, now func() time.Time, a *telemetry
 
 // Cut is the assembler's, with what agents reported.
 func (a *Observer) Cut(end time.Time) *foresail.Snapshot {
-	s := a.Assembler.Cut(end)
+	s := a.Shards.Cut(end)
 	if s != nil {
 		a.Server.Lay(s, a.App())
 	}

@@ -241,7 +241,9 @@ func (d *Diagnosis) Print(w io.Writer, known bool) error {
 	if err := tw.Flush(); err != nil {
 		return err
 	}
-	p := func(format string, args ...any) { fmt.Fprintf(w, format+"\n", args...) }
+	p := func(format string, args ...any) {
+		fmt.Fprintln(w, strings.Map(printable, fmt.Sprintf(format, args...)))
+	}
 	p("")
 	if d.Scrape > 0 {
 		p("samples are %v apart: snapshots are %v long", d.Scrape, d.Interval)
@@ -252,7 +254,7 @@ func (d *Diagnosis) Print(w io.Writer, known bool) error {
 		p("the clocks disagree by %v: it is made up for, but set them", d.Skew.Round(time.Millisecond))
 	}
 	for _, h := range d.Histograms {
-		p("%s", strings.Map(printable, precision(h)))
+		p("%s", precision(h))
 	}
 	for _, e := range d.Endpoints {
 		switch {
@@ -261,7 +263,7 @@ func (d *Diagnosis) Print(w io.Writer, known bool) error {
 		case math.IsInf(e.Error, 1):
 			p("endpoint %s: its objective is over the last bucket: no request is ever seen to be late", e.Name)
 		case e.Error > 0.1:
-			p("endpoint %s: latencies about its objective are known to within %.0f %%", e.Name, 100*e.Error)
+			p("endpoint %s: its objective lies within a bucket: which requests are late is known to within %.0f %% of it", e.Name, 100*e.Error)
 		}
 	}
 	if d.Edges == 0 {
@@ -277,11 +279,11 @@ func (d *Diagnosis) Print(w io.Writer, known bool) error {
 	d.printManagers(p)
 	if known {
 		for _, u := range d.Unknown {
-			p("%s (%s) has names that the application does not: %s", u.Metric, u.Recipe, strings.Map(printable, strings.Join(u.Names, ", ")))
+			p("%s (%s) has names that the application does not: %s", u.Metric, u.Recipe, strings.Join(u.Names, ", "))
 		}
 	}
 	for _, n := range d.Notes {
-		p("%s", strings.Map(printable, n))
+		p("%s", n)
 	}
 	return nil
 }

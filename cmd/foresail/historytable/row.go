@@ -1,6 +1,7 @@
 package historytable
 
 import (
+	"encoding/hex"
 	"fmt"
 	"math"
 	"slices"
@@ -67,6 +68,9 @@ func Columns(l series.Level) []Column {
 		}
 		out = append(out, Column{Name: strings.TrimSuffix(strings.TrimPrefix(d.Name, "foresail_"+l.String()+"_"), "_total"), Help: d.Help, def: d.Name})
 	}
+	if l == series.Endpoint {
+		out = append(out, Column{Name: "slowest_trace", Type: Text, Help: "Trace id of the slowest request."})
+	}
 	if histogram {
 		out = append(out, Column{Name: "latency_count", Help: "Requests in the latency."}, Column{Name: "latency_sum_seconds", Help: "Their latencies' sum."})
 		for _, q := range quantiles {
@@ -107,6 +111,9 @@ func Rows(app *foresail.App, s *foresail.Snapshot, l series.Level, only Only) (o
 				r[c.Name] = v
 			}
 		}
+		if o.Slowest.Trace != (foresail.TraceID{}) {
+			r["slowest_trace"] = hex.EncodeToString(o.Slowest.Trace[:])
+		}
 		if o.Latency != nil && o.Latency.Count() > 0 {
 			r["latency_count"], r["latency_sum_seconds"] = o.Latency.Count(), o.Latency.Sum()
 			for _, q := range quantiles {
@@ -139,10 +146,10 @@ func (r Row) text(column string) string {
 	return "-"
 }
 
-// digits is a number with three digits that count.
+// digits is a number with three digits that count, or whole.
 func digits(v float64) string {
 	switch a := math.Abs(v); {
-	case a == 0 || a >= 100:
+	case v == math.Trunc(v) || a >= 100:
 		return fmt.Sprintf("%.0f", v)
 	case a >= 10:
 		return fmt.Sprintf("%.1f", v)

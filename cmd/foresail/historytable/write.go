@@ -45,7 +45,7 @@ var shown = map[series.Level][]shownColumn{
 		{"CORES USED", per("cpu_seconds")}, {"REQUESTS/s", per("arrivals")}, {"ERRORS/s", per("errors")}, {"IN FLIGHT", as("in_flight_mean")}, {"QUEUE", as("queue_mean")},
 		{"P50 ms", as("latency_p50_ms")}, {"P99 ms", as("latency_p99_ms")}},
 	series.Endpoint: {{"TIME", as("start")}, {"ENDPOINT", as("endpoint")}, {"REQUESTS/s", per("requests")}, {"ERRORS/s", per("errors")}, {"LATE/s", per("late")},
-		{"P50 ms", as("latency_p50_ms")}, {"P95 ms", as("latency_p95_ms")}, {"P99 ms", as("latency_p99_ms")}},
+		{"P50 ms", as("latency_p50_ms")}, {"P95 ms", as("latency_p95_ms")}, {"P99 ms", as("latency_p99_ms")}, {"SLOWEST TRACE", as("slowest_trace")}},
 }
 
 type table struct {

@@ -22,6 +22,8 @@ type Format struct {
 	Interval                   time.Duration // of snapshots made of spans, unless Options say otherwise; 0: there are none
 	Shares                     bool          // Options.Alibaba means something
 
+	services bool // too many replicas to tell them apart in a history
+
 	match func(name string) bool // of the files in a folder
 	// start gives what reads one file, and what is called after the last.
 	start func(c *source.Collector, o *Options) (file func(io.Reader) error, finish func() error)
@@ -65,7 +67,7 @@ func Formats() []Format {
 				r := petshop.NewReader(c)
 				return r.File, r.Finish
 			}},
-		{Name: "alibaba", What: "traces", Interval: time.Minute, match: named(".csv", ".tar"), Shares: true,
+		{Name: "alibaba", What: "traces", Interval: time.Minute, match: named(".csv", ".tar"), Shares: true, services: true,
 			Short: "Reads Alibaba's microservice traces, v2021 and v2022",
 			Long: `Reads tables of Alibaba's cluster-trace-microservices v2021 and v2022: call graphs, the use of containers and nodes, rates and
 response times. Which table a file is, its header says. Utilisation is in the data as a share and v2022's rates are scaled to

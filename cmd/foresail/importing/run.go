@@ -15,6 +15,7 @@ import (
 type Options struct {
 	History     string        // a history's folder; empty: none is written
 	Traces      string        // exemplar traces' folder, likewise
+	KeyFile     string        // with the key that encrypts both, or env:NAME; empty: they are not encrypted
 	Application string        // its name in both
 	Interval    time.Duration // of snapshots made of spans
 	Seed        uint64        // of the choice of traces
@@ -41,7 +42,7 @@ func (f *Format) Run(in Options, paths []string, stdin io.Reader, at func(name s
 	if f.Interval > 0 && (in.Interval < 100*time.Millisecond || in.Interval > time.Hour) {
 		return nil, usagef("--interval %v: give a time from 100ms to 1h", in.Interval)
 	}
-	o := source.Options{Name: in.Application, Interval: in.Interval}
+	o := source.Options{Name: in.Application, Interval: in.Interval, Services: f.services}
 	s, err := in.open(&o)
 	if err != nil {
 		return nil, err

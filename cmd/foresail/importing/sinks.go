@@ -8,6 +8,7 @@ import (
 	"foresail.dev/telemetry/source"
 	"foresail.dev/telemetry/store"
 	"foresail.dev/telemetry/store/exemplar"
+	"foresail.dev/telemetry/store/seal"
 )
 
 // sinks are where an import goes besides what it prints.
@@ -27,8 +28,15 @@ var errHistory = errors.New("the history does not take what is imported")
 // open opens what the flags name and tells o.
 func (in *Options) open(o *source.Options) (*sinks, error) {
 	s := &sinks{}
+	var key seal.Key
+	if in.KeyFile != "" {
+		var err error
+		if key, err = seal.FindKey(in.KeyFile); err != nil {
+			return nil, usagef("--key-file: %w", err)
+		}
+	}
 	if in.History != "" {
-		h, err := store.Open(in.History, store.Options{})
+		h, err := store.Open(in.History, store.Options{Key: key.Bytes()})
 		if err != nil {
 			return nil, usagef("--history: %w", err)
 		}
@@ -48,7 +56,7 @@ func (in *Options) open(o *source.Options) (*sinks, error) {
 		}
 	}
 	if in.Traces != "" {
-		t, err := exemplar.Open(in.Traces, exemplar.Limits{})
+		t, err := exemplar.Open(in.Traces, exemplar.Limits{Key: key})
 		if err != nil {
 			return nil, errors.Join(usagef("--traces: %w", err), s.close())
 		}

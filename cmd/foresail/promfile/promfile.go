@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"foresail.dev"
+	"foresail.dev/access"
 	"foresail.dev/appfile"
 	"foresail.dev/telemetry/prom"
 )
@@ -28,10 +29,10 @@ type Config struct {
 	Selector string            `yaml:"selector"`
 	Backfill *time.Duration    `yaml:"backfill" rule:"min=0"` // how far back history is read at the start, at most; 0s: it is not
 
-	BasicAuth       *BasicAuth        `yaml:"basic_auth"`
-	BearerTokenFile string            `yaml:"bearer_token_file"`
-	TLS             *TLS              `yaml:"tls"`
-	Headers         map[string]string `yaml:"headers"` // X-Scope-OrgID, of a tenant
+	BasicAuth       *BasicAuth               `yaml:"basic_auth"`
+	BearerTokenFile string                   `yaml:"bearer_token_file"`
+	TLS             *TLS                     `yaml:"tls"`
+	Headers         map[string]access.Secret `yaml:"headers"` // X-Scope-OrgID, of a tenant
 
 	Dir string // what relative files are relative to
 }
@@ -113,7 +114,7 @@ func (c *Config) Reading(app *foresail.App) (prom.Config, error) {
 	if len(c.Headers) > 0 {
 		h.HTTPHeaders = &config.Headers{Headers: map[string]config.Header{}}
 		for k, v := range c.Headers {
-			h.HTTPHeaders.Headers[http.CanonicalHeaderKey(k)] = config.Header{Values: []string{v}}
+			h.HTTPHeaders.Headers[http.CanonicalHeaderKey(k)] = config.Header{Secrets: []config.Secret{config.Secret(v.Reveal())}}
 		}
 	}
 	cfg := prom.Config{Access: prom.Access{URL: c.URL, HTTP: h}, App: app, Recipes: recipes, Services: c.Services, Selector: c.Selector,
@@ -126,6 +127,7 @@ func (c *Config) Reading(app *foresail.App) (prom.Config, error) {
 
 // Flags are the same on a command line.
 type Flags struct {
+	headers map[string]string
 	cfg     Config
 	file    string // of recipes
 	user    string
@@ -148,7 +150,7 @@ func (f *Flags) Register(fl *pflag.FlagSet) {
 	fl.StringVar(&f.tls.CAFile, "ca-file", "", "certificates that the server's is checked against, instead of the system's")
 	fl.StringVar(&f.tls.CertFile, "cert-file", "", "certificate to show to the server")
 	fl.StringVar(&f.tls.KeyFile, "key-file", "", "its key")
-	fl.StringToStringVar(&f.cfg.Headers, "header", nil, "further headers: X-Scope-OrgID=tenant")
+	fl.StringToStringVar(&f.headers, "header", nil, "further headers: X-Scope-OrgID=tenant")
 }
 
 // URL is the API's.
@@ -158,6 +160,10 @@ func (f *Flags) URL() string { return f.cfg.URL }
 func (f *Flags) Reading(app *foresail.App) (prom.Config, error) {
 	c := f.cfg
 	c.Dir = "."
+	c.Headers = map[string]access.Secret{}
+	for k, v := range f.headers {
+		c.Headers[k] = access.NewSecret(v)
+	}
 	if f.file != "" {
 		var file prom.File
 		if err := appfile.ReadFile(f.file, &file); err != nil {

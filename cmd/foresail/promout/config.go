@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/common/config"
 	"github.com/prometheus/common/model"
 
+	"foresail.dev/access"
 	"foresail.dev/appfile"
 	"foresail.dev/telemetry/prom/export"
 	"foresail.dev/telemetry/prom/write"
@@ -41,18 +42,20 @@ type RemoteWrite struct {
 
 // LetIn is how a server elsewhere lets a client in. Secrets are in files, so that they are not in this one.
 type LetIn struct {
-	Headers   map[string]string `yaml:"headers"` // of every request
-	BasicAuth basicAuth         `yaml:"basic_auth"`
-	TokenFile string            `yaml:"bearer_token_file"`
-	TLS       clientTLS         `yaml:"tls"`
+	Headers   map[string]access.Secret `yaml:"headers"` // of every request
+	BasicAuth BasicAuth                `yaml:"basic_auth"`
+	TokenFile string                   `yaml:"bearer_token_file"`
+	TLS       ClientTLS                `yaml:"tls"`
 }
 
-type basicAuth struct {
+// BasicAuth is a name and where its password is.
+type BasicAuth struct {
 	Username     string `yaml:"username"`
 	PasswordFile string `yaml:"password_file"`
 }
 
-type clientTLS struct {
+// ClientTLS is whom a client trusts, and what it shows.
+type ClientTLS struct {
 	CA         string `yaml:"ca_file"`
 	Cert       string `yaml:"cert_file"`
 	Key        string `yaml:"key_file"`
@@ -91,7 +94,7 @@ func (w *RemoteWrite) client() (*write.Client, error) {
 		return nil, err
 	}
 	return write.New(write.Config{URL: w.URL, Protocol: write.Protocol(w.Protocol), Histograms: write.Histograms(w.Histograms),
-		Client: hc, Headers: w.Headers, Meta: export.Meta})
+		Client: hc, Headers: access.Revealed(w.Headers), Meta: export.Meta})
 }
 
 // noPassword refuses a URL that holds one: it would be in messages and in /metrics.
@@ -114,7 +117,7 @@ func (w *LetIn) in(dir string) {
 // http is a client that is let in.
 func (w *LetIn) http() (*http.Client, error) {
 	c := config.DefaultHTTPClientConfig
-	if w.BasicAuth != (basicAuth{}) {
+	if w.BasicAuth != (BasicAuth{}) {
 		if w.BasicAuth.Username == "" || w.BasicAuth.PasswordFile == "" {
 			return nil, errors.New("basic_auth: give a username and a password_file")
 		}

@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"foresail.dev"
+	"foresail.dev/access"
 	"foresail.dev/loop"
+	"foresail.dev/telemetry/prom/export"
 	"foresail.dev/telemetry/prom/write"
 	"foresail.dev/telemetry/store"
 	"foresail.dev/telemetry/store/remote"
@@ -56,8 +58,8 @@ func (c *RemoteHistory) Config(app *foresail.App) (remote.Config, error) {
 	if err != nil {
 		return remote.Config{}, err
 	}
-	return remote.Config{App: app, Name: c.Name, URL: c.URL, Client: hc, Headers: c.Headers, Since: c.Since,
-		Write: write.Config{URL: c.WriteURL, Protocol: write.Protocol(c.Protocol), Histograms: write.Histograms(c.Histograms), Client: hc, Headers: c.Headers}}, nil
+	return remote.Config{App: app, Name: c.Name, URL: c.URL, Client: hc, Headers: access.Revealed(c.Headers), Since: c.Since,
+		Write: write.Config{URL: c.WriteURL, Protocol: write.Protocol(c.Protocol), Histograms: write.Histograms(c.Histograms), Client: hc, Headers: access.Revealed(c.Headers)}}, nil
 }
 
 // Keeping is a history elsewhere that a run fills. A nil one does nothing.
@@ -134,4 +136,21 @@ func (k *Keeping) Close() {
 	if refused, dropped := k.recorder.Lost(); refused+dropped > 0 {
 		fmt.Fprintf(k.err, "remote history: %d snapshots were refused by the server, and %d dropped since it was slow\n", refused, dropped)
 	}
+}
+
+// Lost tells /metrics what a history does not have; name is the history's.
+func Lost(name string, lost func() (refused, dropped int)) export.Source {
+	return func(emit func(string, float64, ...string)) {
+		refused, dropped := lost()
+		emit("foresail_history_lost_snapshots_total", float64(refused), name, "refused")
+		emit("foresail_history_lost_snapshots_total", float64(dropped), name, "dropped")
+	}
+}
+
+// Lost counts the snapshots that the history does not have; ok is false where none are written.
+func (k *Keeping) Lost() (lost func() (refused, dropped int), ok bool) {
+	if k == nil || k.recorder == nil {
+		return nil, false
+	}
+	return k.recorder.Lost, true
 }

@@ -129,6 +129,12 @@ func (s Config) Open(w io.Writer) (Ports, error) {
 // Allows reports whether a port may be open to other machines without protection.
 func (s *Ports) Allows(port Port) bool { return slices.Contains(s.insecure, port) }
 
+// WarnOpen tells of a port that has neither TLS nor tokens, whatever the others have.
+func (s *Ports) WarnOpen(port Port, addr string) {
+	open := Ports{Log: s.Log}
+	open.Warn(port, addr)
+}
+
 // Warn tells which ports are open to others, and what that means.
 func (s *Ports) Warn(port Port, addr string) {
 	if s.Log == nil || access.Loopback(addr) || s.TLS != nil && s.Tokens != nil {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -12,6 +14,7 @@ import (
 	"foresail.dev/appfile"
 	"foresail.dev/loop"
 	"foresail.dev/telemetry/store/exemplar"
+	"foresail.dev/telemetry/store/seal"
 )
 
 // Config is traces of foresail.yaml: which requests' traces are kept, and where.
@@ -23,10 +26,32 @@ type Config struct {
 	MaxSize  appfile.Bytes `yaml:"max_size" rule:"min=64KiB,max=16TiB"`
 	MaxAge   time.Duration `yaml:"max_age" rule:"min=1h"`
 	Compress string        `yaml:"compress" rule:"oneof=gzip|zstd|none"`
+	KeyFile  string        `yaml:"key_file"` // empty: not encrypted
 }
 
 // Default is what a file leaves out.
 var Default = Config{Slowest: 5, Random: 5, Wait: 10 * time.Second, MaxSize: 256 << 20, MaxAge: 15 * 24 * time.Hour, Compress: "gzip"}
+
+// In makes names of files those relative to a directory.
+func (c *Config) In(dir string) {
+	for _, name := range []*string{&c.Dir, &c.KeyFile} {
+		if *name != "" && !filepath.IsAbs(*name) && !strings.HasPrefix(*name, seal.EnvPrefix) {
+			*name = filepath.Join(dir, *name)
+		}
+	}
+}
+
+// ReadKey reads a key file, or the environment's; no name: none.
+func ReadKey(name string) (seal.Key, error) {
+	if name == "" {
+		return seal.Key{}, nil
+	}
+	key, err := seal.FindKey(name)
+	if err != nil {
+		return key, usageError{err}
+	}
+	return key, nil
+}
 
 // Recording keeps exemplar traces of a run. A nil one keeps none.
 type Recording struct {
@@ -41,7 +66,11 @@ func (c *Config) Start(app string, seed uint64, simulated time.Time, trouble io.
 	if c.Dir == "" {
 		return nil, nil
 	}
-	s, err := exemplar.Open(c.Dir, exemplar.Limits{MaxBytes: int64(c.MaxSize), MaxAge: c.MaxAge, Compress: c.Compress})
+	key, err := ReadKey(c.KeyFile)
+	if err != nil {
+		return nil, err
+	}
+	s, err := exemplar.Open(c.Dir, exemplar.Limits{MaxBytes: int64(c.MaxSize), MaxAge: c.MaxAge, Compress: c.Compress, Key: key})
 	if err != nil {
 		return nil, usageError{fmt.Errorf("traces: %w", err)}
 	}

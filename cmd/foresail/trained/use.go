@@ -21,10 +21,11 @@ import (
 )
 
 // Flags say which trained model forecasts a series.
-type Flags struct{ URL, Application, Service string }
+type Flags struct{ URL, KeyFile, Application, Service string }
 
 func (f *Flags) Register(fl *pflag.FlagSet) {
 	fl.StringVar(&f.URL, "models", "", "forecast with the newest model that foresail train put into this folder or bucket, and train nothing")
+	fl.StringVar(&f.KeyFile, "models-key-file", "", "with --models: file with their key, or env:NAME, where they are encrypted")
 	fl.StringVar(&f.Application, "application", "", "with --models: the application that the model was trained for")
 	fl.StringVar(&f.Service, "service", "", "with --models: the service; empty: --column, or the name of the file")
 }
@@ -60,6 +61,9 @@ func (f *Flags) Find(ctx context.Context, file, column, method string, n, ahead 
 		return nil, err
 	}
 	defer b.Close()
+	if err := training.Encrypt(b, f.KeyFile); err != nil {
+		return nil, err
+	}
 	return Newest(ctx, b, f.Application, service, m, n, ahead, step)
 }
 
@@ -83,12 +87,17 @@ func Place(address *string, manager, dir string) error {
 // Manager builds madu with the models that were trained for an application's services, in the guard where baseline is not empty. Where they can't be
 // had it is built all the same, and what stands in is told: a store that is down is no reason not to manage. An error is one
 // of the address or of the application.
-func Manager(ctx context.Context, tell io.Writer, address, baseline string, app *foresail.App) (foresail.Manager, error) {
+func Manager(ctx context.Context, tell io.Writer, address, key, baseline string, app *foresail.App) (foresail.Manager, error) {
 	ctx, stop := context.WithTimeout(ctx, time.Minute)
 	defer stop()
 	b, err := bucket.Open(ctx, address)
 	if errors.Is(err, bucket.ErrURL) || errors.Is(err, bucket.ErrNoBucket) {
 		return nil, fmt.Errorf("models: %w", err)
+	}
+	if err == nil {
+		if err := training.Encrypt(b, key); err != nil {
+			return nil, errors.Join(fmt.Errorf("models: %w", err), b.Close())
+		}
 	}
 	var models map[string][]byte
 	if err == nil {

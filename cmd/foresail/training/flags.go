@@ -12,11 +12,13 @@ import (
 	"foresail.dev/model/forecast/csvfile"
 	"foresail.dev/model/forecast/neural"
 	"foresail.dev/telemetry/store/bucket"
+	"foresail.dev/telemetry/store/seal"
 )
 
 // Flags are those of foresail train.
 type Flags struct {
-	File, History, Key, Models                     string
+	File, History, Key, Models, ModelsKey          string
+	Only                                           []string
 	CSV                                            csvfile.Options
 	Workers                                        int
 	Seed                                           uint64
@@ -32,9 +34,11 @@ func (f *Flags) Register(fl *pflag.FlagSet) {
 	fl.StringVar(&f.History, "history", "", "instead of series: a history that foresail run has recorded, read while it goes on")
 	fl.StringVar(&f.Key, "key-file", "", "file with the history's key, where it is encrypted")
 	fl.StringVar(&f.application, "application", "", "name of the application that the services are of; with --history the recorded one")
+	fl.StringSliceVar(&f.Only, "services", nil, "train these alone, named with commas between them; empty: all")
 	fl.StringVar(&f.until, "until", "", "leave out what is later than this instant, like 2026-02-06T00:00:00Z; shards of a history that goes on need it to agree")
 	fl.DurationVar(&f.last, "last", 0, "of what is left, only the last so much, like 720h; 0: all")
 	fl.StringVar(&f.Models, "models", "", "where models are kept: a folder (a path or file://), s3://BUCKET/PATH or gs://BUCKET/PATH")
+	fl.StringVar(&f.ModelsKey, "models-key-file", "", "encrypt models with the key in this file, or env:NAME; 'foresail key new' makes one")
 	fl.StringVar(&f.method, "method", "madu", "one of seq2seq, bnn, dubnn, madu")
 	fl.StringVar(&f.start, "from", "shared", "what training starts from: shared, stored or scratch")
 	fl.StringVar(&f.shard, "shard", "", "which of how many shards this is, counted from 0: 0/8 to 7/8; empty: the only one")
@@ -54,6 +58,18 @@ func (f *Flags) Register(fl *pflag.FlagSet) {
 	fl.BoolVar(&f.SharedOnly, "shared-only", false, "train the shared model and stop")
 	fl.BoolVar(&f.Strict, "strict", false, "exit with 1 when any service could not be trained")
 	fl.BoolVar(&f.JSON, "json", false, "print the result as JSON")
+}
+
+// Encrypt gives a bucket its key, from a file or the environment variable of "env:NAME"; no name: none.
+func Encrypt(b *bucket.Bucket, name string) error {
+	if name == "" {
+		return nil
+	}
+	k, err := seal.FindKey(name)
+	if err == nil {
+		b.Encrypt(k)
+	}
+	return err
 }
 
 // Settings checks the flags; an error is one of usage.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,9 +18,10 @@ type Run struct {
 	Source     Source
 	Bucket     *bucket.Bucket
 	Shard      Shard
-	Workers    int  // services at once; 0: as many as there are processors
-	Force      bool // trains what is there already, too
-	SharedOnly bool // trains the shared model and nothing else
+	Only       []string // services to train; empty: all. The shared model is that of all, whichever these are
+	Workers    int      // services at once; 0: as many as there are processors
+	Force      bool     // trains what is there already, too
+	SharedOnly bool     // trains the shared model and nothing else
 	Commit     string
 	Turns      bucket.Turns
 	Progress   func(done float64, what string) // nil: nobody is told
@@ -70,11 +72,9 @@ func (r *Run) Do(ctx context.Context) error {
 		}
 		return err
 	}
-	var mine []string
-	for _, s := range r.Source.Services() {
-		if r.Shard.Has(s) {
-			mine = append(mine, s)
-		}
+	mine, err := r.mine()
+	if err != nil {
+		return err
 	}
 	if len(mine) == 0 {
 		return nil
@@ -127,6 +127,25 @@ func (r *Run) Do(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// ErrUnknown is a service to train that there is no series of.
+var ErrUnknown = errors.New("no such service")
+
+// mine are the services to train.
+func (r *Run) mine() (mine []string, err error) {
+	all := r.Source.Services()
+	for _, s := range r.Only {
+		if _, ok := slices.BinarySearch(all, s); !ok {
+			return nil, fmt.Errorf("%w: %s has no series of %q", ErrUnknown, r.Source, s)
+		}
+	}
+	for _, s := range all {
+		if r.Shard.Has(s) && (len(r.Only) == 0 || slices.Contains(r.Only, s)) {
+			mine = append(mine, s)
+		}
+	}
+	return mine, nil
 }
 
 // pace tells how much of the work is done: what was there already took next to no time, and the shared model as much as some

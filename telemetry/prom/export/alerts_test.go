@@ -32,6 +32,7 @@ var healthy = map[string]string{
 	`foresail_spans_total{outcome="assembled"}`:                                          "0+30000x240",
 	`foresail_spans_total{outcome="dropped"}`:                                            "0+30x240",
 	`foresail_spans_dropped_total{reason="too_late"}`:                                    "0+30x240",
+	`foresail_history_lost_snapshots_total{history="disk", reason="dropped"}`:            "0x240",
 	`foresail_metrics_folded_series{family="foresail_edge_calls_total"}`:                 "0x240",
 	`foresail_remote_write_samples_total{target="http://mimir/push", outcome="sent"}`:    "0+900x240",
 	`foresail_remote_write_samples_total{target="http://mimir/push", outcome="refused"}`: "0x240",
@@ -50,6 +51,7 @@ var unwell = map[string]map[string]string{
 	"ForesailAtMaximum":        {`foresail_plan_bounds_total{application="shop", bound="max replicas"}`: "0+1x240"},
 	"ForesailSpansDropped":     {`foresail_spans_dropped_total{reason="too_late"}`: "0+3000x240"},
 	"ForesailMetricsFolded":    {`foresail_metrics_folded_series{family="foresail_edge_calls_total"}`: "0x100 17x140"},
+	"ForesailHistoryLosing":    {`foresail_history_lost_snapshots_total{history="disk", reason="dropped"}`: "0x100 0+1x140"},
 	"ForesailRemoteWriteLosing": {
 		`foresail_remote_write_samples_total{target="http://mimir/push", outcome="refused"}`: "0x100 0+9x140"},
 }

@@ -389,6 +389,27 @@ func TestClassicBucketsAreBoundsOfSketches(t *testing.T) {
 	}
 }
 
+// The slowest request of an endpoint is an exemplar of its latencies, at the bucket that it is in.
+func TestTheSlowestRequestIsAnExemplar(t *testing.T) {
+	app := town(1)
+	e := export.New(export.Config{App: app})
+	s := beat(app, begin)
+	l := sketch.New()
+	l.Add(0.1)
+	l.Add(3)
+	s.Endpoints[0].Latency = l
+	s.Endpoints[0].Slowest = foresail.Exemplar{Trace: foresail.TraceID{0xab, 15: 0x01}, Latency: 3 * time.Second}
+	tell(e, app, s)
+	r := httptest.NewRequest("GET", "/metrics", nil)
+	r.Header.Set("Accept", "application/openmetrics-text;version=1.0.0")
+	w := httptest.NewRecorder()
+	e.Handler().ServeHTTP(w, r)
+	want := `foresail_endpoint_latency_seconds_bucket{application="town",endpoint="a",le="4.0"} 2 # {trace_id="ab000000000000000000000000000001"} 3.0 `
+	if !strings.Contains(w.Body.String(), want) {
+		t.Errorf("no %q in\n%s", want, w.Body)
+	}
+}
+
 func BenchmarkObserve(b *testing.B) {
 	app := town(100)
 	e := export.New(export.Config{App: app})

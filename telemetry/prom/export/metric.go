@@ -22,6 +22,34 @@ type metric struct {
 	v      float64
 	h      *histogram.FloatHistogram // of a histogram; not changed afterwards
 	start  time.Time                 // since when a counter counts
+
+	exemplar exemplar // of a histogram; zero: none
+}
+
+// exemplar is a request that a histogram counted, and where its trace is found.
+type exemplar struct {
+	trace string
+	value float64 // seconds
+	at    time.Time
+}
+
+// mark puts an exemplar at the bucket that counted it. A failed request is in none, so a bucket without any has no exemplar.
+func (x *exemplar) mark(h *dto.Histogram) {
+	if x.trace == "" {
+		return
+	}
+	e := &dto.Exemplar{Label: pairs([]string{"trace_id"}, []string{x.trace}), Value: &x.value, Timestamp: timestamppb.New(x.at)}
+	below := uint64(0)
+	for _, b := range h.Bucket {
+		if b.GetUpperBound() >= x.value {
+			if b.GetCumulativeCount() > below {
+				b.Exemplar = e
+				h.Exemplars = []*dto.Exemplar{e}
+			}
+			return
+		}
+		below = b.GetCumulativeCount()
+	}
 }
 
 // Desc is the family's.
@@ -36,6 +64,7 @@ func (m *metric) Write(out *dto.Metric) error {
 	case series.NativeHistogram:
 		out.Histogram = both(m.h)
 		out.Histogram.CreatedTimestamp = timestamppb.New(m.start)
+		m.exemplar.mark(out.Histogram)
 	default:
 		out.Gauge = &dto.Gauge{Value: &m.v}
 	}

@@ -2,6 +2,7 @@ package export
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"math"
 	"slices"
@@ -28,8 +29,9 @@ type observed struct {
 	encoder  *series.Encoder
 	slots    map[*series.Series]*slot
 	families map[string]*family
-	end      int64 // of the newest snapshot
-	skipped  int   // snapshots
+	end      int64               // of the newest snapshot
+	skipped  int                 // snapshots
+	slowest  map[string]exemplar // by endpoint, the newest
 }
 
 // slot is the newest value of a series.
@@ -40,6 +42,8 @@ type slot struct {
 	h      *histogram.FloatHistogram
 	at     int64 // time of the newest sample
 	folded bool
+
+	endpoint string // of an endpoint's
 }
 
 // family is all series of one name.
@@ -55,7 +59,7 @@ type family struct {
 
 func newObserved(limit int, replicas bool, start time.Time) *observed {
 	return &observed{limit: limit, replicas: replicas, start: start, encoder: series.NewEncoder(),
-		slots: map[*series.Series]*slot{}, families: map[string]*family{}}
+		slots: map[*series.Series]*slot{}, families: map[string]*family{}, slowest: map[string]exemplar{}}
 }
 
 // silence is how long a series is shown after it was last observed, or three intervals where those are longer: what has gone
@@ -79,6 +83,11 @@ func (o *observed) take(app *foresail.App, s *foresail.Snapshot) {
 		}
 		at.v, at.h, at.at = p.V, p.H, p.T
 	}
+	for i := range s.Endpoints {
+		if x := s.Endpoints[i].Slowest; x.Trace != (foresail.TraceID{}) && x.Latency > 0 {
+			o.slowest[series.Text(app.Endpoints[i].Name)] = exemplar{trace: fmt.Sprintf("%x", x.Trace[:]), value: x.Latency.Seconds(), at: s.End}
+		}
+	}
 	o.end = s.End.UnixMilli()
 	o.sweep(max(silence, 3*s.Duration().Milliseconds()))
 }
@@ -89,7 +98,7 @@ func (o *observed) add(s *series.Series) *slot {
 		f = &family{def: s.Def, desc: prometheus.NewDesc(s.Name, s.Help, s.Def.Labels(), nil)}
 		o.families[s.Name] = f
 	}
-	at := &slot{of: f, folded: f.own >= o.limit}
+	at := &slot{of: f, folded: f.own >= o.limit, endpoint: s.Labels.Get("endpoint")}
 	if at.folded {
 		f.folded++
 	} else {
@@ -131,6 +140,9 @@ func (o *observed) collect(emit func(prometheus.Metric)) {
 	for _, at := range o.slots {
 		m := &metric{desc: at.of.desc, labels: at.labels, kind: at.of.def.Kind, v: at.v, h: at.h, start: o.start}
 		if !at.folded {
+			if at.h != nil && at.of.def.Level == series.Endpoint {
+				m.exemplar = o.slowest[at.endpoint]
+			}
 			emit(m)
 			continue
 		}

@@ -74,6 +74,7 @@ var health = []Family{
 	{"foresail_receiver_bytes_total", "Bytes of the requests taken by the receiver of spans, decompressed.", counter, "bytes", nil},
 	{"foresail_metrics_folded_series", "Series that are counted under other, since their family is at its limit.", gauge, "", []string{"family"}},
 	{"foresail_metrics_skipped_snapshots_total", "Snapshots that /metrics could not take in.", counter, "", nil},
+	{"foresail_history_lost_snapshots_total", "Snapshots that a history does not have: refused by it, or dropped since it was slow.", counter, "", []string{"history", "reason"}},
 	{"foresail_remote_write_samples_total", "Samples for remote write, by what became of them.", counter, "", []string{"outcome", "target"}},
 	{"foresail_remote_write_retries_total", "Requests of remote write that were sent once more.", counter, "", []string{"target"}},
 	{"foresail_remote_write_requests_total", "Requests of remote write that were answered well.", counter, "", []string{"target"}},

@@ -57,6 +57,11 @@ func snapshot(t *rapid.T, app *foresail.App, start time.Time, d time.Duration) *
 	if s.Has.Has(foresail.SignalEndpoints) {
 		for i := range s.Endpoints {
 			e := foresail.EndpointStats{Arrivals: number(t), Requests: number(t), Errors: number(t), Late: number(t), Latency: latencies(t)}
+			if rapid.Bool().Draw(t, "traced") {
+				e.Slowest.Latency = duration(t)
+				copy(e.Slowest.Trace[:], rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "trace"))
+				e.Slowest.Trace[15] |= 1
+			}
 			if rapid.Bool().Draw(t, "late") {
 				e.FirstLate = s.End.Add(-time.Duration(rapid.Int64Range(1, int64(d)).Draw(t, "late ns")))
 			}

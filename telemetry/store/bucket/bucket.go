@@ -13,17 +13,26 @@ import (
 	"gocloud.dev/blob"
 
 	"foresail.dev/ml"
+	"foresail.dev/telemetry/store/seal"
 )
 
 // Bucket is a place for models and results. It may be used by many goroutines, and by many processes.
 type Bucket struct {
 	b   *blob.Bucket
-	dir string // of a folder's bucket: its path, where files are written by this package
-	url string // without what may be secret
+	dir string   // of a folder's bucket: its path, where files are written by this package
+	url string   // without what may be secret
+	key seal.Key // none: objects are not encrypted
 }
 
 // Of is a bucket that someone else has opened; name is what errors call it.
 func Of(b *blob.Bucket, name string) *Bucket { return &Bucket{b: b, url: name} }
+
+// ErrSealed is returned for an object that is encrypted, of a bucket without a key.
+var ErrSealed = errors.New("encrypted: give its key")
+
+// Encrypt makes the bucket one whose objects are encrypted with a key, and bound to their names; the names themselves are not. It
+// is called before anything else.
+func (b *Bucket) Encrypt(k seal.Key) { b.key = k }
 
 // Close ends the use of the bucket.
 func (b *Bucket) Close() error { return b.b.Close() }

@@ -12,6 +12,8 @@ import (
 
 	"gocloud.dev/blob"
 	"gocloud.dev/gcerrors"
+
+	"foresail.dev/telemetry/store/seal"
 )
 
 // What the bucket reports, wrapped in what was wanted.
@@ -28,6 +30,15 @@ func (b *Bucket) read(ctx context.Context, key string) ([]byte, error) {
 	if err != nil {
 		return nil, b.explain("read", key, err)
 	}
+	switch sealed := seal.IsSealed(data); {
+	case b.key.IsZero() && sealed:
+		return nil, fmt.Errorf("%s in %s: %w", key, b, ErrSealed)
+	case b.key.IsZero():
+		return data, nil
+	}
+	if data, _, err = seal.Unseal(b.key, key, data); err != nil {
+		return nil, fmt.Errorf("read in %s: %w", b, err)
+	}
 	return data, nil
 }
 
@@ -35,6 +46,9 @@ func (b *Bucket) read(ctx context.Context, key string) ([]byte, error) {
 func (b *Bucket) write(ctx context.Context, key string, data []byte, only bool) error {
 	if err := ctx.Err(); err != nil {
 		return err
+	}
+	if !b.key.IsZero() {
+		data = seal.Seal(b.key, key, data, seal.Marks{})
 	}
 	var err error
 	if b.dir != "" {

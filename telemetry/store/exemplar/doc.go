@@ -14,10 +14,13 @@
 //
 // Each line is one trace in the OTLP JSON file format, as the OpenTelemetry Collector's file exporter writes it, so that
 // its receivers and other tools read the files as they are. The scope of the spans is named foresail.dev/exemplar and
-// has an attribute "foresail.kept" that says why the trace was kept: "slowest", "random" or "slowest,random". A trace
-// belongs to the hour and minute in which its root span ended; the hour in a file's name is that of all its traces. The
+// has two attributes: "foresail.kept" says why the trace was kept ("slowest", "random" or "slowest,random"), and
+// "foresail.application" what it is of. A trace belongs to the hour and minute in which its root span ended; the hour in a file's name is that of all its traces. The
 // number at the end grows when a file has become an eighth of what the store may hold, and when something comes for an
 // hour whose file was closed.
+//
+// With a key all files are encrypted: the one being written is a seal.Journal (.jsonl.sealed), a closed one is sealed whole
+// (.jsonl.gz.sealed), and the folder's name is a tag of the application's.
 //
 // # What a crash leaves
 //

@@ -1,6 +1,8 @@
 package exemplar
 
 import (
+	"crypto/hkdf"
+	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -11,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"foresail.dev/telemetry/store/seal"
 )
 
 // hourForm is how a file's name says its hour, UTC.
@@ -21,8 +25,18 @@ const (
 	plain   = ".jsonl"
 	gzipped = ".jsonl.gz"
 	zstded  = ".jsonl.zst"
+	sealed  = ".sealed"  // behind one of these, where the store has a key
 	partial = ".partial" // behind the name of a file that is not complete yet
 )
+
+// growing tells whether it is a file that is written line by line, and not one that was closed and compressed.
+func (f *file) growing() bool { return strings.TrimSuffix(f.ending, sealed) == plain }
+
+// sealed tells whether it is encrypted.
+func (f *file) sealed() bool { return strings.HasSuffix(f.ending, sealed) }
+
+// under is the name that it is sealed under.
+func (f *file) under() string { return f.app + "/" + f.name() }
 
 // file is one file of traces.
 type file struct {
@@ -53,7 +67,7 @@ func (f *file) before(g *file) int {
 // parseName reads what file.name writes.
 func parseName(name string) (file, bool) {
 	f := file{}
-	for _, e := range []string{plain, gzipped, zstded} {
+	for _, e := range []string{plain, gzipped, zstded, plain + sealed, gzipped + sealed, zstded + sealed} {
 		stem, ok := strings.CutSuffix(name, e)
 		if !ok {
 			continue
@@ -81,8 +95,18 @@ func cutLast(s, sep string) (before, after string, ok bool) {
 // maxFolder is how long a folder's name may be before it is cut.
 const maxFolder = 120
 
-// folder is the name of an application's folder: escaped, so that no name leads out of the store.
-func folder(app string) string {
+// folder is the name of an application's folder: escaped, so that no name leads out of the store; with a key, a tag from which
+// the name can't be found.
+func folder(app string, k seal.Key) string {
+	if !k.IsZero() {
+		secret, err := hkdf.Key(sha256.New, k.Bytes(), nil, "exemplar folder", sha256.Size)
+		if err != nil {
+			panic("exemplar: " + err.Error()) // the size is fixed
+		}
+		m := hmac.New(sha256.New, secret)
+		m.Write([]byte(app))
+		return hex.EncodeToString(m.Sum(nil)[:16])
+	}
 	name := url.PathEscape(app)
 	if strings.HasPrefix(name, ".") {
 		name = "%2E" + name[1:]
@@ -97,7 +121,7 @@ func folder(app string) string {
 	return name
 }
 
-// application is the name that folder made; of one that was cut, the folder's.
+// application is the name that folder made without a key; of one that was cut, the folder's.
 func application(folder string) string {
 	if folder == "%" {
 		return ""
@@ -140,7 +164,13 @@ func list(dir string) (files, twice []file, err error) {
 		if c := a.before(&b); c != 0 {
 			return c
 		}
-		return -strings.Compare(a.ending, b.ending) // compressed first: ".jsonl.gz" is behind ".jsonl"
+		switch { // closed ones first
+		case a.growing() == b.growing():
+			return strings.Compare(a.ending, b.ending)
+		case b.growing():
+			return -1
+		}
+		return 1
 	})
 	kept := files[:0]
 	for _, f := range files {

@@ -3,14 +3,15 @@ package exemplar
 import (
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"foresail.dev"
 	"foresail.dev/telemetry/source"
+	"foresail.dev/telemetry/store/seal"
 )
 
 // Query says which traces to read. Fields that are zero don't narrow it.
@@ -18,7 +19,8 @@ type Query struct {
 	Application string
 	From, To    time.Time // the root ended in [From, To)
 	ID          foresail.TraceID
-	Kept        Kept // kept for any of these reasons
+	Kept        Kept     // kept for any of these reasons
+	Key         seal.Key // of an encrypted store
 }
 
 // Stored is a trace with the application that it is of.
@@ -38,10 +40,21 @@ func Read(dir string, q Query, skipped *source.Faults) iter.Seq2[Stored, error] 
 		}
 		for i := range files {
 			f := &files[i]
-			if !q.mayHold(f) {
+			if f.sealed() && q.Key.IsZero() {
+				yield(Stored{}, ErrSealed)
+				return
+			}
+			if f.sealed() && f.growing() && f.size < seal.HeaderSize {
+				continue // it is being created
+			}
+			one := q
+			if !f.sealed() {
+				one.Key = seal.Key{} // folders of what is not encrypted have plain names
+			}
+			if !one.mayHold(f) {
 				continue
 			}
-			if err := f.read(dir, &q, skipped, yield); err != nil {
+			if err := f.read(dir, &one, skipped, yield); err != nil {
 				if err != errStop {
 					yield(Stored{}, err)
 				}
@@ -51,21 +64,10 @@ func Read(dir string, q Query, skipped *source.Faults) iter.Seq2[Stored, error] 
 	}
 }
 
-// Applications are those a store has traces of, in order of name.
-func Applications(dir string) ([]string, error) {
-	files, _, err := list(dir)
-	var out []string
-	for i := range files {
-		out = append(out, application(files[i].app))
-	}
-	slices.Sort(out)
-	return slices.Compact(out), err
-}
-
 var errStop = errors.New("the reader wants no more")
 
 func (q *Query) mayHold(f *file) bool {
-	return (q.Application == "" || f.app == folder(q.Application)) &&
+	return (q.Application == "" || f.app == folder(q.Application, q.Key)) &&
 		(q.From.IsZero() || f.hour.Add(time.Hour).After(q.From)) && (q.To.IsZero() || f.hour.Before(q.To))
 }
 
@@ -76,7 +78,7 @@ func (q *Query) wants(t *Trace) bool {
 }
 
 func (f *file) read(dir string, q *Query, skipped *source.Faults, yield func(Stored, error) bool) error {
-	in, err := f.openNow(dir)
+	in, f, err := f.openNow(dir)
 	if err != nil || in == nil {
 		return err
 	}
@@ -84,7 +86,31 @@ func (f *file) read(dir string, q *Query, skipped *source.Faults, yield func(Sto
 	if skipped != nil {
 		skipped.File = filepath.Join(f.app, f.name())
 	}
-	text, err := source.Open(in)
+	line := func(n int, b []byte) error {
+		t, err := decode(b)
+		if err != nil {
+			skipped.Add(n, fmt.Errorf("no trace: %w", err))
+			return nil
+		}
+		if t.Application == "" && !f.sealed() {
+			t.Application = application(f.app)
+		}
+		if q.wants(&t.Trace) && !yield(t, nil) {
+			return errStop
+		}
+		return nil
+	}
+	if f.sealed() && f.growing() {
+		n := 0
+		return seal.ReadJournal(in, q.Key, f.under(), func(b []byte) error { n++; return line(n, b) })
+	}
+	var from io.Reader = in
+	if f.sealed() {
+		if from, _, _, err = seal.NewReader(in, q.Key, f.under()); err != nil {
+			return err
+		}
+	}
+	text, err := source.Open(from)
 	if err != nil {
 		skipped.Add(0, err)
 		return nil
@@ -96,13 +122,8 @@ func (f *file) read(dir string, q *Query, skipped *source.Faults, yield func(Sto
 			skipped.Add(lines.Number(), errors.New("the line is torn: it was being written when the writer ended"))
 			break
 		}
-		t, err := decode(lines.Line())
-		if err != nil {
-			skipped.Add(lines.Number(), fmt.Errorf("no trace: %w", err))
-			continue
-		}
-		if q.wants(&t) && !yield(Stored{application(f.app), t}, nil) {
-			return errStop
+		if err := line(lines.Number(), lines.Line()); err != nil {
+			return err
 		}
 	}
 	if err := lines.Err(); err != nil {
@@ -111,16 +132,19 @@ func (f *file) read(dir string, q *Query, skipped *source.Faults, yield func(Sto
 	return nil
 }
 
-// openNow opens the file as it is now: since it was listed the writer may have compressed it, or deleted it, which gives
-// nil.
-func (f *file) openNow(dir string) (*os.File, error) {
-	for _, e := range []string{f.ending, gzipped, zstded} {
-		g := *f
-		g.ending = e
-		in, err := os.Open(g.path(dir))
+// openNow opens the file as it is now, which the second result says: since it was listed the writer may have compressed it, or
+// deleted it, which gives nil.
+func (f *file) openNow(dir string) (*os.File, *file, error) {
+	now := *f
+	endings := []string{f.ending, gzipped, zstded}
+	if f.sealed() {
+		endings = []string{f.ending, gzipped + sealed, zstded + sealed}
+	}
+	for _, now.ending = range endings {
+		in, err := os.Open(now.path(dir))
 		if err == nil || !os.IsNotExist(err) {
-			return in, err
+			return in, &now, err
 		}
 	}
-	return nil, nil
+	return nil, &now, nil
 }

@@ -48,11 +48,13 @@ type Recorder struct {
 	groups *group.Groups[foresail.TraceID, foresail.Span]
 	stats  RecordStats
 	now    int64 // of the last look at the clock, so that time does not go back
+	looked int64 // when complete traces were last looked for
 
 	writing sync.Mutex // of what follows
 	chooser *Chooser
 	failed  bool
 
+	wake       chan struct{} // a second has passed, which in a simulation takes less
 	quit, done chan struct{}
 	once       sync.Once
 }
@@ -65,7 +67,7 @@ func NewRecorder(store *Store, app string, o Recording) *Recorder {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	r := &Recorder{app: app, store: store, o: o, chooser: NewChooser(o.Choice), quit: make(chan struct{}), done: make(chan struct{})}
+	r := &Recorder{app: app, store: store, o: o, chooser: NewChooser(o.Choice), wake: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{})}
 	r.groups = group.New[foresail.TraceID, foresail.Span](group.Options{Wait: int64(o.Wait), MaxItems: o.MaxSpans, MaxEach: o.MaxTrace})
 	go r.run()
 	return r
@@ -82,6 +84,12 @@ func (r *Recorder) Add(spans []foresail.Span) {
 			continue
 		}
 		r.groups.Add(now, spans[i].Trace, spans[i])
+	}
+	if now-r.looked >= int64(time.Second) {
+		select {
+		case r.wake <- struct{}{}:
+		default:
+		}
 	}
 }
 
@@ -119,6 +127,8 @@ func (r *Recorder) run() {
 			return
 		case <-t.C:
 			r.turn(false)
+		case <-r.wake:
+			r.turn(false)
 		}
 	}
 }
@@ -129,6 +139,7 @@ func (r *Recorder) turn(all bool) {
 	defer r.writing.Unlock()
 	r.mu.Lock()
 	now := r.clock()
+	r.looked = now
 	whole := r.groups.Due(now)
 	if all {
 		whole = append(whole, r.groups.Rest()...)

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -138,18 +139,50 @@ func TestPicker(t *testing.T) {
 	}
 }
 
+// Five thousand requests a second by the spans' own time, so that a hundred thousand spans wait, and all are looked at.
 func BenchmarkRecorderAdd(b *testing.B) {
 	b.ReportAllocs()
 	s := open(b, b.TempDir(), Limits{})
 	defer s.Close()
-	r := NewRecorder(s, "shop", Recording{})
-	defer r.Close()
+	var now atomic.Int64
+	now.Store(noon.UnixNano())
+	r := NewRecorder(s, "shop", Recording{Now: func() time.Time { return time.Unix(0, now.Load()) }})
 	spans := request(0, 0, time.Millisecond).Spans
 	for i := range b.N {
+		at := noon.Add(time.Duration(i) * 200 * time.Microsecond)
+		now.Store(at.UnixNano())
 		for k := range spans {
 			binary.BigEndian.PutUint64(spans[k].Trace[8:], uint64(i)+1)
+			spans[k].Start, spans[k].End = at.Add(-time.Millisecond), at
 		}
 		r.Add(spans)
 	}
+	r.Close()
+	st := r.Stats()
 	b.ReportMetric(float64(b.N*len(spans))/b.Elapsed().Seconds(), "spans/s")
+	b.ReportMetric(100*float64(st.Refused)/float64(b.N*len(spans)), "%refused")
+}
+
+// A simulation's time may run much faster than the clock on the wall: what waits is let go by the simulation's.
+func TestSimulatedTimeIsFast(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		s := open(t, dir, Limits{}.Unsafe())
+		defer closeStore(t, s)
+		var now atomic.Int64
+		now.Store(noon.UnixNano())
+		r := NewRecorder(s, "shop", Recording{MaxSpans: 250, Now: func() time.Time { return time.Unix(0, now.Load()) }})
+		for i := range 1200 { // two minutes, ten a second, two spans each: 200 wait at once
+			r.Add(request(i, time.Duration(i)*100*time.Millisecond, time.Millisecond).Spans)
+			now.Add(int64(100 * time.Millisecond))
+			synctest.Wait()
+		}
+		r.Close()
+		if st := r.Stats(); st.Whole != 1200 || st.Refused+st.Late+st.Off != 0 {
+			t.Errorf("%+v", st)
+		}
+	})
+	if got, _ := readAll(t, dir, Query{}); len(got) < 15 || len(got) > 20 {
+		t.Errorf("%d traces of two minutes", len(got))
+	}
 }

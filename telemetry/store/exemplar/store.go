@@ -1,6 +1,7 @@
 package exemplar
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -9,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"foresail.dev/telemetry/store/seal"
 )
 
 // Limits say how much a store keeps and how. Fields that are zero mean what their comment says.
@@ -16,6 +19,7 @@ type Limits struct {
 	MaxBytes int64         // of all files together; the oldest go first. 0 means 256 MiB
 	MaxAge   time.Duration // behind the newest trace. 0 means 15 days
 	Compress string        // of closed files: "gzip", "zstd" or "none". Empty means gzip
+	Key      seal.Key      // encrypts all files; zero: they are not encrypted
 
 	unsafe bool // for tests: nothing is forced to disk
 }
@@ -72,11 +76,26 @@ type Store struct {
 // writing is the file of one application that is being written.
 type writing struct {
 	file
-	f *os.File
+	f *os.File      // not encrypted
+	j *seal.Journal // encrypted
+}
+
+// end closes the file, which stays as it is.
+func (w *writing) end() error {
+	if w.j != nil {
+		return w.j.Close()
+	}
+	return w.f.Close()
 }
 
 // ErrLocked is Open's when another process has the store open.
 var ErrLocked = errors.New("another process has this store open")
+
+// Errors of keys.
+var (
+	ErrSealed = errors.New("the traces are encrypted: give their key")
+	ErrPlain  = errors.New("the traces are not encrypted: leave the key out, or give another folder")
+)
 
 // Open opens a store for writing, and makes it where there is none. It cuts off what a crash left.
 func Open(dir string, l Limits) (*Store, error) {
@@ -111,7 +130,7 @@ func (s *Store) Append(app string, traces []Trace) error {
 		if n < 0 {
 			n = len(traces)
 		}
-		if err := s.append(folder(app), hour, traces[:n]); err != nil {
+		if err := s.append(app, hour, traces[:n]); err != nil {
 			return fmt.Errorf("exemplar traces: %w", err)
 		}
 		traces = traces[n:]
@@ -124,25 +143,20 @@ func (s *Store) Append(app string, traces []Trace) error {
 
 // append writes traces of one hour.
 func (s *Store) append(app string, hour time.Time, traces []Trace) error {
-	var b []byte
+	lines := make([][]byte, len(traces))
 	for i := range traces {
-		line, err := encode(&traces[i])
-		if err != nil {
+		var err error
+		if lines[i], err = encode(app, &traces[i]); err != nil {
 			return err
 		}
-		b = append(b, line...)
 	}
-	w, err := s.writer(app, hour)
+	w, err := s.writer(folder(app, s.limits.Key), hour)
 	if err != nil {
 		return err
 	}
-	if _, err = w.f.WriteAt(b, w.size); err == nil {
-		err = s.force(w.f)
+	if err := s.write(w, lines); err != nil {
+		return err
 	}
-	if err != nil { // what is not acknowledged is not to stay
-		return errors.Join(err, w.f.Truncate(w.size))
-	}
-	w.size += int64(len(b))
 	s.setSize(&w.file)
 	for i := range traces {
 		s.stats.Traces++
@@ -151,6 +165,30 @@ func (s *Store) append(app string, hour time.Time, traces []Trace) error {
 			s.newest = m
 		}
 	}
+	return nil
+}
+
+// write appends lines to a file and forces them to disk.
+func (s *Store) write(w *writing, lines [][]byte) error {
+	if w.j != nil {
+		if err := w.j.Append(lines...); err != nil {
+			return err
+		}
+		w.size = w.j.Size()
+		if s.limits.unsafe {
+			return nil
+		}
+		return w.j.Sync()
+	}
+	b := bytes.Join(lines, nil)
+	_, err := w.f.WriteAt(b, w.size)
+	if err == nil {
+		err = s.force(w.f)
+	}
+	if err != nil { // what is not acknowledged is not to stay
+		return errors.Join(err, w.f.Truncate(w.size))
+	}
+	w.size += int64(len(b))
 	return nil
 }
 
@@ -173,18 +211,32 @@ func (s *Store) writer(app string, hour time.Time) (*writing, error) {
 	if err := os.MkdirAll(filepath.Join(s.dir, app), 0o755); err != nil {
 		return nil, err
 	}
-	out, err := os.OpenFile(f.path(s.dir), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
-	if err != nil {
+	w := &writing{file: f}
+	if err := w.create(s.dir, s.limits.Key); err != nil {
 		return nil, err
 	}
+	f = w.file
 	if err := errors.Join(s.forceDir(filepath.Join(s.dir, app)), s.forceDir(s.dir)); err != nil {
-		return nil, errors.Join(err, out.Close())
+		return nil, errors.Join(err, w.end())
 	}
-	w := &writing{f, out}
 	s.open[app] = w
 	at, _ := slices.BinarySearchFunc(s.files, f, func(a, b file) int { return a.before(&b) })
 	s.files = slices.Insert(s.files, at, f)
 	return w, nil
+}
+
+// create makes the file, and sets its ending and size.
+func (w *writing) create(dir string, k seal.Key) (err error) {
+	if k.IsZero() {
+		w.f, err = os.OpenFile(w.path(dir), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+		return err
+	}
+	w.ending += sealed
+	if w.j, err = seal.CreateJournal(w.path(dir), k, w.under(), seal.Marks{}); err != nil {
+		return err
+	}
+	w.size = w.j.Size()
+	return nil
 }
 
 func (s *Store) setSize(f *file) {
@@ -211,7 +263,7 @@ func (s *Store) prune() error {
 		}
 		if w := s.open[f.app]; w != nil && w.before(&f) == 0 {
 			delete(s.open, f.app)
-			errs = append(errs, w.f.Close())
+			errs = append(errs, w.end())
 		}
 		if err := os.Remove(f.path(s.dir)); err != nil && !os.IsNotExist(err) {
 			errs = append(errs, err)
@@ -242,7 +294,7 @@ func (s *Store) Close() error {
 	s.closed = true
 	var errs []error
 	for _, app := range sortedKeys(s.open) {
-		errs = append(errs, s.open[app].f.Close()) // it stays plain, and the next Open goes on with it
+		errs = append(errs, s.open[app].end()) // it stays plain, and the next Open goes on with it
 	}
 	return errors.Join(append(errs, s.lock.Close())...)
 }

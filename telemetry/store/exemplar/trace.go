@@ -110,15 +110,17 @@ func ParseID(s string) (id foresail.TraceID, err error) {
 const (
 	scopeName = "foresail.dev/exemplar"
 	keptKey   = "foresail.kept"
+	appKey    = "foresail.application"
 )
 
 // encode writes a trace as one line, with its end.
-func encode(t *Trace) ([]byte, error) {
+func encode(app string, t *Trace) ([]byte, error) {
 	td := otlp.Traces(t.Spans)
 	for _, rs := range td.ResourceSpans().All() {
 		for _, ss := range rs.ScopeSpans().All() {
 			ss.Scope().SetName(scopeName)
 			ss.Scope().Attributes().PutStr(keptKey, t.Kept.String())
+			ss.Scope().Attributes().PutStr(appKey, app)
 		}
 	}
 	var m ptrace.JSONMarshaler
@@ -129,25 +131,29 @@ func encode(t *Trace) ([]byte, error) {
 var errNoSpans = errors.New("no spans")
 
 // decode reads one line.
-func decode(line []byte) (Trace, error) {
+func decode(line []byte) (Stored, error) {
 	td, err := otlp.DecodeJSON(line)
 	if err != nil {
-		return Trace{}, err
+		return Stored{}, err
 	}
 	spans, _, err := otlp.SpansOf(td)
 	if err != nil {
-		return Trace{}, err
+		return Stored{}, err
 	}
 	t, ok := NewTrace(spans)
 	if !ok {
-		return t, errNoSpans
+		return Stored{}, errNoSpans
 	}
+	out := Stored{Trace: t}
 	for _, rs := range td.ResourceSpans().All() {
 		for _, ss := range rs.ScopeSpans().All() {
-			if v, ok := ss.Scope().Attributes().Get(keptKey); ok && t.Kept == 0 {
-				t.Kept = keptOf(v.AsString())
+			if v, ok := ss.Scope().Attributes().Get(keptKey); ok && out.Kept == 0 {
+				out.Kept = keptOf(v.AsString())
+			}
+			if v, ok := ss.Scope().Attributes().Get(appKey); ok && out.Application == "" {
+				out.Application = v.AsString()
 			}
 		}
 	}
-	return t, nil
+	return out, nil
 }

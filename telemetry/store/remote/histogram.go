@@ -138,27 +138,49 @@ func (b *buckets) put(w *series.Window) {
 		if c == nil {
 			continue
 		}
+		before := moment{ranges: map[int]float64{}}
 		for _, t := range slices.SortedFunc(maps.Keys(h.at), cmp.Compare[int64]) {
 			if m := h.at[t]; m.complete {
-				c.FloatHistogram(t, m.histogram())
+				m.since(&before)
+				c.FloatHistogram(t, build(m.ranges, m.zero, m.count, m.sum))
+				before = *m
 			}
 		}
 	}
 }
 
-// histogram is what was counted until a moment. Counts below bounds are turned into counts between them.
-func (m *moment) histogram() *histogram.FloatHistogram {
+// since turns counts below bounds into counts between them, and leaves out what is rounding since the moment before: a bucket that
+// seems to have fallen by that would look as if everything had been counted anew.
+func (m *moment) since(before *moment) {
 	last := 0.0
 	for _, le := range slices.Sorted(maps.Keys(m.below)) {
 		n := m.below[le] - last
 		last = m.below[le]
-		switch {
-		case n <= 0:
-		case le <= 0:
+		if le <= 0 {
 			m.zero += n
-		default:
+		} else {
 			m.ranges[index(le)] += n
 		}
 	}
-	return build(m.ranges, m.zero, m.count, m.sum)
+	for i, n := range m.ranges {
+		if n = steady(before.ranges[i], n, m.count); n > 0 {
+			m.ranges[i] = n
+		} else {
+			delete(m.ranges, i)
+		}
+	}
+	m.zero = max(steady(before.zero, m.zero, m.count), 0)
+	m.count = steady(before.count, m.count, m.count)
+	m.sum = steady(before.sum, m.sum, m.sum)
+}
+
+// rounding is the share of a total that a server may round off: VictoriaMetrics keeps 12 digits at least.
+const rounding = 1e-11
+
+// steady is the next value of what only grows: the one before, where both differ by the rounding of total alone.
+func steady(before, now, total float64) float64 {
+	if math.Abs(now-before) <= rounding*math.Abs(total) {
+		return before
+	}
+	return now
 }

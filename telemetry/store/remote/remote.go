@@ -59,8 +59,9 @@ type History struct {
 	app     *foresail.App
 	encoder *series.Encoder
 	pending []write.Sample
-	first   time.Time // start of the oldest
-	last    time.Time // end of the newest
+	named   map[*series.Series]labels.Labels // what a series is sent as
+	first   time.Time                        // start of the oldest
+	last    time.Time                        // end of the newest
 }
 
 var _ store.History = (*History)(nil)
@@ -162,11 +163,22 @@ func (h *History) Append(app *foresail.App, s *foresail.Snapshot) error {
 	return nil
 }
 
+// maxNamed bounds the series whose labels are remembered: replicas come and go.
+const maxNamed = 200_000
+
 // sample is one as it is sent. Labels are made once for each series.
 func (h *History) sample(p *series.Sample) write.Sample {
-	b := labels.NewBuilder(p.Labels)
-	b.Set(Label, h.cfg.Name)
-	return write.Sample{Labels: b.Labels(), T: p.T, V: p.V, H: p.H}
+	l, ok := h.named[p.Series]
+	if !ok {
+		if h.named == nil || len(h.named) >= maxNamed {
+			h.named = map[*series.Series]labels.Labels{}
+		}
+		b := labels.NewBuilder(p.Labels)
+		b.Set(Label, h.cfg.Name)
+		l = b.Labels()
+		h.named[p.Series] = l
+	}
+	return write.Sample{Labels: l, T: p.T, V: p.V, H: p.H}
 }
 
 // Range is the start of the oldest and the end of the newest snapshot; zero where there is none, or none was looked for.

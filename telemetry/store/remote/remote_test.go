@@ -1,11 +1,21 @@
 package remote_test
 
 import (
+	"context"
 	"errors"
+	"flag"
+	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"slices"
+	"strings"
 	"testing"
 	"time"
+
+	"pgregory.net/rapid"
 
 	"foresail.dev"
 	"foresail.dev/appfile"
@@ -79,7 +89,7 @@ func open(t *testing.T, app *foresail.App, s server) *remote.History {
 
 // What is written to a real server comes back as it was.
 func TestComesBackAsWritten(t *testing.T) {
-	app, want := simulated(t, 8*time.Second)
+	app, want := simulated(t, 4*time.Second)
 	for _, s := range servers() {
 		t.Run(s.name, func(t *testing.T) {
 			s.url = s.start(t)
@@ -120,5 +130,184 @@ func TestComesBackAsWritten(t *testing.T) {
 				t.Errorf("%d of %d snapshots come back", i, len(want))
 			}
 		})
+	}
+}
+
+// Whatever is written comes back from a real Prometheus: any signal, any name, gaps, intervals of any length, fractional counts.
+// (VictoriaMetrics keeps 12 to 15 digits of a counter's total, of which a small gain after a large one shows fewer.)
+func TestAnythingComesBack(t *testing.T) {
+	url := peers.Prometheus(t, "").URL
+	cases := 0
+	rapid.Check(t, func(rt *rapid.T) {
+		app := seriestest.App(rt)
+		want := seriestest.Snapshots(rt, app, 4)
+		cases++
+		cfg := remote.Config{App: app, Name: fmt.Sprintf("case-%d", cases), URL: url, Write: write.Config{URL: url + "/api/v1/write"},
+			Since: 24 * time.Hour, Now: func() time.Time { return seriestest.Start.Add(time.Hour) }}
+		if rapid.Bool().Draw(rt, "classic") {
+			cfg.Write.Histograms = write.Classic
+		}
+		h, err := remote.Open(t.Context(), cfg)
+		if err != nil {
+			rt.Fatal(err)
+		}
+		for _, s := range want {
+			if err := h.Append(app, s); err != nil {
+				rt.Fatal(err)
+			}
+		}
+		if h, err = remote.Open(t.Context(), cfg); err != nil {
+			rt.Fatal(err)
+		}
+		i := 0
+		for got, err := range h.Snapshots(t.Context(), seriestest.Start, seriestest.Start.Add(time.Hour), 0) {
+			if err != nil {
+				rt.Fatal(err)
+			}
+			if i < len(want) {
+				if err := seriestest.Same(want[i], got); err != nil {
+					rt.Fatalf("snapshot %d: %v", i, err)
+				}
+			}
+			i++
+		}
+		if i != len(want) {
+			rt.Fatalf("%d snapshots of %d come back", i, len(want))
+		}
+	})
+}
+
+func init() { // a real server takes its time; more with -rapid.checks
+	flag.Set("rapid.checks", "15")
+	flag.Set("rapid.shrinktime", "5s")
+}
+
+// What does not fit into one answer comes in several; cells of a step are merged, and a gap comes as stale ones.
+func TestInPiecesAndInSteps(t *testing.T) {
+	app, want := simulated(t, 6*time.Second)
+	defer remote.AskLittle(1700, 7)()
+	s := server{url: peers.Prometheus(t, "").URL}
+	h := open(t, app, s)
+	for i, x := range want {
+		if i >= 20 && i < 40 {
+			continue // nobody watched for two seconds
+		}
+		if err := h.Append(app, x); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n := 0
+	for got, err := range h.Snapshots(t.Context(), begin, begin.Add(time.Minute), 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n == 20 {
+			n = 40
+		}
+		if err := seriestest.Same(want[n], got); err != nil {
+			t.Fatalf("snapshot %d: %v", n, err)
+		}
+		n++
+	}
+	if n != len(want) {
+		t.Errorf("%d of %d come back", n, len(want))
+	}
+	var stale []bool
+	for got, err := range h.Snapshots(t.Context(), begin, begin.Add(time.Minute), time.Second) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.Duration() != time.Second {
+			t.Errorf("a cell of %s", got.Duration())
+		}
+		stale = append(stale, got.Stale)
+	}
+	if !slices.Equal(stale, []bool{false, false, true, true, false, false}) {
+		t.Errorf("stale seconds: %v", stale)
+	}
+	// Part of it, and none of it.
+	for _, r := range []struct {
+		from, to time.Duration
+		n        int
+	}{{time.Second, 1500 * time.Millisecond, 5}, {2 * time.Second, 4 * time.Second, 0}, {time.Hour, 2 * time.Hour, 0}, {-time.Hour, 100 * time.Millisecond, 1}} {
+		n := 0
+		for _, err := range h.Snapshots(t.Context(), begin.Add(r.from), begin.Add(r.to), 0) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			n++
+		}
+		if n != r.n {
+			t.Errorf("from %s to %s: %d snapshots, not %d", r.from, r.to, n, r.n)
+		}
+	}
+}
+
+// A snapshot that the server refused is lost and says so; what follows is not credited with what it held.
+func TestALostSnapshotIsLostAlone(t *testing.T) {
+	app, all := simulated(t, time.Second)
+	p := peers.Prometheus(t, "")
+	fail := false
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if fail {
+			http.Error(w, "no", http.StatusForbidden)
+			return
+		}
+		u, _ := url.Parse(p.URL)
+		httputil.NewSingleHostReverseProxy(u).ServeHTTP(w, r)
+	}))
+	defer proxy.Close()
+	h := open(t, app, server{url: proxy.URL})
+	for i, s := range all {
+		fail = i == 4
+		if err := h.Append(app, s); (err != nil) != fail {
+			t.Fatalf("snapshot %d: %v", i, err)
+		}
+	}
+	i := 0
+	for got, err := range h.Snapshots(t.Context(), begin, begin.Add(time.Minute), 0) {
+		if i == 4 {
+			i++
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := seriestest.Same(all[i], got); err != nil {
+			t.Fatalf("snapshot %d: %v", i, err)
+		}
+		i++
+	}
+	if i != len(all) {
+		t.Errorf("%d of %d", i, len(all))
+	}
+}
+
+func TestFaultsOfConfig(t *testing.T) {
+	app := &foresail.App{Name: "shop"}
+	for name, cfg := range map[string]remote.Config{
+		"App is missing":     {URL: "http://127.0.0.1:1"},
+		"give a URL":         {App: app},
+		"write it like":      {App: app, Write: write.Config{URL: "mimir"}},
+		"connection refused": {App: app, URL: "http://127.0.0.1:1"},
+	} {
+		if _, err := remote.Open(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	h, err := remote.Open(t.Context(), remote.Config{App: app, Write: write.Config{URL: "http://127.0.0.1:1"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, err := range h.Snapshots(t.Context(), begin, begin.Add(time.Hour), 0) {
+		if err == nil || !strings.Contains(err.Error(), "can't be read") {
+			t.Error(err)
+		}
+	}
+	h.Cancel()
+	if err := h.Append(app, &foresail.Snapshot{Start: begin, End: begin.Add(time.Second)}); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	if err := h.Append(&foresail.App{Name: "other"}, &foresail.Snapshot{}); !errors.Is(err, store.ErrApplication) {
+		t.Error(err)
 	}
 }

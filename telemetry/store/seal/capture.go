@@ -109,7 +109,7 @@ func (v *Vault) captureNew(now map[string]os.FileInfo) error {
 		fi, k := now[p], v.known[p]
 		var err error
 		switch {
-		case grows(p):
+		case v.o.Grows(p):
 			err = v.captureLog(p, fi, k)
 		case k == nil || k.info == nil || !os.SameFile(k.info, fi) || k.info.Size() != fi.Size() || !k.info.ModTime().Equal(fi.ModTime()):
 			err = v.captureFile(p)

@@ -91,6 +91,9 @@ func readHeader(r io.Reader, k Key, kind byte, name string) (header, error) {
 	return h, nil
 }
 
+// IsSealed reports whether data begins as sealed data does.
+func IsSealed(data []byte) bool { return bytes.HasPrefix(data, magic) }
+
 // nameTag tells names apart without telling them.
 func nameTag(k Key, name string) []byte {
 	m := hmac.New(sha256.New, k.derive(nil, "names", 32))

@@ -29,6 +29,8 @@ const (
 	frame     = nonceSize - 1 + 4 + tag // what comes before the data
 	// MaxRecord is the longest record.
 	MaxRecord = 16 << 20
+	// HeaderSize is how long a file's header is. A journal that is shorter was being created when its writer ended.
+	HeaderSize = headerSize
 )
 
 // boxes seal and open the records of one journal.
@@ -123,6 +125,13 @@ func OpenJournal(path string, k Key, name string, visit func(record []byte) erro
 		}
 	}
 	return &Journal{f: f, boxes: got.boxes, count: got.count, size: got.size}, end - got.size, nil
+}
+
+// ReadJournal gives each whole record of a journal to visit, whose slice is valid until it returns, and changes nothing: the journal
+// may be written meanwhile. A torn end is no error.
+func ReadJournal(r io.Reader, k Key, name string, visit func(record []byte) error) error {
+	_, err := readJournal(r, k, name, visit)
+	return err
 }
 
 // journalState is how far a journal is right.

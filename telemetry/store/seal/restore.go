@@ -142,7 +142,7 @@ func (v *Vault) play(o op, logs map[string]*os.File) error {
 		if err := errors.Join(closeLog(), os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, o.data, 0o600)); err != nil {
 			return err
 		}
-		v.known[o.path] = &known{log: grows(o.path), size: int64(len(o.data))}
+		v.known[o.path] = &known{log: v.o.Grows(o.path), size: int64(len(o.data))}
 	case opAppend:
 		k := v.known[o.path]
 		if k == nil || !k.log || uint64(k.size) != o.at {

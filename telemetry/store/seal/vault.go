@@ -21,7 +21,7 @@ import (
 //	files/ID   files as a whole, those that are large and don't grow; the journal says which
 //	mark       how far the journal was when it was last forced to disk
 //
-// Files below a directory named wal grow by being appended to, and so does the journal then; any other file that changes is
+// Files that grow by being appended to, such as logs, make the journal grow by as much; any other file that changes is
 // sealed anew. Names that end in .tmp, and those that Options leave out, are not kept.
 type Vault struct {
 	dir  string
@@ -46,6 +46,8 @@ type Options struct {
 	Memory string
 	// Skip says which files are not kept, by slash-separated path: what can be made anew. nil: none.
 	Skip func(path string) bool
+	// Grows says which files are appended to, by slash-separated path. nil: those directly in a directory named wal.
+	Grows func(path string) bool
 	// ReadOnly opens a vault that another process may write.
 	ReadOnly bool
 	// Trouble is told what is worth knowing: a torn end that was cut off, swap that memory may be written to. nil: nobody is.
@@ -84,6 +86,9 @@ func Open(dir string, k Key, o Options) (*Vault, error) {
 	}
 	if o.Skip == nil {
 		o.Skip = func(string) bool { return false }
+	}
+	if o.Grows == nil {
+		o.Grows = grows
 	}
 	if !o.ReadOnly {
 		if err := os.MkdirAll(filepath.Join(dir, filesDir), 0o700); err != nil {

@@ -1,6 +1,9 @@
 // The login: a token becomes a cookie that no script can read. The token is sent once and kept nowhere.
 const said = document.getElementById("said"), token = document.getElementById("token");
 
+// Who follows a link from another site comes here though logged in: the cookie is sent only from this site's own pages.
+fetch("/api/v1/session").then((r) => r.ok && location.replace("/"), () => {});
+
 document.getElementById("login").addEventListener("submit", async (e) => {
   e.preventDefault();
   said.textContent = "";
