@@ -35,6 +35,7 @@ type container struct {
 	cpuStalled, memoryStalled, ioStalled      node.Counter
 	dev, snmp                                 *cgroup.File // of its network namespace, where that is its own
 	in, out, resent                           node.Counter
+	counting                                  bool // resent was read once
 	placed                                    bool // it was tried to find its network namespace
 	space                                     *space
 	backlog, limit, unread, unreadBytes, busy int64
@@ -125,25 +126,46 @@ func (c *container) slow(buf []byte, disks cgroup.Disks, into *wire.Sample) {
 	} else {
 		into.Value[wire.IOWait] = into.Value[wire.IOPressure]
 	}
-	if c.dev != nil {
-		if text, err := c.dev.Text(buf); err == nil {
-			in, out := node.Bytes(text, nil)
-			count(foresail.SignalNetwork, wire.NetIn, &c.in, in)
-			count(foresail.SignalNetwork, wire.NetOut, &c.out, out)
-		} else {
-			c.unplug()
-		}
-	}
-	if c.snmp != nil {
-		if text, err := c.snmp.Text(buf); err == nil {
-			count(foresail.SignalRetransmits, wire.Retransmits, &c.resent, node.Retransmits(text))
-		}
-	}
+	c.network(buf, into)
 	if c.perf != nil {
 		if n, ok := c.perf.Next(); ok {
 			into.Has |= foresail.SignalCacheMisses
 			into.Value[wire.CacheMisses] = n
 		}
+	}
+}
+
+// network reads what its network namespace counted. Where no byte has left it since the last second, no segment was sent
+// again, and the kernel's longer file is not read.
+func (c *container) network(buf []byte, into *wire.Sample) {
+	if c.dev == nil {
+		return
+	}
+	text, err := c.dev.Text(buf)
+	if err != nil {
+		c.unplug()
+		return
+	}
+	in, out := node.Bytes(text, nil)
+	received, ok := c.in.Next(in)
+	sent, _ := c.out.Next(out)
+	if ok {
+		into.Has |= foresail.SignalNetwork
+		into.Value[wire.NetIn], into.Value[wire.NetOut] = received, sent
+	}
+	if c.snmp == nil {
+		return
+	}
+	if c.counting && sent == 0 {
+		into.Has |= foresail.SignalRetransmits
+		return
+	}
+	if text, err := c.snmp.Text(buf); err == nil {
+		if n, ok := c.resent.Next(node.Retransmits(text)); ok {
+			into.Has |= foresail.SignalRetransmits
+			into.Value[wire.Retransmits] = n
+		}
+		c.counting = true
 	}
 }
 
@@ -155,7 +177,7 @@ func (c *container) plug(proc string) {
 	of := filepath.Join(proc, strconv.Itoa(c.pid), "net")
 	c.dev, _ = cgroup.Open(filepath.Join(of, "dev"))
 	c.snmp, _ = cgroup.Open(filepath.Join(of, "snmp"))
-	c.in, c.out, c.resent = node.Counter{}, node.Counter{}, node.Counter{}
+	c.in, c.out, c.resent, c.counting = node.Counter{}, node.Counter{}, node.Counter{}, false
 }
 
 func (c *container) unplug() {
