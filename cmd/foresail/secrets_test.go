@@ -74,7 +74,7 @@ func newSecured(t *testing.T) *secured {
 	s.secrets["the store's key"] = strings.TrimPrefix(sealKey.Text().Reveal(), "foresail-key-1:")
 	s.secrets["the store's key, raw"] = string(sealKey.Bytes())
 	s.file(t, "key", sealKey.Text().Reveal()+"\n")
-	s.yaml = "application: hotel-reservation\nload: load.yaml\nlisten: 127.0.0.1:0\nspeed: 20\nstate: state.json\nmanager: autothrottle\n" +
+	s.yaml = "application: hotel-reservation\nload: load.yaml\nlisten: 127.0.0.1:0\nspeed: 20\nstate: " + filepath.Join(s.dir, "state.json") + "\nmanager: autothrottle\n" +
 		"security: {cert: " + cert + ", key: " + key + ", tokens: tokens}\n" +
 		"history: {dir: history, key_file: key}\n" +
 		"remote_write:\n" +

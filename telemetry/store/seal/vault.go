@@ -95,7 +95,7 @@ func Open(dir string, k Key, o Options) (*Vault, error) {
 			return nil, err
 		}
 	}
-	work, err := newWorkDir(dir, &o)
+	work, err := newWorkDir(&o)
 	if err != nil {
 		return nil, err
 	}

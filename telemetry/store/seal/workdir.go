@@ -1,8 +1,6 @@
 package seal
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -21,29 +19,42 @@ type workDir struct {
 	lock *os.File
 }
 
-// newWorkDir makes a directory that only this user can enter, after removing those of processes that were killed.
-func newWorkDir(dir string, o *Options) (*workDir, error) {
+// newWorkDir makes a directory that only this user can enter, after removing those of processes that were killed, whatever
+// they worked on.
+func newWorkDir(o *Options) (*workDir, error) {
 	base, err := memory(o)
 	if err != nil {
 		return nil, err
 	}
-	abs, err := filepath.Abs(dir)
-	if err != nil {
-		return nil, err
-	}
-	sum := sha256.Sum256([]byte(abs))
-	prefix := fmt.Sprintf("foresail-%d-%s-", os.Geteuid(), hex.EncodeToString(sum[:8]))
+	prefix := fmt.Sprintf("foresail-%d-", os.Geteuid())
 	sweep(base, prefix)
-	path, err := os.MkdirTemp(base, prefix) // mode 0700
-	if err != nil {
-		return nil, err
+	for {
+		path, err := os.MkdirTemp(base, prefix) // mode 0700
+		if err != nil {
+			return nil, err
+		}
+		w, err := lockDir(path)
+		if w != nil || err != nil {
+			return w, err
+		}
 	}
-	f, err := os.OpenFile(filepath.Join(path, workLock), os.O_RDWR|os.O_CREATE, 0o600)
-	if err == nil {
-		err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+}
+
+// lockDir takes a directory that was just made; nil where another process that starts now took it for a dead one's.
+func lockDir(path string) (*workDir, error) {
+	name := filepath.Join(path, workLock)
+	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
 	}
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(path))
+	}
+	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	held, err2 := f.Stat()
+	now, err3 := os.Stat(name)
+	if err != nil || err2 != nil || err3 != nil || !os.SameFile(held, now) {
+		return nil, errors.Join(f.Close(), os.RemoveAll(path))
 	}
 	return &workDir{path, f}, nil
 }
