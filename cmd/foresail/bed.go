@@ -14,7 +14,9 @@ import (
 	"foresail.dev/cluster/testbed/users"
 	"foresail.dev/cluster/testbed/wire"
 	"foresail.dev/cmd/foresail/agents"
+	"foresail.dev/cmd/foresail/cli"
 	"foresail.dev/cmd/foresail/security"
+	"foresail.dev/cmd/foresail/summary"
 	"foresail.dev/load"
 	"foresail.dev/telemetry"
 	"foresail.dev/telemetry/agent/receive"
@@ -192,10 +194,10 @@ func (b *bed) detail() bedDetail {
 		}
 	}
 	counted := b.Summary()
-	d.Behind = round(counted.Behind.Seconds())
+	d.Behind = cli.Round(counted.Behind.Seconds())
 	for i, e := range counted.Endpoints {
 		d.Clients = append(d.Clients, clientDetail{Endpoint: b.App().Endpoints[i].Name, Sent: e.Sent, Ended: e.Ended,
-			Errors: e.Errors, Refused: e.Refused, P50: quantile(e.Latency, 0.5), P99: quantile(e.Latency, 0.99)})
+			Errors: e.Errors, Refused: e.Refused, P50: summary.Quantile(e.Latency, 0.5), P99: summary.Quantile(e.Latency, 0.99)})
 	}
 	return d
 }

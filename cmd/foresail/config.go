@@ -9,6 +9,7 @@ import (
 
 	"foresail.dev/appfile"
 	"foresail.dev/cmd/foresail/agents"
+	"foresail.dev/cmd/foresail/cli"
 	"foresail.dev/cmd/foresail/history"
 	"foresail.dev/cmd/foresail/promout"
 	"foresail.dev/cmd/foresail/security"
@@ -81,64 +82,57 @@ func readRunConfig(path string) (runConfig, error) {
 	c := runConfig{Cluster: "sim", Mode: loop.Auto, Manager: "hpa", Guard: guardConfig{Enabled: true, Baseline: "hpa"},
 		OTLP: otlpConfig{GRPC: "127.0.0.1:4317", HTTP: "127.0.0.1:4318"}, Seed: 1, Speed: 1, Metrics: promout.DefaultMetrics(), History: history.Default(), Remote: promout.DefaultRemote(), Traces: tracing.Default}
 	if err := appfile.ReadFile(path, &c); err != nil {
-		return c, usage(err)
+		return c, cli.Usage(err)
 	}
 	if c.Cluster == "testbed" && c.Speed != 1 {
-		return c, usagef("%s: speed: real processes run at the speed of time; leave it out, or use cluster: sim", path)
+		return c, cli.Usagef("%s: speed: real processes run at the speed of time; leave it out, or use cluster: sim", path)
 	}
 	if c.Cluster == "testbed" && len(c.Nodes.Nodes) > 0 {
-		return c, usagef("%s: nodes: real processes run on this machine; leave them out, or use cluster: sim", path)
+		return c, cli.Usagef("%s: nodes: real processes run on this machine; leave them out, or use cluster: sim", path)
 	}
 	if err := c.observed(path); err != nil {
 		return c, err
 	}
 	if c.Cluster != "testbed" && c.Agents.Listen != "" {
-		return c, usagef("%s: agents: a simulated cluster has no nodes that an agent could run on; leave it out, or use cluster: testbed", path)
+		return c, cli.Usagef("%s: agents: a simulated cluster has no nodes that an agent could run on; leave it out, or use cluster: testbed", path)
 	}
 	if c.OTLP.InFlight && (c.Cluster != "testbed" || c.OTLP.HTTP == "") {
-		return c, usagef("%s: otlp.in_flight: replicas of a testbed report over HTTP: use cluster: testbed and set otlp.http, or leave it out", path)
+		return c, cli.Usagef("%s: otlp.in_flight: replicas of a testbed report over HTTP: use cluster: testbed and set otlp.http, or leave it out", path)
 	}
 	if len(c.Readers) > 0 && c.Cluster != "testbed" {
-		return c, usagef("%s: readers: a simulated application has no servers to ask: use cluster: testbed, or leave them out", path)
+		return c, cli.Usagef("%s: readers: a simulated application has no servers to ask: use cluster: testbed, or leave them out", path)
 	}
 	if err := checkReaders(path, c.Readers); err != nil {
-		return c, usage(err)
+		return c, cli.Usage(err)
 	}
 	dir := filepath.Dir(path)
 	if err := promout.Check(path, dir, c.RemoteWrite, &c.Remote); err != nil {
-		return c, usage(err)
+		return c, cli.Usage(err)
 	}
 	if err := trained.Place(&c.Models, string(c.Manager), dir); err != nil {
-		return c, usagef("%s: models: %w", path, err)
+		return c, cli.Usagef("%s: models: %w", path, err)
 	}
 	for i := range c.Readers {
 		if f := &c.Readers[i].PasswordFile; *f != "" {
-			*f = relative(dir, *f)
+			*f = cli.Relative(dir, *f)
 		}
 	}
-	c.Load = relative(dir, c.Load)
+	c.Load = cli.Relative(dir, c.Load)
 	c.History.In(dir)
 	if c.Traces.Dir != "" {
 		if c.Telemetry.Prometheus != nil {
-			return c, usagef("%s: traces: Prometheus gives no spans: leave it out, or leave telemetry.prometheus out", path)
+			return c, cli.Usagef("%s: traces: Prometheus gives no spans: leave it out, or leave telemetry.prometheus out", path)
 		}
 		c.Traces.In(dir)
 	}
 	for _, k := range []*string{&c.Traces.KeyFile, &c.ModelsKey} {
 		if *k != "" && !strings.HasPrefix(*k, seal.EnvPrefix) {
-			*k = relative(dir, *k)
+			*k = cli.Relative(dir, *k)
 		}
 	}
 	c.Security = c.Security.Relative(dir)
 	if strings.ContainsAny(c.Application, "/.") {
-		c.Application = relative(dir, c.Application)
+		c.Application = cli.Relative(dir, c.Application)
 	}
 	return c, nil
-}
-
-func relative(dir, path string) string {
-	if filepath.IsAbs(path) {
-		return path
-	}
-	return filepath.Join(dir, path)
 }

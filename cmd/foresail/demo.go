@@ -9,6 +9,7 @@ import (
 
 	"foresail.dev/appfile"
 	"foresail.dev/cluster/sim"
+	"foresail.dev/cmd/foresail/cli"
 	"foresail.dev/cmd/foresail/history"
 	"foresail.dev/cmd/foresail/promout"
 	"foresail.dev/cmd/foresail/security"
@@ -35,10 +36,10 @@ func newDemo() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "demo",
 		Short: "Simulates Social Network, manages it, and serves the page; nothing to install or configure",
-		Args:  noArgs,
+		Args:  cli.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) (err error) {
 			if duration < 0 {
-				return usagef("--duration %v: give a time longer than zero, or 0 to run until stopped", duration)
+				return cli.Usagef("--duration %v: give a time longer than zero, or 0 to run until stopped", duration)
 			}
 			blueprint, err := appfile.ReadApp("social-network")
 			if err != nil {
@@ -50,9 +51,9 @@ func newDemo() *cobra.Command {
 			}
 			secured, err := ports.Open(c.ErrOrStderr())
 			if err != nil {
-				return usage(err)
+				return cli.Usage(err)
 			}
-			ctx, stop := stoppable(c.Context())
+			ctx, stop := cli.Stoppable(c.Context())
 			defer stop()
 			manager, err := flags.build(blueprint.App)
 			if err != nil {

@@ -7,6 +7,7 @@ import (
 
 	"foresail.dev"
 	"foresail.dev/appfile"
+	"foresail.dev/cmd/foresail/cli"
 	"foresail.dev/cmd/foresail/doctor"
 	"foresail.dev/cmd/foresail/promfile"
 	"foresail.dev/telemetry/prom"
@@ -23,21 +24,21 @@ func newDoctor() *cobra.Command {
 which are missing, and which managers can't decide without them; how far samples are apart, how precise latencies are and
 whether clocks agree. Without an application it looks at all services that it finds. Exit status 1 where nothing is usable.`,
 		Example: "  foresail doctor --prometheus http://127.0.0.1:9090 -f hotel-reservation",
-		Args:    needs("prometheus"),
+		Args:    cli.Needs("prometheus"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			var application *foresail.App
 			if app != "" {
 				b, err := appfile.ReadApp(app)
 				if err != nil {
-					return usage(err)
+					return cli.Usage(err)
 				}
 				application = b.App
 			}
 			cfg, err := flags.Reading(application)
 			if err != nil {
-				return usage(err)
+				return cli.Usage(err)
 			}
-			ctx, stop := stoppable(c.Context())
+			ctx, stop := cli.Stoppable(c.Context())
 			defer stop()
 			report, err := prom.Examine(ctx, cfg)
 			if err != nil {
@@ -45,9 +46,9 @@ whether clocks agree. Without an application it looks at all services that it fi
 			}
 			d := doctor.Of(report)
 			if asJSON {
-				res := newResult("doctor", nil, d.Rows())
+				res := cli.NewResult("doctor", nil, d.Rows())
 				res.Detail = d.Detail()
-				err = printJSON(c.OutOrStdout(), res)
+				err = cli.PrintJSON(c.OutOrStdout(), res)
 			} else {
 				err = d.Print(c.OutOrStdout(), application != nil)
 			}

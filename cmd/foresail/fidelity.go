@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"foresail.dev"
+	"foresail.dev/cmd/foresail/cli"
 	"foresail.dev/cmd/foresail/fidelity"
 	"foresail.dev/load"
 )
@@ -28,16 +29,16 @@ What the platform takes beside the demands (remote calls, tracing, the runtime, 
 of each application on a calibration application that is none of those compared. Needs permission to make cgroups. Everything else on the machine
 disturbs what is measured: the table says how much CPU others used.`,
 		Example: "  foresail fidelity -f examples/fidelity.yaml --json > result.json --markdown docs/results/fidelity.md",
-		Args:    needs("file"),
+		Args:    cli.Needs("file"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			f, cases, calibration, err := fidelity.Read(file)
 			if err != nil {
-				return usage(err)
+				return cli.Usage(err)
 			}
-			ctx, stop := stoppable(c.Context())
+			ctx, stop := cli.Stoppable(c.Context())
 			defer stop()
-			p := newProgress(c.ErrOrStderr())
-			r := &fidelity.Run{File: f, Cases: cases, Calibration: calibration, Progress: p.at,
+			p := cli.NewProgress(c.ErrOrStderr())
+			r := &fidelity.Run{File: f, Cases: cases, Calibration: calibration, Progress: p.At,
 				Start: func(ctx context.Context, bp *foresail.Blueprint, l *load.Load, seed uint64, d time.Duration, spans func([]foresail.Span)) (fidelity.Bed, error) {
 					b, err := startBed(ctx, bedConfig{blueprint: bp, load: l, seed: seed, duration: d, grpc: "127.0.0.1:0", log: c.ErrOrStderr(), spans: spans, favour: true})
 					if err != nil {
@@ -46,25 +47,25 @@ disturbs what is measured: the table says how much CPU others used.`,
 					return fidelityBed{b}, nil
 				}}
 			err = r.Do(ctx)
-			p.end()
+			p.End()
 			if len(r.Rows) == 0 {
 				return err
 			}
 			if out != "" {
-				if werr := os.WriteFile(out, []byte(r.Markdown(file, commit(), thisMachine().String())+explained(out)), 0o644); werr != nil {
-					err = errors.Join(err, usage(werr))
+				if werr := os.WriteFile(out, []byte(r.Markdown(file, cli.Commit(), cli.ThisMachine().String())+explained(out)), 0o644); werr != nil {
+					err = errors.Join(err, cli.Usage(werr))
 				}
 			}
 			if asJSON {
-				res := newResult("fidelity", &f.Seed, r.Rows)
+				res := cli.NewResult("fidelity", &f.Seed, r.Rows)
 				res.Detail = r.Detail()
-				return errors.Join(err, printJSON(c.OutOrStdout(), res))
+				return errors.Join(err, cli.PrintJSON(c.OutOrStdout(), res))
 			}
-			if terr := table(c.OutOrStdout(), fidelity.Head, r.Cells()); terr != nil {
+			if terr := cli.Table(c.OutOrStdout(), fidelity.Head, r.Cells()); terr != nil {
 				return errors.Join(err, terr)
 			}
 			_, perr := fmt.Fprint(c.OutOrStdout(), "\n", r.Summary(), "\n")
-			return errors.Join(err, perr, table(c.OutOrStdout(), fidelity.PlatformHead, r.PlatformCells()))
+			return errors.Join(err, perr, cli.Table(c.OutOrStdout(), fidelity.PlatformHead, r.PlatformCells()))
 		},
 	}
 	fl := c.Flags()

@@ -10,6 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"foresail.dev/cmd/foresail/cli"
+	"foresail.dev/cmd/foresail/comparing"
 	"foresail.dev/cmd/foresail/forecasting"
 	"foresail.dev/cmd/foresail/trained"
 	"foresail.dev/model/forecast/csvfile"
@@ -36,7 +38,7 @@ are refused. With nothing to learn from, the forecast is the last value and says
 		Example: `  foresail forecast -f examples/forecast/calls.csv --ahead 10
   foresail forecast -f calls/cart.csv --models models/ --application shop
   foresail forecast evaluate -f examples/forecast.yaml`,
-		Args: needs("file"),
+		Args: cli.Needs("file"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if f.models.URL != "" && !c.Flags().Changed("method") {
 				f.method = "madu" // what foresail train trains where it is told nothing
@@ -65,31 +67,31 @@ func forecastAhead(c *cobra.Command, f forecastFlags) (err error) {
 	f.csv.Zone, err = time.LoadLocation(f.zone)
 	switch {
 	case !known:
-		return usagef("--method %q: there are %s", f.method, strings.Join(methods.Names(), ", "))
+		return cli.Usagef("--method %q: there are %s", f.method, strings.Join(methods.Names(), ", "))
 	case err != nil:
-		return usagef("--zone %q is no time zone known here: name one like Europe/Zurich", f.zone)
+		return cli.Usagef("--zone %q is no time zone known here: name one like Europe/Zurich", f.zone)
 	case f.ahead < 1 || f.ahead > 1000:
-		return usagef("--ahead %d: give 1 to 1000 steps", f.ahead)
+		return cli.Usagef("--ahead %d: give 1 to 1000 steps", f.ahead)
 	case f.n < 1 || f.n > 10000:
-		return usagef("--history %d: give 1 to 10000 steps", f.n)
+		return cli.Usagef("--history %d: give 1 to 10000 steps", f.n)
 	case f.csv.Step < 0:
-		return usagef("--step %v: give a time longer than zero", f.csv.Step)
+		return cli.Usagef("--step %v: give a time longer than zero", f.csv.Step)
 	}
 	if err := f.models.Check(f.method); err != nil {
-		return usage(err)
+		return cli.Usage(err)
 	}
 	in, name := c.InOrStdin(), "standard input"
 	if f.file != "-" {
 		file, err := os.Open(f.file)
 		if err != nil {
-			return usage(err)
+			return cli.Usage(err)
 		}
 		defer file.Close()
 		in, name = file, f.file
 	}
 	s, repairs, err := csvfile.Read(in, f.csv)
 	if err != nil {
-		return usage(fmt.Errorf("%s: %w", name, err))
+		return cli.Usage(fmt.Errorf("%s: %w", name, err))
 	}
 	var a *forecasting.Ahead
 	if f.models.URL == "" {
@@ -102,7 +104,7 @@ func forecastAhead(c *cobra.Command, f forecastFlags) (err error) {
 		a, err = forecasting.With(model, s, repairs, f.method, f.ahead)
 	}
 	if err != nil {
-		return usage(fmt.Errorf("%s: %w", name, err))
+		return cli.Usage(fmt.Errorf("%s: %w", name, err))
 	}
 	picture := a.Picture(filepath.Base(name) + ", " + f.method)
 	if f.plot != "" {
@@ -116,12 +118,12 @@ func forecastAhead(c *cobra.Command, f forecastFlags) (err error) {
 	}
 	out := c.OutOrStdout()
 	if f.json {
-		res := newResult("forecast", &f.seed, a.Rows)
+		res := cli.NewResult("forecast", &f.seed, a.Rows)
 		res.Detail = a.Detail()
-		return printJSON(out, res)
+		return cli.PrintJSON(out, res)
 	}
 	fmt.Fprintln(out, a.Summary())
-	if err := table(out, forecasting.AheadHead, a.Cells()); err != nil {
+	if err := cli.Table(out, forecasting.AheadHead, a.Cells()); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(out, "\n%s", picture.Text(72, 12))
@@ -142,34 +144,34 @@ With --out, each finished evaluation is kept in that folder, with a picture; the
 stopped.`,
 		Example: `  foresail forecast evaluate -f examples/forecast-smoke.yaml --plot
   foresail forecast evaluate -f examples/forecast.yaml --json > result.json --markdown docs/results/forecast.md`,
-		Args: needs("file"),
+		Args: cli.Needs("file"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if workers < 0 {
-				return usagef("--workers %d: give a number from 1 on, or 0 for as many as there are processors", workers)
+				return cli.Usagef("--workers %d: give a number from 1 on, or 0 for as many as there are processors", workers)
 			}
 			f, series, err := forecasting.Read(file)
 			if err != nil {
-				return usage(err)
+				return cli.Usage(err)
 			}
-			ctx, stop := stoppable(c.Context())
+			ctx, stop := cli.Stoppable(c.Context())
 			defer stop()
-			p := newProgress(c.ErrOrStderr())
-			r := &forecasting.Run{File: f, Series: series, Workers: workers, Dir: out, Program: build(), Progress: p.at}
+			p := cli.NewProgress(c.ErrOrStderr())
+			r := &forecasting.Run{File: f, Series: series, Workers: workers, Dir: out, Program: comparing.Build(), Progress: p.At}
 			err = r.Do(ctx)
-			p.end()
+			p.End()
 			if len(r.Rows) == 0 {
 				return err
 			}
 			if markdown != "" {
-				page := r.Markdown(file, commit(), thisMachine().String()) + explained(markdown)
+				page := r.Markdown(file, cli.Commit(), cli.ThisMachine().String()) + explained(markdown)
 				if werr := os.WriteFile(markdown, []byte(page), 0o644); werr != nil {
-					err = errors.Join(err, usage(werr))
+					err = errors.Join(err, cli.Usage(werr))
 				}
 			}
 			if asJSON {
-				res := newResult("forecast-evaluate", &f.Seed, r.Flat())
+				res := cli.NewResult("forecast-evaluate", &f.Seed, r.Flat())
 				res.Detail = r.Detail()
-				return errors.Join(err, printJSON(c.OutOrStdout(), res))
+				return errors.Join(err, cli.PrintJSON(c.OutOrStdout(), res))
 			}
 			return errors.Join(err, printEvaluation(c, r, plots))
 		},
@@ -186,20 +188,20 @@ stopped.`,
 
 func printEvaluation(c *cobra.Command, r *forecasting.Run, plots bool) error {
 	out := c.OutOrStdout()
-	if err := table(out, forecasting.Head, r.Cells()); err != nil {
+	if err := cli.Table(out, forecasting.Head, r.Cells()); err != nil {
 		return err
 	}
 	for _, n := range r.Notes() {
-		fmt.Fprintln(out, strings.Map(printable, n))
+		fmt.Fprintln(out, strings.Map(cli.Printable, n))
 	}
 	fmt.Fprintln(out)
-	if err := table(out, forecasting.MeansHead, r.MeansCells()); err != nil {
+	if err := cli.Table(out, forecasting.MeansHead, r.MeansCells()); err != nil {
 		return err
 	}
 	if plots {
 		for _, w := range r.Rows {
 			p := forecasting.PictureOf(w)
-			fmt.Fprintf(out, "\n%s\n%s", strings.Map(printable, p.Title), p.Text(100, 12))
+			fmt.Fprintf(out, "\n%s\n%s", strings.Map(cli.Printable, p.Title), p.Text(100, 12))
 		}
 	}
 	return nil

@@ -13,6 +13,7 @@ import (
 	"foresail.dev"
 	"foresail.dev/access"
 	"foresail.dev/cluster/testbed"
+	"foresail.dev/cmd/foresail/cli"
 	"foresail.dev/cmd/foresail/promfile"
 	"foresail.dev/telemetry/prom"
 )
@@ -43,7 +44,7 @@ func (c *bedConfig) guardMetrics() error {
 		return nil
 	}
 	if err := access.CheckListen(m.Listen, c.ports.TLS != nil, c.ports.Tokens != nil, c.ports.Allows("metrics")); err != nil {
-		return usagef("testbed.metrics.listen: %w", err)
+		return cli.Usagef("testbed.metrics.listen: %w", err)
 	}
 	if access.Loopback(m.Listen) {
 		return nil
@@ -64,16 +65,16 @@ func (c *runConfig) observed(path string) error {
 	m := &c.Testbed.Metrics
 	switch {
 	case (m.Listen != "" || m.Targets != "") && c.Cluster != "testbed":
-		return usagef("%s: testbed: only real processes have metrics to scrape; use cluster: testbed", path)
+		return cli.Usagef("%s: testbed: only real processes have metrics to scrape; use cluster: testbed", path)
 	case m.Targets != "" && m.Listen == "":
-		return usagef("%s: testbed.metrics: targets without listen: give the address that metrics are served at, 127.0.0.1:0 for a free port", path)
+		return cli.Usagef("%s: testbed.metrics: targets without listen: give the address that metrics are served at, 127.0.0.1:0 for a free port", path)
 	case c.Telemetry.Prometheus != nil && c.Cluster != "testbed":
-		return usagef("%s: telemetry.prometheus: a simulated application is observed as it is simulated; leave it out, or use cluster: testbed", path)
+		return cli.Usagef("%s: telemetry.prometheus: a simulated application is observed as it is simulated; leave it out, or use cluster: testbed", path)
 	case c.Telemetry.Prometheus != nil && m.Listen == "":
-		return usagef("%s: telemetry.prometheus: give testbed.metrics.listen, and a file of targets for Prometheus to find the replicas by", path)
+		return cli.Usagef("%s: telemetry.prometheus: give testbed.metrics.listen, and a file of targets for Prometheus to find the replicas by", path)
 	}
 	if m.Targets != "" {
-		m.Targets = relative(filepath.Dir(path), m.Targets)
+		m.Targets = cli.Relative(filepath.Dir(path), m.Targets)
 	}
 	return nil
 }
@@ -92,7 +93,7 @@ func startBlind(ctx context.Context, c bedConfig) (*bed, error) {
 func (r *job) fromPrometheus(ctx context.Context, c bedConfig, p *promfile.Config) (err error) {
 	reading, err := p.Reading(r.app)
 	if err != nil {
-		return usage(err)
+		return cli.Usage(err)
 	}
 	reading.Log = func(what string) { fmt.Fprintln(r.err, what) }
 	if _, err := prom.Open(ctx, reading); err != nil && !errors.Is(err, prom.ErrNothing) {
@@ -124,12 +125,12 @@ func (r *job) fromPrometheus(ctx context.Context, c bedConfig, p *promfile.Confi
 
 // backfill reads what the manager would have seen, had it been here.
 func (r *job) backfill(ctx context.Context, source *prom.Source, limit time.Duration) error {
-	bar := newProgress(r.err)
+	bar := cli.NewProgress(r.err)
 	past, err := source.Past(ctx, prom.Past{Needs: r.manager.Needs(), Limit: limit,
 		Progress: func(done float64, back time.Time) {
-			bar.at(done, "reading history, back to "+back.Format(time.DateTime))
+			bar.At(done, "reading history, back to "+back.Format(time.DateTime))
 		}})
-	bar.end()
+	bar.End()
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}

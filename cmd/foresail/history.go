@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"foresail.dev/cmd/foresail/cli"
 	"foresail.dev/cmd/foresail/history"
 	"foresail.dev/cmd/foresail/historytable"
 	"foresail.dev/telemetry/series"
@@ -16,7 +17,7 @@ import (
 
 func newHistory() *cobra.Command {
 	c := &cobra.Command{
-		Use: "history", Short: "Queries, exports and checks a history store", Args: noArgs,
+		Use: "history", Short: "Queries, exports and checks a history store", Args: cli.NoArgs,
 		Long: `Reads what a run kept with history: in its file, or with --history. Reading changes nothing in the store, and works while
 a run writes it.`,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
@@ -52,7 +53,7 @@ func (f *historyFlags) with(c *cobra.Command, do func(*store.Store) error) error
 // historyUsage marks what package history calls bad usage.
 func historyUsage(err error) error {
 	if errors.Is(err, history.ErrUsage) {
-		return usage(err)
+		return cli.Usage(err)
 	}
 	return err
 }
@@ -81,13 +82,13 @@ func newHistoryQuery() *cobra.Command {
 			if level != "" {
 				l, err := historytable.ParseLevel(level)
 				if err != nil {
-					return usage(err)
+					return cli.Usage(err)
 				}
 				levels = []series.Level{l}
 			}
 			var asJSON func(any) error
 			if f.json {
-				asJSON = func(rows any) error { return printJSON(c.OutOrStdout(), newResult("history", nil, rows)) }
+				asJSON = func(rows any) error { return cli.PrintJSON(c.OutOrStdout(), cli.NewResult("history", nil, rows)) }
 			}
 			return f.anywhere(c, func(s history.Readable) error {
 				return history.Query(c.Context(), c.OutOrStdout(), s, &r, levels, asJSON)
@@ -113,14 +114,14 @@ standard output. Columns are described in docs/formats/history.md; a counter's i
 		RunE: func(c *cobra.Command, _ []string) error {
 			l, err := historytable.ParseLevel(level)
 			if err != nil {
-				return usage(err)
+				return cli.Usage(err)
 			}
 			return f.anywhere(c, func(s history.Readable) error {
-				shown := newProgress(c.ErrOrStderr())
+				shown := cli.NewProgress(c.ErrOrStderr())
 				n, err := history.Export(c.Context(), c.OutOrStdout(), s, &r, l, out, func(rows int, at time.Time) {
-					shown.at(-1, fmt.Sprintf("%d rows, at %s", rows, at.Format(time.DateTime)))
+					shown.At(-1, fmt.Sprintf("%d rows, at %s", rows, at.Format(time.DateTime)))
 				})
-				shown.end()
+				shown.End()
 				if err == nil && out != "-" {
 					fmt.Fprintf(c.ErrOrStderr(), "%d rows are in %s\n", n, out)
 				}
@@ -139,16 +140,16 @@ standard output. Columns are described in docs/formats/history.md; a counter's i
 func newHistoryInfo() *cobra.Command {
 	var f historyFlags
 	c := &cobra.Command{
-		Use: "info --dir DIR", Short: "Says what a store holds", Args: needs("dir"),
+		Use: "info --dir DIR", Short: "Says what a store holds", Args: cli.Needs("dir"),
 		Example: "  foresail history info -d history",
 		RunE: func(c *cobra.Command, _ []string) error {
 			return f.with(c, func(s *store.Store) error {
 				if !f.json {
 					return history.PrintInfo(c.OutOrStdout(), s, s.Levels())
 				}
-				res := newResult("history-info", nil, s.Levels())
+				res := cli.NewResult("history-info", nil, s.Levels())
 				res.Detail = s.Applications()
-				return printJSON(c.OutOrStdout(), res)
+				return cli.PrintJSON(c.OutOrStdout(), res)
 			})
 		},
 	}
@@ -159,7 +160,7 @@ func newHistoryInfo() *cobra.Command {
 func newHistoryCheck() *cobra.Command {
 	var f historyFlags
 	c := &cobra.Command{
-		Use: "check --dir DIR", Short: "Reads everything in a store, and says whether it is sound", Args: needs("dir"),
+		Use: "check --dir DIR", Short: "Reads everything in a store, and says whether it is sound", Args: cli.Needs("dir"),
 		Long: `Reads every block, the log and every snapshot of a store, with their checksums, and looks whether counters only grow and
 snapshots follow each other. Prints what it found; ends with status 1 where the store is not sound.`,
 		Example: "  foresail history check -d history",
@@ -170,9 +171,9 @@ snapshots follow each other. Prints what it found; ends with status 1 where the 
 					return err
 				}
 				if f.json {
-					res := newResult("history-check", nil, r.Levels)
+					res := cli.NewResult("history-check", nil, r.Levels)
 					res.Detail = map[string][]string{"problems": r.Problems, "notes": r.Notes}
-					err = printJSON(c.OutOrStdout(), res)
+					err = cli.PrintJSON(c.OutOrStdout(), res)
 				} else {
 					err = history.PrintReport(c.OutOrStdout(), r)
 				}

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"foresail.dev"
+	"foresail.dev/cmd/foresail/cli"
 	"foresail.dev/cmd/foresail/history"
 	"foresail.dev/cmd/foresail/promout"
 	"foresail.dev/telemetry/otlp"
@@ -30,7 +31,7 @@ func (r *job) startMetrics() (*promout.Running, error) {
 		j.Sources = append(j.Sources, promout.Lost("remote", lost))
 	}
 	m, err := promout.Start(j)
-	return m, usage(err)
+	return m, cli.Usage(err)
 }
 
 // receiverHealth is what became of requests to the receiver of spans.
@@ -62,11 +63,11 @@ func (f *historyFlags) where(others ...string) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		switch {
 		case !c.Flags().Changed("file"):
-			return needs(append([]string{"dir"}, others...)...)(c, args)
+			return cli.Needs(append([]string{"dir"}, others...)...)(c, args)
 		case c.Flags().Changed("dir"):
-			return usagef("%s: --dir and --file name two places to read from: give one", c.CommandPath())
+			return cli.Usagef("%s: --dir and --file name two places to read from: give one", c.CommandPath())
 		}
-		return needs(others...)(c, args)
+		return cli.Needs(others...)(c, args)
 	}
 }
 
@@ -80,7 +81,7 @@ func (f *historyFlags) anywhere(c *cobra.Command, do func(history.Readable) erro
 		return err
 	}
 	if cfg.Remote.URL == "" {
-		return usagef("%s: remote_history: url is missing: nothing says where to read from", f.file)
+		return cli.Usagef("%s: remote_history: url is missing: nothing says where to read from", f.file)
 	}
 	blueprint, _, err := readFiles(cfg.Application, cfg.Load)
 	if err != nil {
@@ -88,7 +89,7 @@ func (f *historyFlags) anywhere(c *cobra.Command, do func(history.Readable) erro
 	}
 	rc, err := cfg.Remote.Config(blueprint.App)
 	if err != nil {
-		return usage(err)
+		return cli.Usage(err)
 	}
 	rc.Write.URL = ""
 	h, err := remote.Open(c.Context(), rc)

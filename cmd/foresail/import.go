@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"foresail.dev/cmd/foresail/cli"
 	"foresail.dev/cmd/foresail/importing"
 	"foresail.dev/telemetry/alibaba"
 	"foresail.dev/telemetry/source"
@@ -14,7 +15,7 @@ import (
 
 func newImport() *cobra.Command {
 	c := &cobra.Command{
-		Use: "import", Short: "Reads outside data, prints what is in it, and puts it into a history", Args: noArgs,
+		Use: "import", Short: "Reads outside data, prints what is in it, and puts it into a history", Args: cli.NoArgs,
 		Long: `Reads outside data, prints the services, the calls between them and the endpoints that are in it, and with --history
 puts it into a history on disk. Files may be compressed (gzip, zstd) or in tar archives; "-" is standard input. Each format
 is told in docs/formats/import.md.`,
@@ -34,7 +35,7 @@ func newImporter(f importing.Format) *cobra.Command {
 		Use: f.Name + " FILE|FOLDER...", Short: f.Short, Long: f.Long, Example: f.Example,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return usagef("give one file of %s or more, or - for standard input", f.What)
+				return cli.Usagef("give one file of %s or more, or - for standard input", f.What)
 			}
 			return nil
 		},
@@ -75,11 +76,11 @@ func alibabaFlags(c *cobra.Command, o *alibaba.Options) (check func() error) {
 	return func() error {
 		t, err := time.Parse(time.RFC3339, epoch)
 		if err != nil || t.Year() < 1971 || t.Year() > 2200 {
-			return usagef("--epoch %q: give a time such as 2022-01-01T00:00:00Z", epoch)
+			return cli.Usagef("--epoch %q: give a time such as 2022-01-01T00:00:00Z", epoch)
 		}
 		for _, v := range []float64{o.ContainerCores, containerGiB, o.NodeCores, nodeGiB, o.CallRate} {
 			if !(v >= 0 && v <= 1e9) {
-				return usagef("%g: give sizes and rates from 0 to 1e9", v)
+				return cli.Usagef("%g: give sizes and rates from 0 to 1e9", v)
 			}
 		}
 		const gib = 1 << 30
@@ -89,11 +90,11 @@ func alibabaFlags(c *cobra.Command, o *alibaba.Options) (check func() error) {
 }
 
 func runImport(c *cobra.Command, f *importing.Format, o importing.Options, paths []string, asJSON bool) error {
-	progress := newProgress(c.ErrOrStderr())
-	r, err := f.Run(o, paths, c.InOrStdin(), func(name string, n int64) { progress.at(0, fmt.Sprintf("%s: %d MB", name, n/1e6)) })
-	progress.end()
+	progress := cli.NewProgress(c.ErrOrStderr())
+	r, err := f.Run(o, paths, c.InOrStdin(), func(name string, n int64) { progress.At(0, fmt.Sprintf("%s: %d MB", name, n/1e6)) })
+	progress.End()
 	if errors.Is(err, importing.ErrUsage) {
-		return usage(err)
+		return cli.Usage(err)
 	}
 	if err != nil {
 		return err
@@ -101,14 +102,14 @@ func runImport(c *cobra.Command, f *importing.Format, o importing.Options, paths
 	out := c.OutOrStdout()
 	rows := append([]source.Row{}, r.Summary.Rows()...) // a list, also when empty
 	if asJSON {
-		res := newResult("import", nil, rows)
+		res := cli.NewResult("import", nil, rows)
 		res.Detail = r.Detail
-		return printJSON(out, res)
+		return cli.PrintJSON(out, res)
 	}
 	r.Head(out)
 	if len(rows) > 0 {
 		head, cells := importing.Table(rows)
-		if err := table(out, head, cells); err != nil {
+		if err := cli.Table(out, head, cells); err != nil {
 			return err
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"foresail.dev"
+	"foresail.dev/cmd/foresail/cli"
 	"foresail.dev/cmd/foresail/trained"
 	"foresail.dev/plan/managers"
 )
@@ -33,7 +34,7 @@ func (f *managerFlags) build(app *foresail.App) (foresail.Manager, error) {
 	} else {
 		m, err = managers.New(f.name, app)
 	}
-	return m, usage(err)
+	return m, cli.Usage(err)
 }
 
 // manager makes the one that a file names, with the models that were trained for it.
@@ -46,5 +47,5 @@ func (cfg *runConfig) manager(c *cobra.Command, app *foresail.App) (foresail.Man
 		f.baseline = ""
 	}
 	m, err := trained.Manager(c.Context(), c.ErrOrStderr(), cfg.Models, cfg.ModelsKey, f.baseline, app)
-	return m, usage(err)
+	return m, cli.Usage(err)
 }

@@ -11,6 +11,7 @@ import (
 
 	"foresail.dev"
 	"foresail.dev/appfile"
+	"foresail.dev/cmd/foresail/cli"
 	"foresail.dev/cmd/foresail/doctor"
 	"foresail.dev/internal/peers"
 	"foresail.dev/telemetry/prom"
@@ -98,7 +99,7 @@ telemetry:
 		}
 		for _, c := range res.Detail.Clients { // on a machine that is too busy, users say so as well
 			if c.Endpoint == r.Endpoint && (c.P99 == nil || *c.P99 < r.Objective) {
-				t.Errorf("%s missed its objective in %.0f %% of the windows, though users saw a 99th percentile of %v ms", r.Endpoint, 100**r.Violations, opt("%.1f", c.P99))
+				t.Errorf("%s missed its objective in %.0f %% of the windows, though users saw a 99th percentile of %v ms", r.Endpoint, 100**r.Violations, cli.Opt("%.1f", c.P99))
 			}
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"foresail.dev"
+	"foresail.dev/cmd/foresail/cli"
 	"foresail.dev/telemetry/readers"
 )
 
@@ -40,19 +41,19 @@ func readerSources(app *foresail.App, list []readerConfig) ([]readers.Source, er
 	var out []readers.Source
 	for i, c := range list {
 		if _, ok := app.ServiceByName(c.Service); !ok {
-			return nil, usagef("readers[%d].service: %s has no service %q", i, app.Name, c.Service)
+			return nil, cli.Usagef("readers[%d].service: %s has no service %q", i, app.Name, c.Service)
 		}
 		password := ""
 		if c.PasswordFile != "" {
 			b, err := os.ReadFile(c.PasswordFile)
 			if err != nil {
-				return nil, usagef("readers[%d].password_file: %w", i, err)
+				return nil, cli.Usagef("readers[%d].password_file: %w", i, err)
 			}
 			password = strings.TrimRight(string(b), "\r\n")
 		}
 		r, err := readers.New(c.Kind, c.Address, password)
 		if err != nil {
-			return nil, usagef("readers[%d].address: %w", i, err)
+			return nil, cli.Usagef("readers[%d].address: %w", i, err)
 		}
 		out = append(out, readers.Source{Service: c.Service, Replica: c.Replica, Reader: r, Every: c.Every})
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"foresail.dev"
+	"foresail.dev/cmd/foresail/cli"
 	"foresail.dev/cmd/foresail/snapshotfile"
 	"foresail.dev/telemetry"
 	"foresail.dev/telemetry/otlp"
@@ -15,7 +16,7 @@ import (
 
 // recorder writes what a run shows: snapshots, and spans. A file without a name is not written.
 type recorder struct {
-	snapshots *lines
+	snapshots *cli.Lines
 	mu        sync.Mutex // of what follows: a testbed's spans come from many goroutines
 	spans     *os.File
 	spanErr   error
@@ -24,20 +25,20 @@ type recorder struct {
 // sameFile refuses one name for both files.
 func sameFile(snapshots, spans string) error {
 	if spans != "" && spans == snapshots {
-		return usagef("--spans and --snapshots name the same file %s: give two", spans)
+		return cli.Usagef("--spans and --snapshots name the same file %s: give two", spans)
 	}
 	return nil
 }
 
 func (r *recorder) open(snapshots, spans string) (err error) {
 	if snapshots != "" {
-		if r.snapshots, err = createLines(snapshots); err != nil {
+		if r.snapshots, err = cli.CreateLines(snapshots); err != nil {
 			return err
 		}
 	}
 	if spans != "" {
 		if r.spans, err = os.Create(spans); err != nil {
-			return errors.Join(usage(err), r.close())
+			return errors.Join(cli.Usage(err), r.close())
 		}
 	}
 	return nil
@@ -55,14 +56,14 @@ func (r *recorder) trace(spans []foresail.Span) {
 // snapshot writes one of the application as it is now.
 func (r *recorder) snapshot(app *foresail.App, s *foresail.Snapshot) {
 	if r.snapshots != nil {
-		r.snapshots.write(snapshotfile.Of(app, s))
+		r.snapshots.Write(snapshotfile.Of(app, s))
 	}
 }
 
 // close reports the first file that did not get everything.
 func (r *recorder) close() (err error) {
 	if r.snapshots != nil {
-		err = r.snapshots.close()
+		err = r.snapshots.Close()
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -12,9 +12,11 @@ import (
 
 	"foresail.dev"
 	"foresail.dev/cluster/sim"
+	"foresail.dev/cmd/foresail/cli"
 	"foresail.dev/cmd/foresail/history"
 	"foresail.dev/cmd/foresail/promout"
 	"foresail.dev/cmd/foresail/security"
+	"foresail.dev/cmd/foresail/summary"
 	"foresail.dev/cmd/foresail/tracing"
 	"foresail.dev/loop"
 	"foresail.dev/web"
@@ -32,7 +34,7 @@ func newRun() *cobra.Command {
 		Long: `Manages one application as a file says: a simulated one, or real processes on this machine (cluster: testbed).
 Runs until it is stopped (Ctrl-C) or the duration is over, then prints a summary.`,
 		Example: "  foresail run -f examples/testbed.yaml --duration 2m --json",
-		Args:    needs("file"),
+		Args:    cli.Needs("file"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := readRunConfig(file)
 			if err != nil {
@@ -48,7 +50,7 @@ Runs until it is stopped (Ctrl-C) or the duration is over, then prints a summary
 				cfg.Seed = seed
 			}
 			if cfg.Duration < 0 {
-				return usagef("--duration %v: give a time longer than zero, or 0 to run until stopped", cfg.Duration)
+				return cli.Usagef("--duration %v: give a time longer than zero, or 0 to run until stopped", cfg.Duration)
 			}
 			cfg.Security = cfg.Security.With(ports)
 			return manage(c, cfg, asJSON)
@@ -76,9 +78,9 @@ func manage(c *cobra.Command, cfg runConfig, asJSON bool) (err error) {
 	}
 	secured, err := cfg.Security.Open(c.ErrOrStderr())
 	if err != nil {
-		return usage(err)
+		return cli.Usage(err)
 	}
-	ctx, stop := stoppable(c.Context())
+	ctx, stop := cli.Stoppable(c.Context())
 	defer stop()
 	kept, err := cfg.History.Keep(blueprint.App, cfg.Cluster == "testbed", c.ErrOrStderr())
 	if err != nil {
@@ -126,7 +128,7 @@ func manage(c *cobra.Command, cfg runConfig, asJSON bool) (err error) {
 		setNodes(&simulated, &cfg.Nodes)
 		s, err := sim.New(simulated)
 		if err != nil {
-			return usage(err)
+			return cli.Usage(err)
 		}
 		r.cluster = loop.Paced(s, cfg.Speed)
 	}
@@ -180,7 +182,7 @@ func (r *job) run(ctx context.Context) (err error) {
 	r.page.AllowRemote = r.ports.Allows("page")
 	server, err := web.New(r.page)
 	if err != nil {
-		return usage(err)
+		return cli.Usage(err)
 	}
 	addr, err := server.Listen()
 	if err != nil {
@@ -188,7 +190,7 @@ func (r *job) run(ctx context.Context) (err error) {
 	}
 	if r.state != "" {
 		if err := loop.File(r.state).Check(); err != nil {
-			return usagef("state: %w", err)
+			return cli.Usagef("state: %w", err)
 		}
 	}
 	served := make(chan error, 1)
@@ -210,8 +212,8 @@ func (r *job) run(ctx context.Context) (err error) {
 	fmt.Fprintf(r.err, "%s is %s; see %s\n", r.app.Name, does, server.URL())
 	r.ports.Warn("page", addr.String())
 
-	sum := newSummary(r.app, r.hold())
-	o := loop.Options{Mode: r.mode, Events: loop.Join(sum.events(), server.Events(), metrics.Events(), r.notices(), r.kept.Events(), r.away.Events())}
+	sum := summary.New(r.app, r.hold())
+	o := loop.Options{Mode: r.mode, Events: loop.Join(sum.Events(), server.Events(), metrics.Events(), r.notices(), r.kept.Events(), r.away.Events())}
 	if r.files != nil {
 		o.Events = loop.Join(o.Events, loop.Events{Observed: func(h *foresail.History, s *foresail.Snapshot) { r.files.snapshot(h.App(), s) }})
 	}
@@ -231,7 +233,7 @@ func (r *job) run(ctx context.Context) (err error) {
 		o.Past = slices.Values(r.past)
 	}
 	runErr := loop.Run(ctx, r.cluster, r.manager, o)
-	sum.end()
+	sum.End()
 	if r.bed != nil { // so that what the clients counted is final
 		if err := r.bed.stop(); err != nil {
 			return errors.Join(runErr, err)
@@ -245,7 +247,7 @@ func badAddress(err error) error {
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return err
 	}
-	return usage(err)
+	return cli.Usage(err)
 }
 
 // hold is how late a request may become known: where they are known from spans, the slow ones come late.
@@ -293,20 +295,20 @@ func message(err error) string {
 	return err.Error()
 }
 
-func (r *job) print(sum *summary) error {
+func (r *job) print(sum *summary.Summary) error {
 	if r.bed != nil {
-		for _, line := range r.bed.shortfalls(sum.requests()) {
+		for _, line := range r.bed.shortfalls(sum.Requests()) {
 			fmt.Fprintln(r.err, line)
 		}
 	}
 	if r.json {
-		res := newResult(r.name, &r.seed, sum.rows())
+		res := cli.NewResult(r.name, &r.seed, sum.Rows())
 		if r.bed != nil {
 			res.Detail = r.bed.detail()
 		}
-		return printJSON(r.out, res)
+		return cli.PrintJSON(r.out, res)
 	}
-	if err := sum.print(r.out); err != nil {
+	if err := sum.Print(r.out); err != nil {
 		return err
 	}
 	if r.bed != nil {

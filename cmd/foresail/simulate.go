@@ -10,7 +10,9 @@ import (
 	"foresail.dev"
 	"foresail.dev/appfile"
 	"foresail.dev/cluster/sim"
+	"foresail.dev/cmd/foresail/cli"
 	"foresail.dev/cmd/foresail/history"
+	"foresail.dev/cmd/foresail/summary"
 	"foresail.dev/fault"
 	"foresail.dev/load"
 	"foresail.dev/loop"
@@ -44,7 +46,7 @@ The same seed gives the same result, to the byte.`,
 		Example: `  foresail simulate -f hotel-reservation --load examples/loads/constant.yaml --duration 10m
   foresail simulate -f social-network --load examples/loads/social-wide.yaml --faults examples/faults/social-random.yaml --truth truth.jsonl
   foresail simulate -f app.yaml --load load.yaml --manager hpa --snapshots out.jsonl --spans spans.jsonl --trace-share 0.01`,
-		Args: needs("file", "load"),
+		Args: cli.Needs("file", "load"),
 		RunE: func(c *cobra.Command, _ []string) error { return simulate(c, f) },
 	}
 	fl := c.Flags()
@@ -66,16 +68,16 @@ The same seed gives the same result, to the byte.`,
 
 func simulate(c *cobra.Command, f simulateFlags) (err error) {
 	if f.duration <= 0 {
-		return usagef("--duration %v: give a time longer than zero", f.duration)
+		return cli.Usagef("--duration %v: give a time longer than zero", f.duration)
 	}
 	if err := sameFile(f.snapshots, f.spans); err != nil {
 		return err
 	}
 	if f.truth != "" && (f.truth == f.snapshots || f.truth == f.spans) {
-		return usagef("--truth names the same file as --snapshots or --spans, %s: give another", f.truth)
+		return cli.Usagef("--truth names the same file as --snapshots or --spans, %s: give another", f.truth)
 	}
 	if !(f.traceShare >= 0 && f.traceShare <= 1) {
-		return usagef("--trace-share %v: give a share from 0 to 1", f.traceShare)
+		return cli.Usagef("--trace-share %v: give a share from 0 to 1", f.traceShare)
 	}
 	blueprint, l, err := readFiles(f.app, f.load)
 	if err != nil {
@@ -89,26 +91,26 @@ func simulate(c *cobra.Command, f simulateFlags) (err error) {
 	if f.nodes != "" {
 		n, err := appfile.ReadNodes(f.nodes)
 		if err != nil {
-			return usage(err)
+			return cli.Usage(err)
 		}
 		setNodes(&cfg, n)
 	}
 	if f.faults != "" {
 		if cfg.Faults, err = appfile.ReadFaults(f.faults, cfg.World()); err != nil {
-			return usage(err)
+			return cli.Usage(err)
 		}
 	}
 	var out recorder
 	if f.spans != "" {
 		cfg.TraceShare, cfg.Spans = f.traceShare, out.trace
 	}
-	var truth *lines
+	var truth *cli.Lines
 	if f.truth != "" {
-		cfg.Truth = func(t fault.Truth) { truth.write(truthOf(t)) }
+		cfg.Truth = func(t fault.Truth) { truth.Write(truthOf(t)) }
 	}
 	cluster, err := sim.New(cfg)
 	if err != nil {
-		return usage(err)
+		return cli.Usage(err)
 	}
 	keep := history.At(f.history)
 	keep.Wait = true
@@ -124,29 +126,29 @@ func simulate(c *cobra.Command, f simulateFlags) (err error) {
 		return err
 	}
 	if f.truth != "" {
-		if truth, err = createLines(f.truth); err != nil {
+		if truth, err = cli.CreateLines(f.truth); err != nil {
 			return errors.Join(err, out.close())
 		}
 	}
-	ctx, stop := stoppable(c.Context())
+	ctx, stop := cli.Stoppable(c.Context())
 	defer stop()
-	sum := newSummary(blueprint.App, 0)
-	progress := newProgress(c.ErrOrStderr())
+	sum := summary.New(blueprint.App, 0)
+	progress := cli.NewProgress(c.ErrOrStderr())
 	began := time.Now()
-	err = loop.Run(ctx, cluster, manager, loop.Options{Mode: loop.Auto, Events: loop.Join(sum.events(), kept.Events(), loop.Events{
+	err = loop.Run(ctx, cluster, manager, loop.Options{Mode: loop.Auto, Events: loop.Join(sum.Events(), kept.Events(), loop.Events{
 		Observed: func(h *foresail.History, s *foresail.Snapshot) {
 			out.snapshot(h.App(), s)
 			at := s.End.Sub(epoch)
-			progress.at(at.Seconds()/f.duration.Seconds(), "simulated "+at.Truncate(time.Second).String())
+			progress.At(at.Seconds()/f.duration.Seconds(), "simulated "+at.Truncate(time.Second).String())
 		},
 	})})
-	progress.end()
-	sum.end()
+	progress.End()
+	sum.End()
 	if cerr := out.close(); err == nil {
 		err = cerr
 	}
 	if truth != nil {
-		if cerr := truth.close(); err == nil && cerr != nil {
+		if cerr := truth.Close(); err == nil && cerr != nil {
 			err = fmt.Errorf("the files are not complete: %w", cerr)
 		}
 	}
@@ -154,8 +156,8 @@ func simulate(c *cobra.Command, f simulateFlags) (err error) {
 		return err
 	}
 	if f.json {
-		err = printJSON(c.OutOrStdout(), newResult("simulate", &f.seed, sum.rows()))
-	} else if err = sum.print(c.OutOrStdout()); err == nil {
+		err = cli.PrintJSON(c.OutOrStdout(), cli.NewResult("simulate", &f.seed, sum.Rows()))
+	} else if err = sum.Print(c.OutOrStdout()); err == nil {
 		_, err = fmt.Fprintf(c.OutOrStdout(), "simulated in %s\n", time.Since(began).Round(time.Millisecond))
 	}
 	if err == nil && cluster.Offset() < f.duration {
@@ -173,11 +175,11 @@ func setNodes(cfg *sim.Config, n *appfile.Nodes) {
 func readFiles(app, loadFile string) (*foresail.Blueprint, *load.Load, error) {
 	b, err := appfile.ReadApp(app)
 	if err != nil {
-		return nil, nil, usage(err)
+		return nil, nil, cli.Usage(err)
 	}
 	l, err := appfile.ReadLoad(loadFile, b.App)
 	if err != nil {
-		return nil, nil, usage(err)
+		return nil, nil, cli.Usage(err)
 	}
 	return b, l, nil
 }

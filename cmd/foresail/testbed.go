@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"foresail.dev/cmd/foresail/cli"
 	"foresail.dev/cmd/foresail/history"
 	"foresail.dev/cmd/foresail/promout"
 	"foresail.dev/cmd/foresail/security"
@@ -28,10 +29,10 @@ func newTestbed() *cobra.Command {
 its CPU quota, calling each other over loopback and reporting spans over OTLP. Needs permission to make cgroups.
 Runs until it is stopped (Ctrl-C) or the duration is over, then prints a summary. Nothing is left behind.`,
 		Example: "  foresail testbed -f hotel-reservation --load examples/loads/gentle.yaml --duration 1m",
-		Args:    needs("file", "load"),
+		Args:    cli.Needs("file", "load"),
 		RunE: func(c *cobra.Command, _ []string) (err error) {
 			if duration < 0 {
-				return usagef("--duration %v: give a time longer than zero, or 0 to run until stopped", duration)
+				return cli.Usagef("--duration %v: give a time longer than zero, or 0 to run until stopped", duration)
 			}
 			if err := sameFile(snapshots, spans); err != nil {
 				return err
@@ -46,9 +47,9 @@ Runs until it is stopped (Ctrl-C) or the duration is over, then prints a summary
 			}
 			secured, err := ports.Open(c.ErrOrStderr())
 			if err != nil {
-				return usage(err)
+				return cli.Usage(err)
 			}
-			ctx, stop := stoppable(c.Context())
+			ctx, stop := cli.Stoppable(c.Context())
 			defer stop()
 			kept, err := history.At(historyDir).Keep(blueprint.App, true, c.ErrOrStderr())
 			if err != nil {

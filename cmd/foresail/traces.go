@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"foresail.dev/cmd/foresail/cli"
 	"foresail.dev/cmd/foresail/tracing"
 	"foresail.dev/telemetry/source"
 	"foresail.dev/telemetry/store/exemplar"
@@ -30,7 +31,7 @@ first, or prints one of them as a tree with times. It may be used while a run wr
 		Example: "  foresail traces traces --from 2026-11-27T21:00:00Z --limit 5\n  foresail traces traces --trace 5b8efff798038103d269b633813fc60c",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return usagef("give the folder that the traces are in")
+				return cli.Usagef("give the folder that the traces are in")
 			}
 			return nil
 		},
@@ -59,7 +60,7 @@ func (f *tracesFlags) query() (q exemplar.Query, err error) {
 			continue
 		}
 		if *t.to, err = time.Parse(time.RFC3339, t.text); err != nil {
-			return q, usagef("%s %q: give a time such as 2026-11-27T21:00:00Z", t.flag, t.text)
+			return q, cli.Usagef("%s %q: give a time such as 2026-11-27T21:00:00Z", t.flag, t.text)
 		}
 	}
 	switch f.kept {
@@ -69,18 +70,18 @@ func (f *tracesFlags) query() (q exemplar.Query, err error) {
 	case "random":
 		q.Kept = exemplar.Random
 	default:
-		return q, usagef("--kept %q: give slowest or random", f.kept)
+		return q, cli.Usagef("--kept %q: give slowest or random", f.kept)
 	}
 	if f.id != "" {
 		if q.ID, err = exemplar.ParseID(f.id); err != nil {
-			return q, usagef("--trace: %w", err)
+			return q, cli.Usagef("--trace: %w", err)
 		}
 	}
 	if q.Key, err = tracing.ReadKey(f.key); err != nil {
 		return q, tracesUsage(err)
 	}
 	if f.limit < 0 {
-		return q, usagef("--limit %d: give a number, or 0 for all", f.limit)
+		return q, cli.Usagef("--limit %d: give a number, or 0 for all", f.limit)
 	}
 	return q, nil
 }
@@ -91,13 +92,13 @@ func (f *tracesFlags) run(c *cobra.Command, dir string) error {
 		return err
 	}
 	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
-		return usagef("%s: no folder of traces", dir)
+		return cli.Usagef("%s: no folder of traces", dir)
 	}
 	var found []exemplar.Stored
 	var skipped source.Faults
 	for t, err := range exemplar.Read(dir, q, &skipped) {
 		if errors.Is(err, exemplar.ErrSealed) {
-			return usagef("%s: %w (--key-file)", dir, err)
+			return cli.Usagef("%s: %w (--key-file)", dir, err)
 		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", dir, err)
@@ -119,7 +120,7 @@ func (f *tracesFlags) run(c *cobra.Command, dir string) error {
 		found = tracing.Slowest(found, len(found))
 	}
 	if f.json {
-		return printJSON(c.OutOrStdout(), newResult("traces", nil, tracing.Rows(found, f.id != "")))
+		return cli.PrintJSON(c.OutOrStdout(), cli.NewResult("traces", nil, tracing.Rows(found, f.id != "")))
 	}
 	if f.id == "" {
 		if len(found) == 0 {
@@ -127,7 +128,7 @@ func (f *tracesFlags) run(c *cobra.Command, dir string) error {
 			return err
 		}
 		head, cells := tracing.Table(found)
-		return table(c.OutOrStdout(), head, cells)
+		return cli.Table(c.OutOrStdout(), head, cells)
 	}
 	var errs []error
 	for i := range found {
@@ -139,7 +140,7 @@ func (f *tracesFlags) run(c *cobra.Command, dir string) error {
 // tracesUsage marks what package tracing calls bad usage.
 func tracesUsage(err error) error {
 	if errors.Is(err, tracing.ErrUsage) {
-		return usage(err)
+		return cli.Usage(err)
 	}
 	return err
 }

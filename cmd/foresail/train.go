@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"foresail.dev/cmd/foresail/cli"
 	"foresail.dev/cmd/foresail/history"
 	"foresail.dev/cmd/foresail/trained"
 	"foresail.dev/cmd/foresail/training"
@@ -37,7 +38,7 @@ A service that nothing can be learnt from is named with its reason, and the othe
 at all could be trained, or with --strict when any service could not.`,
 		Example: `  foresail train -f calls/ --application shop --models models/
   foresail train -f calls.csv.gz --application shop --models s3://models --from stored --shard 0/8`,
-		Args: needs("models"),
+		Args: cli.Needs("models"),
 		RunE: func(c *cobra.Command, _ []string) error { return train(c, f) },
 	}
 	f.Register(c.Flags())
@@ -47,13 +48,13 @@ at all could be trained, or with --strict when any service could not.`,
 func train(c *cobra.Command, f training.Flags) error {
 	set, err := f.Settings()
 	if err != nil {
-		return usage(err)
+		return cli.Usage(err)
 	}
 	shard, err := f.Which()
 	if err != nil {
-		return usage(err)
+		return cli.Usage(err)
 	}
-	ctx, stop := stoppable(c.Context())
+	ctx, stop := cli.Stoppable(c.Context())
 	defer stop()
 	source, err := sourceOf(ctx, c.ErrOrStderr(), &f, &set)
 	if err != nil {
@@ -65,14 +66,14 @@ func train(c *cobra.Command, f training.Flags) error {
 	}
 	defer b.Close()
 	if err := training.Encrypt(b, f.ModelsKey); err != nil {
-		return usagef("--models-key-file: %w", err)
+		return cli.Usagef("--models-key-file: %w", err)
 	}
-	p := newProgress(c.ErrOrStderr())
+	p := cli.NewProgress(c.ErrOrStderr())
 	r := &training.Run{Settings: set, Source: source, Bucket: b, Shard: shard, Only: f.Only, Workers: f.Workers, Force: f.Force, SharedOnly: f.SharedOnly,
-		Commit: commit(), Progress: p.at}
+		Commit: cli.Commit(), Progress: p.At}
 	began := time.Now()
 	err = r.Do(ctx)
-	p.end()
+	p.End()
 	took := time.Since(began)
 	if len(r.Rows) == 0 && err != nil {
 		return usageOf(err)
@@ -80,9 +81,9 @@ func train(c *cobra.Command, f training.Flags) error {
 	if !f.JSON {
 		err = errors.Join(err, printTraining(c, r, took))
 	} else {
-		res := newResult("train", &f.Seed, r.Rows)
+		res := cli.NewResult("train", &f.Seed, r.Rows)
 		res.Detail = r.Detail(took)
-		err = errors.Join(err, printJSON(c.OutOrStdout(), res))
+		err = errors.Join(err, cli.PrintJSON(c.OutOrStdout(), res))
 	}
 	if err != nil {
 		return usageOf(err)
@@ -94,11 +95,11 @@ func train(c *cobra.Command, f training.Flags) error {
 func sourceOf(ctx context.Context, tell io.Writer, f *training.Flags, set *training.Settings) (training.Source, error) {
 	if f.History == "" {
 		s, err := training.Files(f.File, f.CSV)
-		return s, usage(err)
+		return s, cli.Usage(err)
 	}
 	h, err := history.Open(f.History, f.Key, tell)
 	if errors.Is(err, history.ErrUsage) {
-		return nil, usagef("--history: %w", err)
+		return nil, cli.Usagef("--history: %w", err)
 	}
 	if err != nil {
 		return nil, err
@@ -114,7 +115,7 @@ func sourceOf(ctx context.Context, tell io.Writer, f *training.Flags, set *train
 // usageOf marks errors of an address that names no bucket, or no model in it; others, like a missing permission, are failures of the job.
 func usageOf(err error) error {
 	if errors.Is(err, bucket.ErrURL) || errors.Is(err, bucket.ErrNoBucket) || errors.Is(err, trained.ErrNone) || errors.Is(err, training.ErrUnknown) {
-		return usage(err)
+		return cli.Usage(err)
 	}
 	return err
 }
@@ -122,13 +123,13 @@ func usageOf(err error) error {
 func printTraining(c *cobra.Command, r *training.Run, took time.Duration) error {
 	out := c.OutOrStdout()
 	if cells := r.Cells(); len(cells) > 0 {
-		if err := table(out, training.Head, cells); err != nil {
+		if err := cli.Table(out, training.Head, cells); err != nil {
 			return err
 		}
 		fmt.Fprintln(out)
 	}
 	for _, line := range r.Summary(took) {
-		if _, err := fmt.Fprintln(out, strings.Map(printable, strings.ReplaceAll(line, "\n", "; "))); err != nil {
+		if _, err := fmt.Fprintln(out, strings.Map(cli.Printable, strings.ReplaceAll(line, "\n", "; "))); err != nil {
 			return err
 		}
 	}

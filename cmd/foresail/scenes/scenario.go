@@ -1,4 +1,5 @@
-package main
+// Package scenes is "foresail scenario".
+package scenes
 
 import (
 	"fmt"
@@ -7,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"foresail.dev/cmd/foresail/cli"
 	"foresail.dev/scenario"
 )
 
@@ -24,7 +26,7 @@ type unfulfilled struct {
 	Why  []string `json:"why"`
 }
 
-func newScenario() *cobra.Command {
+func New() *cobra.Command {
 	var update, asJSON bool
 	c := &cobra.Command{
 		Use:   "scenario FILE...",
@@ -35,7 +37,7 @@ does not hold. The language is described in scenario/README.md.`,
 		Example: "  foresail scenario examples/scenarios/*.scenario",
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return usagef("%s needs a scenario file; see %q", c.CommandPath(), c.CommandPath()+" --help")
+				return cli.Usagef("%s needs a scenario file; see %q", c.CommandPath(), c.CommandPath()+" --help")
 			}
 			return nil
 		},
@@ -51,25 +53,25 @@ func runScenarios(c *cobra.Command, files []string, update, asJSON bool) error {
 	for i, file := range files { // what is wrong in any of them comes before a long run
 		var err error
 		if all[i], err = scenario.Read(file); err != nil {
-			return usage(err)
+			return cli.Usage(err)
 		}
 	}
-	ctx, stop := stoppable(c.Context())
+	ctx, stop := cli.Stoppable(c.Context())
 	defer stop()
-	progress := newProgress(c.ErrOrStderr())
+	progress := cli.NewProgress(c.ErrOrStderr())
 	var rows []played
 	failed := 0
 	for i, s := range all {
-		progress.at(float64(i)/float64(len(all)), files[i])
+		progress.At(float64(i)/float64(len(all)), files[i])
 		began := time.Now()
 		r, err := s.Run(ctx)
 		if err != nil {
-			progress.end()
+			progress.End()
 			return err
 		}
 		if update {
 			if err := os.WriteFile(files[i], []byte(r.Updated), 0o644); err != nil {
-				progress.end()
+				progress.End()
 				return err
 			}
 		}
@@ -84,14 +86,14 @@ func runScenarios(c *cobra.Command, files []string, update, asJSON bool) error {
 		failed += len(row.Failures)
 		rows = append(rows, row)
 		if !asJSON {
-			progress.end()
+			progress.End()
 			fmt.Fprintf(c.OutOrStdout(), "== %s\n%s== %s simulated in %s, %d failed\n\n", files[i], r.Transcript, r.Simulated,
 				time.Since(began).Round(time.Millisecond), len(row.Failures))
 		}
 	}
-	progress.end()
+	progress.End()
 	if asJSON {
-		if err := printJSON(c.OutOrStdout(), newResult("scenario", nil, rows)); err != nil {
+		if err := cli.PrintJSON(c.OutOrStdout(), cli.NewResult("scenario", nil, rows)); err != nil {
 			return err
 		}
 	}

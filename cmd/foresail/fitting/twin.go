@@ -1,4 +1,5 @@
-package main
+// Package fitting is "foresail twin".
+package fitting
 
 import (
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"foresail.dev/appfile/write"
 	"foresail.dev/cluster/sim/twin"
 	"foresail.dev/cluster/testbed/users"
+	"foresail.dev/cmd/foresail/cli"
 	"foresail.dev/cmd/foresail/snapshotfile"
 	"foresail.dev/telemetry/otlp"
 )
@@ -31,7 +33,7 @@ type twinFlags struct {
 	json                                       bool
 }
 
-func newTwin() *cobra.Command {
+func New() *cobra.Command {
 	var f twinFlags
 	c := &cobra.Command{
 		Use:   "twin -f APPLICATION --spans SPANS --snapshots SNAPSHOTS -o FITTED",
@@ -43,7 +45,7 @@ Of the given application, names, bounds, allocations, workers, queues, pools, st
 kept. What its operations do is not looked at: a file whose operations are empty serves as well.`,
 		Example: `  foresail testbed -f hotel-reservation --load load.yaml --duration 2m --spans spans.jsonl --snapshots snaps.jsonl
   foresail twin -f hotel-reservation --spans spans.jsonl --snapshots snaps.jsonl -o fitted.yaml`,
-		Args: needs("file", "spans", "snapshots", "output"),
+		Args: cli.Needs("file", "spans", "snapshots", "output"),
 		RunE: func(c *cobra.Command, _ []string) error { return fitTwin(c, f) },
 	}
 	fl := c.Flags()
@@ -60,18 +62,18 @@ kept. What its operations do is not looked at: a file whose operations are empty
 func fitTwin(c *cobra.Command, f twinFlags) error {
 	given, err := appfile.ReadApp(f.app)
 	if err != nil {
-		return usage(err)
+		return cli.Usage(err)
 	}
 	in := twin.Given(given, f.users)
 	if in.Snapshots, err = snapshotfile.Read(f.snapshots, given.App); err != nil {
-		return usage(err)
+		return cli.Usage(err)
 	}
 	if in.Spans, err = readSpans(f.spans); err != nil {
 		return err
 	}
 	fitted, report, err := twin.Fit(in)
 	if err != nil {
-		return usage(err)
+		return cli.Usage(err)
 	}
 	name := *fitted.App
 	name.Name += "-fitted"
@@ -90,7 +92,7 @@ func fitTwin(c *cobra.Command, f twinFlags) error {
 		return fmt.Errorf("what was fitted is no application: %w", err)
 	}
 	if err := os.WriteFile(f.out, data, 0o644); err != nil {
-		return usage(err)
+		return cli.Usage(err)
 	}
 	return printTwin(c, f, given.App, fitted, report)
 }
@@ -98,7 +100,7 @@ func fitTwin(c *cobra.Command, f twinFlags) error {
 func readSpans(path string) ([]foresail.Span, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, usage(err)
+		return nil, cli.Usage(err)
 	}
 	defer f.Close()
 	var out []foresail.Span
@@ -107,7 +109,7 @@ func readSpans(path string) ([]foresail.Span, error) {
 		return nil
 	})
 	if err != nil {
-		return nil, usagef("%s: %w", path, err)
+		return nil, cli.Usagef("%s: %w", path, err)
 	}
 	return out, nil
 }
@@ -117,20 +119,20 @@ func printTwin(c *cobra.Command, f twinFlags, app *foresail.App, fitted *foresai
 	var cells [][]string
 	for _, o := range r.Operations {
 		row := twinRow{Application: app.Name, Service: o.Service, Operation: o.Operation, Visits: o.Visits,
-			CPU: round(o.CPU * 1e3), Own: round(o.Own * 1e3), Shapes: o.Shapes}
+			CPU: cli.Round(o.CPU * 1e3), Own: cli.Round(o.Own * 1e3), Shapes: o.Shapes}
 		rows = append(rows, row)
 		cells = append(cells, []string{row.Service + "." + row.Operation, fmt.Sprint(row.Visits), fmt.Sprintf("%.3f", row.CPU), fmt.Sprintf("%.3f", row.Own), fmt.Sprint(row.Shapes)})
 	}
 	if f.json {
-		res := newResult("twin", nil, rows)
+		res := cli.NewResult("twin", nil, rows)
 		res.Detail = struct {
 			Skipped  int               `json:"spans_skipped"`
 			Unclean  int               `json:"visits_unclean"`
 			Overhead foresail.Overhead `json:"overhead_ns"`
 		}{r.Skipped, r.Unclean, fitted.Overhead}
-		return printJSON(c.OutOrStdout(), res)
+		return cli.PrintJSON(c.OutOrStdout(), res)
 	}
-	if err := table(c.OutOrStdout(), []string{"operation", "visits", "cpu ms", "own ms", "shapes"}, cells); err != nil {
+	if err := cli.Table(c.OutOrStdout(), []string{"operation", "visits", "cpu ms", "own ms", "shapes"}, cells); err != nil {
 		return err
 	}
 	o := fitted.Overhead

@@ -1,4 +1,5 @@
-package main
+// Package summary sums up what a run came to, for its result.
+package summary
 
 import (
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"foresail.dev"
+	"foresail.dev/cmd/foresail/cli"
 	"foresail.dev/loop"
 	"foresail.dev/sketch"
 )
@@ -35,8 +37,8 @@ type row struct {
 	Observed       float64  `json:"observed_s"` // how long it was observed
 }
 
-// summary gathers a run into rows. Its Events are to be called by the loop; rows may be asked for at any time.
-type summary struct {
+// Summary gathers a run into rows. Its Events are to be called by the loop; rows may be asked for at any time.
+type Summary struct {
 	mu        sync.Mutex
 	hold      time.Duration
 	app       *foresail.App
@@ -71,18 +73,18 @@ func (m *mean) value() *float64 {
 	if m.weight <= 0 {
 		return nil
 	}
-	return ptr(round(m.sum / m.weight))
+	return ptr(cli.Round(m.sum / m.weight))
 }
 
-// newSummary begins a summary; hold is how late requests may become known, see foresail.Judge.
-func newSummary(app *foresail.App, hold time.Duration) *summary {
-	s := &summary{hold: hold, fallbacks: map[string]int{}}
+// NewSummary begins a summary; hold is how late requests may become known, see foresail.Judge.
+func New(app *foresail.App, hold time.Duration) *Summary {
+	s := &Summary{hold: hold, fallbacks: map[string]int{}}
 	s.follow(app)
 	return s
 }
 
 // follow takes in the endpoints that an application has gained.
-func (s *summary) follow(app *foresail.App) {
+func (s *Summary) follow(app *foresail.App) {
 	s.app = app
 	for i := len(s.endpoints); i < len(app.Endpoints); i++ {
 		sum := endpointSum{latency: sketch.New()}
@@ -94,14 +96,14 @@ func (s *summary) follow(app *foresail.App) {
 	}
 }
 
-func (s *summary) events() loop.Events {
+func (s *Summary) Events() loop.Events {
 	return loop.Events{
 		Observed: func(h *foresail.History, snap *foresail.Snapshot) { s.observe(h.App(), snap) },
 		Decided:  s.decided,
 	}
 }
 
-func (s *summary) observe(app *foresail.App, snap *foresail.Snapshot) {
+func (s *Summary) observe(app *foresail.App, snap *foresail.Snapshot) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if app != s.app {
@@ -136,7 +138,7 @@ func (e *endpointSum) count(snap *foresail.Snapshot, i int) {
 	e.latency.Merge(seen.Latency)
 }
 
-func (s *summary) resources(snap *foresail.Snapshot) {
+func (s *Summary) resources(snap *foresail.Snapshot) {
 	w := snap.Duration().Seconds()
 	t := snap.Totals()
 	s.seconds += w
@@ -149,7 +151,7 @@ func (s *summary) resources(snap *foresail.Snapshot) {
 	}
 }
 
-func (s *summary) decided(d loop.Decision) {
+func (s *Summary) decided(d loop.Decision) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if d.Err != nil && d.Applied {
@@ -167,8 +169,8 @@ func (s *summary) decided(d loop.Decision) {
 	s.changes += len(d.Changed())
 }
 
-// end judges what is still held back, when nothing more is to come.
-func (s *summary) end() {
+// End judges what is still held back, when nothing more is to come.
+func (s *Summary) End() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i := range s.endpoints {
@@ -178,8 +180,8 @@ func (s *summary) end() {
 	}
 }
 
-// requests are those of all endpoints.
-func (s *summary) requests() (n float64) {
+// Requests are those of all endpoints.
+func (s *Summary) Requests() (n float64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i := range s.endpoints {
@@ -188,8 +190,8 @@ func (s *summary) requests() (n float64) {
 	return n
 }
 
-// rows are the results so far, one for each endpoint.
-func (s *summary) rows() []row {
+// Rows are the results so far, one for each endpoint.
+func (s *Summary) Rows() []row {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	out := make([]row, 0, len(s.endpoints))
@@ -198,9 +200,9 @@ func (s *summary) rows() []row {
 		r := row{
 			Application: s.app.Name, Endpoint: s.app.Endpoints[i].Name,
 			Requests: e.requests, Errors: e.errors,
-			P50: quantile(e.latency, 0.5), P95: quantile(e.latency, 0.95), P99: quantile(e.latency, 0.99),
+			P50: Quantile(e.latency, 0.5), P95: Quantile(e.latency, 0.95), P99: Quantile(e.latency, 0.99),
 			CoresMean: s.cores.value(), CoresUsedMean: s.used.value(), ReplicasMean: s.replicas.value(),
-			PlanChanges: s.changes, Observed: round(s.seconds),
+			PlanChanges: s.changes, Observed: cli.Round(s.seconds),
 		}
 		if o := s.app.Endpoints[i].Objective; o != nil {
 			r.Objective = ptr(ms(o.Latency))
@@ -222,23 +224,20 @@ func ptr[T any](v T) *T { return &v }
 
 func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
-// quantile is in milliseconds; absent when nothing was seen.
-func quantile(s *sketch.Sketch, q float64) *float64 {
+// Quantile is in milliseconds; absent when nothing was seen.
+func Quantile(s *sketch.Sketch, q float64) *float64 {
 	v := s.Quantile(q) * 1000
 	if math.IsNaN(v) {
 		return nil
 	}
-	return ptr(round(v))
+	return ptr(cli.Round(v))
 }
 
-// round keeps three decimals: no figure here is more exact.
-func round(v float64) float64 { return math.Round(v*1000) / 1000 }
-
-// print writes the rows as a table for people, with a line on what the run took.
-func (s *summary) print(w io.Writer) error {
+// Print writes the rows as a table for people, with a line on what the run took.
+func (s *Summary) Print(w io.Writer) error {
 	head := []string{"endpoint", "requests", "errors", "p50 ms", "p95 ms", "p99 ms", "objective", "met", "violations"}
 	var cells [][]string
-	for i, r := range s.rows() {
+	for i, r := range s.Rows() {
 		objective, met := "—", "—"
 		if o := s.app.Endpoints[i].Objective; o != nil {
 			objective = o.String()
@@ -251,16 +250,16 @@ func (s *summary) print(w io.Writer) error {
 			violations = fmt.Sprintf("%.1f %% of %d", *r.ViolationShare*100, *r.Windows)
 		}
 		cells = append(cells, []string{r.Endpoint, fmt.Sprintf("%.0f", r.Requests), fmt.Sprintf("%.0f", r.Errors),
-			opt("%.1f", r.P50), opt("%.1f", r.P95), opt("%.1f", r.P99), objective, met, violations})
+			cli.Opt("%.1f", r.P50), cli.Opt("%.1f", r.P95), cli.Opt("%.1f", r.P99), objective, met, violations})
 	}
-	if err := table(w, head, cells); err != nil {
+	if err := cli.Table(w, head, cells); err != nil {
 		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	_, err := fmt.Fprintf(w, "\n%s: %s observed; mean cores %s allocated, %s used; mean replicas %s; %d plan changes\n",
-		s.app.Name, time.Duration(s.seconds*float64(time.Second)).Round(time.Second), opt("%.2f", s.cores.value()),
-		opt("%.2f", s.used.value()), opt("%.1f", s.replicas.value()), s.changes)
+		s.app.Name, time.Duration(s.seconds*float64(time.Second)).Round(time.Second), cli.Opt("%.2f", s.cores.value()),
+		cli.Opt("%.2f", s.used.value()), cli.Opt("%.1f", s.replicas.value()), s.changes)
 	if s.stale > 0 {
 		fmt.Fprintf(w, "nothing was observed in %d of %d intervals\n", s.stale, s.beats)
 	}

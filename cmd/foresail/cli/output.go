@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"encoding/json"
@@ -35,12 +35,12 @@ type machine struct {
 	Version string `json:"foresail"`
 }
 
-func newResult(name string, seed *uint64, rows any) result {
-	return result{Schema: "foresail.dev/" + name + "/v1", Commit: commit(), Seed: seed, Machine: thisMachine(), Rows: rows}
+func NewResult(name string, seed *uint64, rows any) result {
+	return result{Schema: "foresail.dev/" + name + "/v1", Commit: Commit(), Seed: seed, Machine: ThisMachine(), Rows: rows}
 }
 
-// commit is the revision that the binary was built from, with "-dirty" when the tree had changes; empty when unknown.
-func commit() string {
+// Commit is the revision that the binary was built from, with "-dirty" when the tree had changes; empty when unknown.
+func Commit() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return ""
@@ -60,7 +60,7 @@ func commit() string {
 	return revision + dirty
 }
 
-func version() string {
+func Version() string {
 	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
 		return info.Main.Version
 	}
@@ -81,8 +81,8 @@ func (m machine) String() string {
 	return s + ", " + m.Go
 }
 
-func thisMachine() machine {
-	m := machine{OS: runtime.GOOS, Arch: runtime.GOARCH, CPUs: runtime.NumCPU(), Go: runtime.Version(), Version: version()}
+func ThisMachine() machine {
+	m := machine{OS: runtime.GOOS, Arch: runtime.GOARCH, CPUs: runtime.NumCPU(), Go: runtime.Version(), Version: Version()}
 	m.CPU = fieldOf("/proc/cpuinfo", "model name")
 	if b, err := os.ReadFile("/proc/sys/kernel/osrelease"); err == nil {
 		m.Kernel = strings.TrimSpace(string(b))
@@ -108,36 +108,36 @@ func fieldOf(file, key string) string {
 	return ""
 }
 
-func printJSON(w io.Writer, r result) error {
+func PrintJSON(w io.Writer, r result) error {
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")
 	e.SetEscapeHTML(false)
 	return e.Encode(r)
 }
 
-// table prints aligned columns; cells that were not observed are "—".
-func table(w io.Writer, head []string, rows [][]string) error {
+// Table prints aligned columns; cells that were not observed are "—".
+func Table(w io.Writer, head []string, rows [][]string) error {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(tw, strings.Join(head, "\t")+"\t")
 	for _, r := range rows {
 		for i := range r {
-			r[i] = strings.Map(printable, r[i])
+			r[i] = strings.Map(Printable, r[i])
 		}
 		fmt.Fprintln(tw, strings.Join(r, "\t")+"\t")
 	}
 	return tw.Flush()
 }
 
-// printable replaces what would act on a terminal: names come from outside.
-func printable(r rune) rune {
+// Printable replaces what would act on a terminal: names come from outside.
+func Printable(r rune) rune {
 	if !unicode.IsPrint(r) {
 		return unicode.ReplacementChar
 	}
 	return r
 }
 
-// opt formats a value that may be absent.
-func opt[T any](format string, v *T) string {
+// Opt formats a value that may be absent.
+func Opt[T any](format string, v *T) string {
 	if v == nil {
 		return "—"
 	}

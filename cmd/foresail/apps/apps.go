@@ -1,4 +1,5 @@
-package main
+// Package apps is "foresail apps".
+package apps
 
 import (
 	"fmt"
@@ -10,18 +11,19 @@ import (
 	"foresail.dev/appfile/write"
 	"foresail.dev/apps"
 	"foresail.dev/apps/random"
+	"foresail.dev/cmd/foresail/cli"
 )
 
-func newApps() *cobra.Command {
+func New() *cobra.Command {
 	c := &cobra.Command{
 		Use: "apps [NAME]", Short: "Lists the built-in applications, prints the file of one, or draws one",
-		Args: func(c *cobra.Command, args []string) error { return usage(cobra.MaximumNArgs(1)(c, args)) },
+		Args: func(c *cobra.Command, args []string) error { return cli.Usage(cobra.MaximumNArgs(1)(c, args)) },
 		RunE: func(c *cobra.Command, args []string) error {
 			out := c.OutOrStdout()
 			if len(args) == 1 {
 				b, err := fs.ReadFile(apps.Files, args[0]+".yaml")
 				if err != nil {
-					return usagef("no built-in application %q: see 'foresail apps'", args[0])
+					return cli.Usagef("no built-in application %q: see 'foresail apps'", args[0])
 				}
 				_, err = out.Write(b)
 				return err
@@ -34,7 +36,7 @@ func newApps() *cobra.Command {
 				}
 				rows = append(rows, []string{name, fmt.Sprint(len(b.App.Services)), fmt.Sprint(len(b.App.Endpoints))})
 			}
-			return table(out, []string{"application", "services", "endpoints"}, rows)
+			return cli.Table(out, []string{"application", "services", "endpoints"}, rows)
 		},
 	}
 	c.AddCommand(newAppsRandom())
@@ -49,11 +51,11 @@ func newAppsRandom() *cobra.Command {
 		Long: `Draws an application nobody tuned to, after the published characterisation of Alibaba's microservices,
 and prints its file. The same flags give the same file, to the byte.`,
 		Example: "  foresail apps random --services 100 --seed 7 > random.yaml\n  foresail simulate -f random.yaml --load load.yaml",
-		Args:    needs("services"),
+		Args:    cli.Needs("services"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			for name, v := range map[string]float64{"depth": cfg.Depth, "fan-out": cfg.FanOut, "sharing": cfg.Sharing} {
 				if v == 0 { // which would mean the default
-					return usagef("--%s 0: give more than zero; see %q", name, c.CommandPath()+" --help")
+					return cli.Usagef("--%s 0: give more than zero; see %q", name, c.CommandPath()+" --help")
 				}
 			}
 			about := write.About{
@@ -68,7 +70,7 @@ and prints its file. The same flags give the same file, to the byte.`,
 			}
 			bp, err := random.New(cfg)
 			if err != nil {
-				return usage(err)
+				return cli.Usage(err)
 			}
 			return write.App(c.OutOrStdout(), bp, about)
 		},

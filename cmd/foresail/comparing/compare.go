@@ -1,4 +1,5 @@
-package main
+// Package comparing is "foresail compare".
+package comparing
 
 import (
 	"bytes"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"foresail.dev/cmd/foresail/cli"
 	"foresail.dev/compare"
 	"foresail.dev/compare/report"
 )
@@ -25,7 +27,7 @@ type compareFlags struct {
 	json              bool
 }
 
-func newCompare() *cobra.Command {
+func New() *cobra.Command {
 	var f compareFlags
 	c := &cobra.Command{
 		Use:   "compare -f EXPERIMENT",
@@ -37,7 +39,7 @@ With --out, each finished run is kept in that folder, with a Markdown table, plo
 the same command goes on where an earlier one stopped.`,
 		Example: `  foresail compare -f examples/baselines-smoke.yaml --out smoke
   foresail compare show smoke`,
-		Args: needs("file"),
+		Args: cli.Needs("file"),
 		RunE: func(c *cobra.Command, _ []string) error { return compareRun(c, f) },
 	}
 	fl := c.Flags()
@@ -60,11 +62,11 @@ func newCompareShow() *cobra.Command {
 with --run, draws that run over time instead.`,
 		Example: `  foresail compare show smoke
   foresail compare show smoke --run "hotel-reservation/ramp/hpa/seed 1"`,
-		Args: func(c *cobra.Command, args []string) error { return usage(cobra.ExactArgs(1)(c, args)) },
+		Args: func(c *cobra.Command, args []string) error { return cli.Usage(cobra.ExactArgs(1)(c, args)) },
 		RunE: func(c *cobra.Command, args []string) error {
 			r, err := compare.Show(args[0])
 			if err != nil {
-				return usage(err)
+				return cli.Usage(err)
 			}
 			if run != "" {
 				return drawRun(c, r, args[0], run)
@@ -80,24 +82,24 @@ with --run, draws that run over time instead.`,
 func compareRun(c *cobra.Command, f compareFlags) error {
 	reuse, err := compare.ParseReuse(f.resume)
 	if err != nil {
-		return usagef("--resume: %w", err)
+		return cli.Usagef("--resume: %w", err)
 	}
 	if f.workers < 0 {
-		return usagef("--workers %d: give a number from 1 on, or 0 for as many as there are processors", f.workers)
+		return cli.Usagef("--workers %d: give a number from 1 on, or 0 for as many as there are processors", f.workers)
 	}
 	e, err := compare.Read(f.file)
 	if err != nil {
-		return usage(err)
+		return cli.Usage(err)
 	}
 	grid, err := compare.Prepare(e)
 	if err != nil {
-		return usage(err)
+		return cli.Usage(err)
 	}
-	ctx, stop := stoppable(c.Context())
+	ctx, stop := cli.Stoppable(c.Context())
 	defer stop()
 	errw := c.ErrOrStderr()
 	watch := newCompareWatch(errw)
-	r, err := grid.Run(ctx, compare.Options{Dir: f.out, Workers: f.workers, Program: build(), Reuse: reuse,
+	r, err := grid.Run(ctx, compare.Options{Dir: f.out, Workers: f.workers, Program: Build(), Reuse: reuse,
 		Progress: watch.progress, Told: func(s string) { fmt.Fprintf(errw, "foresail: %s\n", s) }})
 	watch.end()
 	switch {
@@ -113,10 +115,10 @@ func compareRun(c *cobra.Command, f compareFlags) error {
 
 // printComparison prints results, and writes their files where there is a folder.
 func printComparison(c *cobra.Command, r *compare.Results, dir string, asJSON bool) error {
-	res := newResult("compare", nil, r.Rows)
+	res := cli.NewResult("compare", nil, r.Rows)
 	res.Seeds, res.Detail = r.Seeds, r
 	var b bytes.Buffer
-	if err := printJSON(&b, res); err != nil {
+	if err := cli.PrintJSON(&b, res); err != nil {
 		return err
 	}
 	h := report.Header{Commit: res.Commit, Machine: res.Machine.String()}
@@ -136,15 +138,15 @@ func printComparison(c *cobra.Command, r *compare.Results, dir string, asJSON bo
 		}
 		fmt.Fprintf(out, "%s, %s\n", rows[0].Application, rows[0].Load)
 		head, cells, below := report.Text(r, rows)
-		if err := table(out, head, cells); err != nil {
+		if err := cli.Table(out, head, cells); err != nil {
 			return err
 		}
 		for _, s := range below {
-			fmt.Fprintln(out, strings.Map(printable, s))
+			fmt.Fprintln(out, strings.Map(cli.Printable, s))
 		}
 	}
 	for _, n := range r.Notes {
-		fmt.Fprintf(out, "\n%s\n", strings.Map(printable, n))
+		fmt.Fprintf(out, "\n%s\n", strings.Map(cli.Printable, n))
 	}
 	if dir != "" {
 		fmt.Fprintf(out, "\n%s shows the rest\n", filepath.Join(dir, "report.html"))
@@ -160,7 +162,7 @@ func drawRun(c *cobra.Command, r *compare.Results, dir, run string) error {
 		if len(r.Runs) > 0 {
 			like = fmt.Sprintf("%d others, like %q", len(r.Runs), r.Runs[0].String())
 		}
-		return usagef("%s keeps no run %q, but %s", dir, run, like)
+		return cli.Usagef("%s keeps no run %q, but %s", dir, run, like)
 	}
 	p, err := report.RunPlot(r.Runs[i])
 	if err != nil {
@@ -180,20 +182,20 @@ func drawRun(c *cobra.Command, r *compare.Results, dir, run string) error {
 // compareWatch tells progress: a line that is redrawn on a terminal, a line for each run elsewhere.
 type compareWatch struct {
 	w           io.Writer
-	line        *progress
+	line        *cli.Progress
 	done, total int
 }
 
-func newCompareWatch(w io.Writer) *compareWatch { return &compareWatch{w: w, line: newProgress(w)} }
+func newCompareWatch(w io.Writer) *compareWatch { return &compareWatch{w: w, line: cli.NewProgress(w)} }
 
 func (v *compareWatch) progress(p compare.Progress) {
 	v.done, v.total = p.Done, p.Total
-	if v.line.w != nil {
+	if v.line.W != nil {
 		if p.Finished != nil && p.Finished.Failed != "" {
-			v.line.end()
+			v.line.End()
 			fmt.Fprintf(v.w, "foresail: %s failed: %s\n", p.Finished.String(), p.Finished.Failed)
 		}
-		v.line.at(p.Share, fmt.Sprintf("%d of %d runs", p.Done, p.Total))
+		v.line.At(p.Share, fmt.Sprintf("%d of %d runs", p.Done, p.Total))
 		return
 	}
 	if o := p.Finished; o != nil {
@@ -206,10 +208,10 @@ func (v *compareWatch) left(share float64) time.Duration {
 	if share <= 0 {
 		return 0
 	}
-	return time.Duration(float64(time.Since(v.line.began)) * (1 - share) / share).Round(time.Second)
+	return time.Duration(float64(time.Since(v.line.Began)) * (1 - share) / share).Round(time.Second)
 }
 
-func (v *compareWatch) end() { v.line.end() }
+func (v *compareWatch) end() { v.line.End() }
 
 // outcomeLine says in a few words how a run ended.
 func outcomeLine(o *compare.Outcome) string {
@@ -226,9 +228,9 @@ func outcomeLine(o *compare.Outcome) string {
 	return fmt.Sprintf("%.2f cores, %d of %d windows in violation", *o.Cores, violated, windows)
 }
 
-// build names this program's own version: its commit where it was built from one as it stands, else its own bytes.
-func build() string {
-	if c := commit(); c != "" && !strings.HasSuffix(c, "-dirty") {
+// Build names this program's own version: its commit where it was built from one as it stands, else its own bytes.
+func Build() string {
+	if c := cli.Commit(); c != "" && !strings.HasSuffix(c, "-dirty") {
 		return c
 	}
 	name, err := os.Executable()
