@@ -146,7 +146,7 @@ func (r *Reader) trace(g *group.Group[foresail.TraceID, call]) error {
 		return nil
 	}
 	if err := r.c.AddSpans(spans); err != nil {
-		return &stopped{err}
+		return source.Stop(err)
 	}
 	return nil
 }

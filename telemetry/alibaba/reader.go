@@ -71,52 +71,9 @@ func (r *Reader) Counts() Counts { return r.counts }
 // ErrUnknown is File's when a file's header is none of the data set's.
 var ErrUnknown = errors.New("not a table of Alibaba's microservice traces: its first line does not name their columns")
 
-// stopped is an error of the collector: it ends reading.
-type stopped struct{ err error }
-
-func (s *stopped) Error() string { return s.err.Error() }
-func (s *stopped) Unwrap() error { return s.err }
-
 // File reads one file. Rows that can't be read are noted in the collector's faults.
 func (r *Reader) File(in io.Reader) error {
-	text, err := source.Open(in)
-	if err != nil {
-		return err
-	}
-	defer text.Close()
-	lines := source.NewLines(text, maxLine, r.c.Faults())
-	if !lines.Next() {
-		return errors.Join(lines.Err(), ErrUnknown)
-	}
-	h, err := source.NewHeader(lines.Line())
-	if err != nil {
-		return ErrUnknown
-	}
-	row, err := r.table(h)
-	if err != nil {
-		return err
-	}
-	var fields [][]byte
-	for lines.Next() {
-		if len(lines.Line()) == 0 {
-			continue
-		}
-		if fields, err = source.Fields(fields, lines.Line()); err == nil && len(fields) != h.Len() {
-			err = fmt.Errorf("%d fields, where the header names %d", len(fields), h.Len())
-		}
-		if err == nil {
-			err = row(fields)
-		}
-		if err == nil {
-			continue
-		}
-		var stop *stopped
-		if errors.As(err, &stop) {
-			return stop.err
-		}
-		r.c.Faults().Add(lines.Number(), err)
-	}
-	return lines.Err()
+	return source.ReadTable(in, maxLine, r.c.Faults(), ErrUnknown, r.table)
 }
 
 // table says how the rows of a table are read.

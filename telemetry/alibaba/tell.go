@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"foresail.dev"
+	"foresail.dev/telemetry/source"
 )
 
 // finish tells all minutes, and what is absent.
@@ -31,7 +32,7 @@ func (t *tables) tell(n int) error {
 		t.cells -= len(m.services) + len(m.nodes)
 		t.told = max(t.told, i+1)
 		if err := t.c.AddSnapshot(t.app, t.snapshot(i, m)); err != nil {
-			return &stopped{err}
+			return source.Stop(err)
 		}
 	}
 	return nil

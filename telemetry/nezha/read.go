@@ -41,43 +41,7 @@ var ErrUnknown = errors.New("not a file of Nezha's: its first line names columns
 
 // File reads one file. Rows that can't be read are noted in the collector's faults.
 func (r *Reader) File(in io.Reader) error {
-	text, err := source.Open(in)
-	if err != nil {
-		return err
-	}
-	defer text.Close()
-	lines := source.NewLines(text, maxLine, r.c.Faults())
-	if !lines.Next() {
-		return errors.Join(lines.Err(), ErrUnknown)
-	}
-	h, err := source.NewHeader(lines.Line())
-	if err != nil {
-		return ErrUnknown
-	}
-	row, err := r.table(h)
-	if err != nil {
-		return err
-	}
-	var fields [][]byte
-	for lines.Next() {
-		if len(lines.Line()) == 0 {
-			continue
-		}
-		if fields, err = source.Fields(fields, lines.Line()); err == nil && len(fields) != h.Len() {
-			err = fmt.Errorf("%d fields, where the header names %d", len(fields), h.Len())
-		}
-		if err == nil {
-			err = row(fields)
-		}
-		var stop *stopped
-		if errors.As(err, &stop) {
-			return stop.err
-		}
-		if err != nil {
-			r.c.Faults().Add(lines.Number(), err)
-		}
-	}
-	return lines.Err()
+	return source.ReadTable(in, maxLine, r.c.Faults(), ErrUnknown, r.table)
 }
 
 // table says how the rows of a table are read.
@@ -101,11 +65,6 @@ func (r *Reader) table(h *source.Header) (func([][]byte) error, error) {
 	}
 	return nil, ErrUnknown
 }
-
-// stopped is an error of the collector: it ends reading.
-type stopped struct{ err error }
-
-func (s *stopped) Error() string { return s.err.Error() }
 
 // columns are those that there must be.
 func columns(h *source.Header, names ...string) ([]int, error) {
@@ -169,7 +128,7 @@ func spanOf(f [][]byte, col []int) (s foresail.Span, err error) {
 func (r *Reader) trace(g *group.Group[foresail.TraceID, foresail.Span]) error {
 	r.inferred += source.InferKinds(g.Items)
 	if err := r.c.AddSpans(g.Items); err != nil {
-		return &stopped{err}
+		return source.Stop(err)
 	}
 	return nil
 }
@@ -186,7 +145,6 @@ func (r *Reader) Finish() error {
 }
 
 // Unwrap gives the collector's own error.
-func (s *stopped) Unwrap() error { return s.err }
 
 var pod = regexp.MustCompile(`^(.+?)(-[0-9a-f]{8,10})?-[0-9a-z]{5}$`)
 
