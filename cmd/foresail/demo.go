@@ -61,7 +61,7 @@ func newDemo() *cobra.Command {
 			}
 			kept, err := history.At(historyDir).Keep(blueprint.App, false, c.ErrOrStderr())
 			if err != nil {
-				return historyUsage(err)
+				return err
 			}
 			defer func() { err = errors.Join(err, kept.Close()) }()
 			s, err := sim.New(sim.Config{Blueprint: blueprint, Load: l, Seed: seed, Start: kept.Start(now()), Duration: duration})

@@ -47,14 +47,6 @@ func (f *historyFlags) with(c *cobra.Command, do func(*store.Store) error) error
 	if err == nil {
 		err = errors.Join(do(s), s.Close())
 	}
-	return historyUsage(err)
-}
-
-// historyUsage marks what package history calls bad usage.
-func historyUsage(err error) error {
-	if errors.Is(err, history.ErrUsage) {
-		return cli.Usage(err)
-	}
 	return err
 }
 

@@ -96,5 +96,5 @@ func (f *historyFlags) anywhere(c *cobra.Command, do func(history.Readable) erro
 	if err != nil {
 		return err
 	}
-	return historyUsage(errors.Join(do(h), h.Close()))
+	return errors.Join(do(h), h.Close())
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
@@ -93,9 +92,6 @@ func runImport(c *cobra.Command, f *importing.Format, o importing.Options, paths
 	progress := cli.NewProgress(c.ErrOrStderr())
 	r, err := f.Run(o, paths, c.InOrStdin(), func(name string, n int64) { progress.At(0, fmt.Sprintf("%s: %d MB", name, n/1e6)) })
 	progress.End()
-	if errors.Is(err, importing.ErrUsage) {
-		return cli.Usage(err)
-	}
 	if err != nil {
 		return err
 	}

@@ -38,8 +38,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitDone
 	}
 	fmt.Fprintf(stderr, "foresail: %v\n", err)
-	var u cli.UsageError
-	if errors.As(err, &u) || errors.Is(err, testbed.ErrNoCgroup) {
+	if cli.IsUsage(err) || errors.Is(err, testbed.ErrNoCgroup) {
 		return exitUsage
 	}
 	return exitFailed

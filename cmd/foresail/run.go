@@ -84,7 +84,7 @@ func manage(c *cobra.Command, cfg runConfig, asJSON bool) (err error) {
 	defer stop()
 	kept, err := cfg.History.Keep(blueprint.App, cfg.Cluster == "testbed", c.ErrOrStderr())
 	if err != nil {
-		return historyUsage(err)
+		return err
 	}
 	defer func() { err = errors.Join(err, kept.Close()) }()
 	away := cfg.Remote.Keep(ctx, blueprint.App, cfg.Cluster == "testbed", c.ErrOrStderr())
@@ -98,7 +98,7 @@ func manage(c *cobra.Command, cfg runConfig, asJSON bool) (err error) {
 		origin = time.Time{} // spans are in the wall clock's time
 	}
 	if r.traces, err = cfg.Traces.Start(blueprint.App.Name, cfg.Seed, origin, c.ErrOrStderr()); err != nil {
-		return tracesUsage(err)
+		return err
 	}
 	defer func() { err = errors.Join(err, r.traces.Close(c.ErrOrStderr())) }()
 	switch cfg.Cluster {

@@ -116,11 +116,11 @@ func simulate(c *cobra.Command, f simulateFlags) (err error) {
 	keep.Wait = true
 	kept, err := keep.Keep(blueprint.App, false, c.ErrOrStderr())
 	if err != nil {
-		return historyUsage(err)
+		return err
 	}
 	defer func() { err = errors.Join(err, kept.Close()) }()
 	if err := kept.Takes(epoch); err != nil {
-		return historyUsage(err)
+		return err
 	}
 	if err := out.open(f.snapshots, f.spans); err != nil { // last, so that a mistake elsewhere empties no file
 		return err

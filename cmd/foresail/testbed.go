@@ -53,7 +53,7 @@ Runs until it is stopped (Ctrl-C) or the duration is over, then prints a summary
 			defer stop()
 			kept, err := history.At(historyDir).Keep(blueprint.App, true, c.ErrOrStderr())
 			if err != nil {
-				return historyUsage(err)
+				return err
 			}
 			defer func() { err = errors.Join(err, kept.Close()) }()
 			files := &recorder{}
@@ -65,7 +65,7 @@ Runs until it is stopped (Ctrl-C) or the duration is over, then prints a summary
 			keep.Dir = traces
 			tr, err := keep.Start(blueprint.App.Name, seed, time.Time{}, c.ErrOrStderr())
 			if err != nil {
-				return errors.Join(tracesUsage(err), files.close())
+				return errors.Join(err, files.close())
 			}
 			cfg.spans = tr.Spans()
 			if spans != "" {

@@ -78,7 +78,7 @@ func (f *tracesFlags) query() (q exemplar.Query, err error) {
 		}
 	}
 	if q.Key, err = tracing.ReadKey(f.key); err != nil {
-		return q, tracesUsage(err)
+		return q, err
 	}
 	if f.limit < 0 {
 		return q, cli.Usagef("--limit %d: give a number, or 0 for all", f.limit)
@@ -135,12 +135,4 @@ func (f *tracesFlags) run(c *cobra.Command, dir string) error {
 		errs = append(errs, tracing.PrintTree(c.OutOrStdout(), &found[i]))
 	}
 	return errors.Join(errs...)
-}
-
-// tracesUsage marks what package tracing calls bad usage.
-func tracesUsage(err error) error {
-	if errors.Is(err, tracing.ErrUsage) {
-		return cli.Usage(err)
-	}
-	return err
 }

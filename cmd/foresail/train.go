@@ -98,7 +98,7 @@ func sourceOf(ctx context.Context, tell io.Writer, f *training.Flags, set *train
 		return s, cli.Usage(err)
 	}
 	h, err := history.Open(f.History, f.Key, tell)
-	if errors.Is(err, history.ErrUsage) {
+	if cli.IsUsage(err) {
 		return nil, cli.Usagef("--history: %w", err)
 	}
 	if err != nil {

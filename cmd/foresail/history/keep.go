@@ -13,6 +13,7 @@ import (
 
 	"foresail.dev"
 	"foresail.dev/appfile"
+	"foresail.dev/cmd/foresail/cli"
 	"foresail.dev/loop"
 	"foresail.dev/telemetry/store"
 	"foresail.dev/telemetry/store/seal"
@@ -97,7 +98,7 @@ func (k *Keeping) Takes(start time.Time) error {
 	if k == nil || !k.store.Free().After(start) {
 		return nil
 	}
-	return usagef("--history: it is kept until %s already, and the simulation begins at %s: give another directory", k.store.Free().Format(time.RFC3339), start.Format(time.RFC3339))
+	return cli.Usagef("--history: it is kept until %s already, and the simulation begins at %s: give another directory", k.store.Free().Format(time.RFC3339), start.Format(time.RFC3339))
 }
 
 // Start is when a simulation that would start at t does: not before the history that is there ends.

@@ -7,6 +7,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"foresail.dev/cmd/foresail/cli"
 	"foresail.dev/telemetry/store"
 	"foresail.dev/telemetry/store/seal"
 )
@@ -23,7 +24,7 @@ func Open(dir, keyFile string, tell io.Writer) (*store.Store, error) {
 
 // Unsound reports whether an error of Open says that the store is damaged.
 func Unsound(err error) bool {
-	return err != nil && !errors.Is(err, ErrUsage) && !errors.Is(err, store.ErrVersion)
+	return err != nil && !cli.IsUsage(err) && !errors.Is(err, store.ErrVersion)
 }
 
 // PrintInfo says what a store holds.
@@ -87,7 +88,7 @@ func ReadKey(name string) ([]byte, error) {
 	}
 	key, err := seal.FindKey(name)
 	if err != nil {
-		return nil, usagef("%w", err)
+		return nil, cli.Usagef("%w", err)
 	}
 	return key.Bytes(), nil
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"foresail.dev"
+	"foresail.dev/cmd/foresail/cli"
 	"foresail.dev/cmd/foresail/historytable"
 	"foresail.dev/telemetry/series"
 	"foresail.dev/telemetry/store"
@@ -78,7 +79,7 @@ func writeRows(w historytable.Writer, rows []historytable.Row) error {
 func Export(ctx context.Context, w io.Writer, s Readable, f *Range, l series.Level, out string, progress func(rows int, at time.Time)) (n int, err error) {
 	ext := filepath.Ext(out)
 	if out != "-" && ext != ".csv" && ext != ".parquet" {
-		return 0, usagef("--output %s: give a name that ends in .csv or .parquet", out)
+		return 0, cli.Usagef("--output %s: give a name that ends in .csv or .parquet", out)
 	}
 	all, err := f.Snapshots(ctx, s)
 	if err != nil {
@@ -88,7 +89,7 @@ func Export(ctx context.Context, w io.Writer, s Readable, f *Range, l series.Lev
 	if out != "-" {
 		tmp, err := os.Create(out + ".tmp")
 		if err != nil {
-			return 0, usageError{err}
+			return 0, cli.Usage(err)
 		}
 		defer func() {
 			if err = errors.Join(err, tmp.Close()); err == nil {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"foresail.dev"
+	"foresail.dev/cmd/foresail/cli"
 	"foresail.dev/cmd/foresail/historytable"
 )
 
@@ -32,10 +33,10 @@ func (f *Range) Snapshots(ctx context.Context, s Readable) (iter.Seq2[*foresail.
 		return nil, err
 	}
 	if f.Step < 0 {
-		return nil, usagef("--step %v: give a time, or 0 for what is stored", f.Step)
+		return nil, cli.Usagef("--step %v: give a time, or 0 for what is stored", f.Step)
 	}
 	if !later(from, oldest).Before(earlier(to, newest)) {
-		return nil, usagef("nothing is kept from %s to %s: the store goes from %s to %s", stamp(from), stamp(to), stamp(oldest), stamp(newest))
+		return nil, cli.Usagef("nothing is kept from %s to %s: the store goes from %s to %s", stamp(from), stamp(to), stamp(oldest), stamp(newest))
 	}
 	from, to = later(from, oldest), earlier(to, newest)
 	if err := f.known(s.App()); err != nil {
@@ -48,12 +49,12 @@ func (f *Range) Snapshots(ctx context.Context, s Readable) (iter.Seq2[*foresail.
 func (f *Range) known(app *foresail.App) error {
 	for _, n := range f.Services {
 		if _, ok := app.ServiceByName(n); !ok {
-			return usagef("--service %s: %s has no such service", n, app.Name)
+			return cli.Usagef("--service %s: %s has no such service", n, app.Name)
 		}
 	}
 	for _, n := range f.Endpoints {
 		if _, ok := app.EndpointByName(n); !ok {
-			return usagef("--endpoint %s: %s has no such endpoint", n, app.Name)
+			return cli.Usagef("--endpoint %s: %s has no such endpoint", n, app.Name)
 		}
 	}
 	return nil
@@ -90,5 +91,5 @@ func moment(flag, text string, oldest, newest time.Time) (time.Time, error) {
 			return t, nil
 		}
 	}
-	return time.Time{}, usagef("--%s %q: give a time like 2026-03-01T12:00:00Z, or how long before the newest snapshot, like 90m", flag, text)
+	return time.Time{}, cli.Usagef("--%s %q: give a time like 2026-03-01T12:00:00Z, or how long before the newest snapshot, like 90m", flag, text)
 }

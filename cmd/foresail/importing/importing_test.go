@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"foresail.dev"
+	"foresail.dev/cmd/foresail/cli"
 	"foresail.dev/cmd/foresail/importing"
 	"foresail.dev/telemetry/otlp"
 	"foresail.dev/telemetry/store"
@@ -112,7 +113,7 @@ func TestUsage(t *testing.T) {
 		o    importing.Options
 		path string
 	}{{importing.Options{Interval: time.Second}, "nowhere"}, {importing.Options{Interval: 1}, "-"}} {
-		if _, err := f.Run(c.o, []string{c.path}, strings.NewReader(""), nil); !errors.Is(err, importing.ErrUsage) {
+		if _, err := f.Run(c.o, []string{c.path}, strings.NewReader(""), nil); !cli.IsUsage(err) {
 			t.Errorf("%+v: %v", c, err)
 		}
 	}

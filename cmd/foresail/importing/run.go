@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"time"
 
+	"foresail.dev/cmd/foresail/cli"
 	"foresail.dev/telemetry/alibaba"
 	"foresail.dev/telemetry/source"
 )
@@ -28,19 +29,10 @@ type Result struct {
 	Detail  Detail
 }
 
-// ErrUsage is what an error of bad usage is, with errors.Is.
-var ErrUsage = errors.New("bad usage")
-
-type usageError struct{ error }
-
-func (e usageError) Unwrap() []error { return []error{e.error, ErrUsage} }
-
-func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
-
 // Run imports files and folders; at is told how much was read of which, and may be nil.
 func (f *Format) Run(in Options, paths []string, stdin io.Reader, at func(name string, bytes int64)) (res *Result, err error) {
 	if f.Interval > 0 && (in.Interval < 100*time.Millisecond || in.Interval > time.Hour) {
-		return nil, usagef("--interval %v: give a time from 100ms to 1h", in.Interval)
+		return nil, cli.Usagef("--interval %v: give a time from 100ms to 1h", in.Interval)
 	}
 	o := source.Options{Name: in.Application, Interval: in.Interval, Services: f.services}
 	s, err := in.open(&o)
@@ -64,7 +56,7 @@ func (f *Format) Run(in Options, paths []string, stdin io.Reader, at func(name s
 		return nil
 	})
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
-		return nil, usageError{err}
+		return nil, cli.Usage(err)
 	}
 	if err == nil {
 		err = finish()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"foresail.dev"
+	"foresail.dev/cmd/foresail/cli"
 	"foresail.dev/telemetry/source"
 	"foresail.dev/telemetry/store"
 	"foresail.dev/telemetry/store/exemplar"
@@ -32,13 +33,13 @@ func (in *Options) open(o *source.Options) (*sinks, error) {
 	if in.KeyFile != "" {
 		var err error
 		if key, err = seal.FindKey(in.KeyFile); err != nil {
-			return nil, usagef("--key-file: %w", err)
+			return nil, cli.Usagef("--key-file: %w", err)
 		}
 	}
 	if in.History != "" {
 		h, err := store.Open(in.History, store.Options{Key: key.Bytes()})
 		if err != nil {
-			return nil, usagef("--history: %w", err)
+			return nil, cli.Usagef("--history: %w", err)
 		}
 		s.history = h
 		s.recorder = store.NewRecorder(h, store.RecorderOptions{Hold: foresail.RevisionLimit, Wait: true, Trouble: func(err error, _ int) {
@@ -58,7 +59,7 @@ func (in *Options) open(o *source.Options) (*sinks, error) {
 	if in.Traces != "" {
 		t, err := exemplar.Open(in.Traces, exemplar.Limits{Key: key})
 		if err != nil {
-			return nil, errors.Join(usagef("--traces: %w", err), s.close())
+			return nil, errors.Join(cli.Usagef("--traces: %w", err), s.close())
 		}
 		s.traces, s.picker = t, exemplar.NewPicker(t, in.Application, exemplar.Choice{Seed: in.Seed})
 		o.Spans = s.picker.Add

@@ -2,7 +2,6 @@
 package tracing
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -12,6 +11,7 @@ import (
 
 	"foresail.dev"
 	"foresail.dev/appfile"
+	"foresail.dev/cmd/foresail/cli"
 	"foresail.dev/loop"
 	"foresail.dev/telemetry/store/exemplar"
 	"foresail.dev/telemetry/store/seal"
@@ -48,7 +48,7 @@ func ReadKey(name string) (seal.Key, error) {
 	}
 	key, err := seal.FindKey(name)
 	if err != nil {
-		return key, usageError{err}
+		return key, cli.Usage(err)
 	}
 	return key, nil
 }
@@ -72,7 +72,7 @@ func (c *Config) Start(app string, seed uint64, simulated time.Time, trouble io.
 	}
 	s, err := exemplar.Open(c.Dir, exemplar.Limits{MaxBytes: int64(c.MaxSize), MaxAge: c.MaxAge, Compress: c.Compress, Key: key})
 	if err != nil {
-		return nil, usageError{fmt.Errorf("traces: %w", err)}
+		return nil, cli.Usage(fmt.Errorf("traces: %w", err))
 	}
 	t := &Recording{store: s}
 	o := exemplar.Recording{Choice: exemplar.Choice{Slowest: none(c.Slowest), Random: none(c.Random), Seed: seed}, Wait: c.Wait,
@@ -131,10 +131,3 @@ func Both(a, b func([]foresail.Span)) func([]foresail.Span) {
 	}
 	return func(s []foresail.Span) { a(s); b(s) }
 }
-
-// ErrUsage is what an error of bad usage is, with errors.Is.
-var ErrUsage = errors.New("bad usage")
-
-type usageError struct{ error }
-
-func (e usageError) Unwrap() []error { return []error{e.error, ErrUsage} }
