@@ -14,6 +14,7 @@ import (
 	"foresail.dev/cmd/foresail/cli"
 )
 
+// New is the command.
 func New() *cobra.Command {
 	c := &cobra.Command{
 		Use: "apps [NAME]", Short: "Lists the built-in applications, prints the file of one, or draws one",

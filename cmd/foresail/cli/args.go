@@ -45,6 +45,7 @@ func Needs(flags ...string) cobra.PositionalArgs {
 	}
 }
 
+// Relative is a path of a file that lies in dir, relative to where the program was started.
 func Relative(dir, path string) string {
 	if filepath.IsAbs(path) {
 		return path

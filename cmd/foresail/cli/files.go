@@ -24,6 +24,7 @@ func CreateLines(path string) (*Lines, error) {
 	return &Lines{file: f, buf: buf, enc: json.NewEncoder(buf)}, nil
 }
 
+// Write writes a value as one line of JSON.
 func (l *Lines) Write(v any) {
 	if l.err == nil {
 		l.err = l.enc.Encode(v)

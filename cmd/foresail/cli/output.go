@@ -35,6 +35,7 @@ type machine struct {
 	Version string `json:"foresail"`
 }
 
+// NewResult is the result called name, of this build and machine; seed may be nil.
 func NewResult(name string, seed *uint64, rows any) result {
 	return result{Schema: "foresail.dev/" + name + "/v1", Commit: Commit(), Seed: seed, Machine: ThisMachine(), Rows: rows}
 }
@@ -60,6 +61,7 @@ func Commit() string {
 	return revision + dirty
 }
 
+// Version is that of the module the binary was built from.
 func Version() string {
 	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
 		return info.Main.Version
@@ -81,6 +83,7 @@ func (m machine) String() string {
 	return s + ", " + m.Go
 }
 
+// ThisMachine is what the program runs on.
 func ThisMachine() machine {
 	m := machine{OS: runtime.GOOS, Arch: runtime.GOARCH, CPUs: runtime.NumCPU(), Go: runtime.Version(), Version: Version()}
 	m.CPU = fieldOf("/proc/cpuinfo", "model name")
@@ -108,6 +111,7 @@ func fieldOf(file, key string) string {
 	return ""
 }
 
+// PrintJSON writes a result, indented.
 func PrintJSON(w io.Writer, r result) error {
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")

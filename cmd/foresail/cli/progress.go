@@ -17,6 +17,7 @@ type Progress struct {
 	painted bool
 }
 
+// NewProgress draws on w where that is a terminal.
 func NewProgress(w io.Writer) *Progress {
 	p := &Progress{Began: time.Now()}
 	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {

@@ -27,6 +27,7 @@ type compareFlags struct {
 	json              bool
 }
 
+// New is the command.
 func New() *cobra.Command {
 	var f compareFlags
 	c := &cobra.Command{

@@ -33,6 +33,7 @@ type twinFlags struct {
 	json                                       bool
 }
 
+// New is the command.
 func New() *cobra.Command {
 	var f twinFlags
 	c := &cobra.Command{

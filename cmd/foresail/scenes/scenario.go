@@ -26,6 +26,7 @@ type unfulfilled struct {
 	Why  []string `json:"why"`
 }
 
+// New is the command.
 func New() *cobra.Command {
 	var update, asJSON bool
 	c := &cobra.Command{

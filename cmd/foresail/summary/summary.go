@@ -96,6 +96,7 @@ func (s *Summary) follow(app *foresail.App) {
 	}
 }
 
+// Events let it see what the loop does.
 func (s *Summary) Events() loop.Events {
 	return loop.Events{
 		Observed: func(h *foresail.History, snap *foresail.Snapshot) { s.observe(h.App(), snap) },
