@@ -72,6 +72,7 @@ telemetry:
 	if out, err := program(t, "doctor", "--prometheus", server.URL, "-f", "train-ticket").CombinedOutput(); exitOf(err) != "1" || !strings.Contains(string(out), "nothing usable") {
 		t.Errorf("%v of an application that is not there:\n%s", err, out)
 	}
+	reader := reading(t, server.URL) // while it runs: of what is gone Prometheus has a past, and nothing that shows what there is
 	if code := d.end(60 * time.Second); code != 0 {
 		t.Fatalf("exit status %d\n%s", code, d.stderr())
 	}
@@ -111,7 +112,7 @@ telemetry:
 		t.Errorf("Prometheus told of %v requests in %v s; users sent %d", seen, res.Rows[0].Observed, sent)
 	}
 	t.Log(d.stderr())
-	past(t, server.URL, seen)
+	past(t, reader, seen)
 }
 
 // examined is what the doctor says of services that have requests.
@@ -136,8 +137,8 @@ func examined(t *testing.T, url string) []doctor.Row {
 	return full
 }
 
-// past reads back what happened, and finds the requests of the run.
-func past(t *testing.T, url string, requests float64) {
+// reading opens a Prometheus.
+func reading(t *testing.T, url string) *prom.Source {
 	t.Helper()
 	b, err := appfile.ReadApp("hotel-reservation")
 	if err != nil {
@@ -147,6 +148,12 @@ func past(t *testing.T, url string, requests float64) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return source
+}
+
+// past reads back what happened, and finds the requests of the run.
+func past(t *testing.T, source *prom.Source, requests float64) {
+	t.Helper()
 	got, err := source.Past(t.Context(), prom.Past{Needs: foresail.Needs{Seconds: 120}, Limit: time.Hour})
 	if err != nil {
 		t.Fatal(err)
