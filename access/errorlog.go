@@ -25,6 +25,7 @@ type limitedLog struct {
 	n     int
 }
 
+// Write takes one line of the log, and tells it unless there were many of late.
 func (l *limitedLog) Write(b []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

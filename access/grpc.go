@@ -78,8 +78,10 @@ type guarded struct {
 	ctx context.Context
 }
 
+// Context says who it is.
 func (g *guarded) Context() context.Context { return g.ctx }
 
+// RecvMsg ends the stream of one whose token is no longer good.
 func (g *guarded) RecvMsg(m any) error {
 	if err := g.ServerStream.RecvMsg(m); err != nil {
 		return err
@@ -101,8 +103,10 @@ type bearerCredentials struct {
 	plain bool
 }
 
+// GetRequestMetadata implements credentials.PerRPCCredentials.
 func (b bearerCredentials) GetRequestMetadata(context.Context, ...string) (map[string]string, error) {
 	return map[string]string{"authorization": "Bearer " + b.token.Reveal()}, nil
 }
 
+// RequireTransportSecurity implements credentials.PerRPCCredentials.
 func (b bearerCredentials) RequireTransportSecurity() bool { return !b.plain }

@@ -84,6 +84,7 @@ type Refusal struct {
 	Text   string
 }
 
+// Error is the text.
 func (r *Refusal) Error() string { return r.Text }
 
 var (

@@ -25,12 +25,15 @@ func (c *Cluster) foretell() error {
 	return nil
 }
 
+// Version is the program that a service runs.
 func (s *simulation) Version(service int32) *program.Service { return s.services[service].def }
 
+// RollOut gives a service another program.
 func (s *simulation) RollOut(service int32, version *program.Service) {
 	(*Cluster)(s).rollOut(service, version)
 }
 
+// Running are the replicas of a service that start or serve.
 func (s *simulation) Running(service int32) []int32 {
 	var out []int32
 	for _, id := range s.services[service].replicas {
@@ -41,6 +44,7 @@ func (s *simulation) Running(service int32) []int32 {
 	return out
 }
 
+// SetDown loses a node, or gives it back.
 func (s *simulation) SetDown(node int32, down bool) {
 	if down {
 		(*Cluster)(s).loseNode(node)
@@ -49,6 +53,7 @@ func (s *simulation) SetDown(node int32, down bool) {
 	}
 }
 
+// Replica is where a replica is, and whose.
 func (s *simulation) Replica(id int32) disturb.Replica {
 	r := s.replicas.At(id)
 	now := &s.services[r.service].now
@@ -60,6 +65,7 @@ func (s *simulation) Replica(id int32) disturb.Replica {
 	return out
 }
 
+// Harm is what goes wrong in a replica; it may be changed.
 func (s *simulation) Harm(id int32) *disturb.Harm { return &(*Cluster)(s).oddOf(id).harm }
 
 func (s *simulation) Healed(id int32) { (*Cluster)(s).even(id) }

@@ -91,9 +91,9 @@ func (r *Reader) ask(ctx context.Context, m *moment, p *plan) {
 		vectors [2]model.Vector
 		errs    [2]error
 	}
-	todo := slices.DeleteFunc(slices.Clone(p.queries), func(q *query) bool { a := m.answers[q.text]; return a != nil && a.err == nil })
-	pairs := make([]pair, len(todo))
-	for i, q := range todo {
+	open := slices.DeleteFunc(slices.Clone(p.queries), func(q *query) bool { a := m.answers[q.text]; return a != nil && a.err == nil })
+	pairs := make([]pair, len(open))
+	for i, q := range open {
 		for j, text := range []string{q.text, q.sums} {
 			if text == "" {
 				continue
@@ -114,7 +114,7 @@ func (r *Reader) ask(ctx context.Context, m *moment, p *plan) {
 		}
 	}
 	_ = g.Wait()
-	for i, q := range todo {
+	for i, q := range open {
 		m.answers[q.text] = r.read(q, pairs[i].vectors[0], pairs[i].vectors[1], pairs[i].errs[0])
 	}
 }
