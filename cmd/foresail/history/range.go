@@ -49,12 +49,12 @@ func (f *Range) Snapshots(ctx context.Context, s Readable) (iter.Seq2[*foresail.
 func (f *Range) known(app *foresail.App) error {
 	for _, n := range f.Services {
 		if _, ok := app.ServiceByName(n); !ok {
-			return cli.Usagef("--service %s: %s has no such service", n, app.Name)
+			return cli.Usagef("--service %s: %s has no such service; without --service all are shown", n, app.Name)
 		}
 	}
 	for _, n := range f.Endpoints {
 		if _, ok := app.EndpointByName(n); !ok {
-			return cli.Usagef("--endpoint %s: %s has no such endpoint", n, app.Name)
+			return cli.Usagef("--endpoint %s: %s has no such endpoint; without --endpoint all are shown", n, app.Name)
 		}
 	}
 	return nil
