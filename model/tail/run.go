@@ -32,8 +32,9 @@ type Schema struct {
 
 // Objective is what of an endpoint's objective labels need: zero where it has none.
 type Objective struct {
-	Latency    float64 `json:"latency_ms,omitempty"`
-	Percentile float64 `json:"percentile,omitempty"`
+	Latency     float64 `json:"latency_ms,omitempty"`
+	Percentile  float64 `json:"percentile,omitempty"`
+	MinRequests int     `json:"min_requests,omitempty"`
 }
 
 // SchemaOf describes an application. The hash covers its name, the services' names in their order, which of them have gone,
@@ -58,7 +59,7 @@ func SchemaOf(app *foresail.App) (Schema, error) {
 		e := &app.Endpoints[i]
 		var o Objective
 		if e.Objective != nil {
-			o = Objective{ms(e.Objective.Latency), e.Objective.Percentile}
+			o = Objective{ms(e.Objective.Latency), e.Objective.Percentile, e.Objective.MinRequestsOrDefault()}
 		}
 		s.Endpoints, s.Objectives = append(s.Endpoints, e.Name), append(s.Objectives, o)
 	}
