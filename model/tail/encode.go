@@ -223,7 +223,7 @@ func (s *saved) check() error {
 	if len(s.Schema.Services) > mostServices {
 		return fmt.Errorf("the model is of %d services, at most %d can be", len(s.Schema.Services), mostServices)
 	}
-	if err := s.Schema.Check(); err != nil {
+	if err := s.Schema.trainable(); err != nil {
 		return err
 	}
 	c := Default()

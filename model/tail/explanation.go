@@ -113,7 +113,7 @@ func (q *question) players(last *Step) (out []Driver) {
 	q.at = append(q.at, player{channel: -1, service: -1, latency: true})
 	out = append(out, Driver{Channel: DriverLatency, Now: last.Latency[P99], Usual: m.usualP99()})
 	for i, name := range m.schema.Services {
-		if name == "" {
+		if m.schema.Gone(i) {
 			continue
 		}
 		for c, ch := range m.channels {

@@ -53,7 +53,13 @@ func (m *Model) Channels() []Channel { return append([]Channel(nil), m.channels.
 func (m *Model) Margin() float64 { return m.margin }
 
 // Fits reports why the model can't be used for an application: nil if it can.
-func (m *Model) Fits(app *foresail.App) error { return m.schema.Fits(app) }
+func (m *Model) Fits(app *foresail.App) error {
+	want := SchemaOf(app)
+	if err := m.schema.Differs(&want); err != nil {
+		return fmt.Errorf("the model can't be used here: %w; train one with foresail train sinan, or fine-tune", err)
+	}
+	return nil
+}
 
 // Predictor predicts with a model, with buffers for one goroutine.
 type Predictor struct {

@@ -76,7 +76,7 @@ func (m *Model) Outside(steps []Step, cores []float64) []string {
 	values := make([]float64, m.layout.width())
 	m.layout.values(&steps[len(steps)-1], values)
 	for i, name := range m.schema.Services {
-		if name == "" {
+		if m.schema.Gone(i) {
 			continue
 		}
 		s := m.envelope.Cores[i]
@@ -115,7 +115,12 @@ func (s span) String() string {
 }
 
 func (m *Model) firstService() int {
-	return slices.IndexFunc(m.schema.Services, func(s string) bool { return s != "" })
+	for i := range m.schema.Services {
+		if !m.schema.Gone(i) {
+			return i
+		}
+	}
+	return -1
 }
 
 // cloud is the mean and the spread of points, with the distance that all but one in a thousand of them keep.

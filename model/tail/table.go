@@ -36,7 +36,7 @@ func (l *layout) fits(s *Step) error {
 func (l *layout) values(s *Step, out []float64) {
 	at := 0
 	for i := range s.Services {
-		gone := l.schema.Services[i] == ""
+		gone := l.schema.Gone(i)
 		for _, c := range l.channels {
 			if out[at] = pick[c](s, &s.Services[i]); gone {
 				out[at] = 0

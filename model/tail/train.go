@@ -24,7 +24,7 @@ const networkShare = 0.85
 // the same model. Progress may be nil; done goes from 0 to 1. It fails with what is wrong with the schema, cfg or the runs, or
 // with ctx's error.
 func Train(ctx context.Context, schema Schema, runs []Run, cfg Config, progress func(done float64, what string)) (*Model, *Report, error) {
-	if err := schema.Check(); err != nil {
+	if err := schema.trainable(); err != nil {
 		return nil, nil, err
 	}
 	if err := cfg.Check(); err != nil {
@@ -42,6 +42,17 @@ func Train(ctx context.Context, schema Schema, runs []Run, cfg Config, progress 
 	m.envelope = *seen
 	net := network.New[float32](m.shape, nn.NewRand(cfg.Seed, 1))
 	return f.fit(train, held, net, nil)
+}
+
+// trainable tells what a schema lacks for a model to be made of it.
+func (s *Schema) trainable() error {
+	if err := s.Check(); err != nil {
+		return err
+	}
+	if s.Reference == 0 || len(s.Objectives) == 0 {
+		return fmt.Errorf("application %s has no objective that data tells of: what its tail latency is measured against is missing", s.Name)
+	}
+	return nil
 }
 
 func squashFor(s *Schema, cfg *Config) Squash {
