@@ -1,6 +1,7 @@
 package tail
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -121,7 +122,7 @@ func (f *fitting) fit(train, held []Run, net *network.Net[float32], before *Mode
 		f.report.Before = &s
 	}
 	f.report.Runs, f.report.Trained, f.report.Trees, f.report.Margin = len(train)+len(held), len(p.train), m.trees.Trees(), m.margin
-	m.trained = ml.Training{Source: cfg.Source, Rows: len(p.train), Seed: cfg.Seed, Commit: cfg.Commit}
+	m.trained = ml.Training{Source: cmp.Or(cfg.Source, "runs"), Rows: len(p.train), Seed: cfg.Seed, Commit: cfg.Commit}
 	for _, r := range train {
 		if n := len(r.Steps); n > 0 {
 			if from := r.Steps[0].End.Add(-Interval); m.trained.From.IsZero() || from.Before(m.trained.From) {
