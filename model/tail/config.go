@@ -31,7 +31,8 @@ type Label string
 
 // The labels.
 const (
-	LabelEndpoints Label = "endpoints" // an endpoint misses its own objective, as results are judged
+	LabelEndpoints Label = "endpoints" // an endpoint misses its own objective in a second by itself: Step.Violated
+	LabelWindows   Label = "windows"   // an endpoint misses its own objective in seconds that are joined until it has enough requests, as results are judged
 	LabelPooled    Label = "pooled"    // the p99 of all requests is at the objective or above, as published
 )
 
@@ -105,7 +106,7 @@ func (c *Config) Check() error {
 		seen[ch] = true
 	}
 	wrong(len(c.Channels) == 0, "no channels: name some")
-	wrong(c.Label != LabelEndpoints && c.Label != LabelPooled, "label %q: give %s or %s", c.Label, LabelEndpoints, LabelPooled)
+	wrong(c.Label != LabelEndpoints && c.Label != LabelPooled && c.Label != LabelWindows, "label %q: give %s, %s or %s", c.Label, LabelEndpoints, LabelWindows, LabelPooled)
 	wrong(c.Optimiser != Adam && c.Optimiser != SGD, "optimiser %q: give %s or %s", c.Optimiser, Adam, SGD)
 	wrong(!(c.Rate > 0 && c.Rate <= 1), "rate %v: give one in (0, 1]", c.Rate)
 	wrong(!(c.Decay >= 0 && c.Decay < 1), "decay %v: give one in [0, 1)", c.Decay)
@@ -123,4 +124,16 @@ func (c *Config) Check() error {
 	wrong(c.Calibration != CalibrationAuto && c.Calibration != CalibrationSigmoid && c.Calibration != CalibrationSteps, "calibration %q: give %s or %s", c.Calibration, CalibrationSigmoid, CalibrationSteps)
 	wrong(!(c.Knee >= 0) || !(c.Room >= 0), "knee %v and room %v: give milliseconds, or 0", c.Knee, c.Room)
 	return errors.Join(errs...)
+}
+
+// pick tells a channel of a service in a second.
+var pick = map[Channel]func(step *Step, s *ServiceStep) float64{
+	Rate:     func(step *Step, _ *ServiceStep) float64 { return step.Rate },
+	Replicas: func(_ *Step, s *ServiceStep) float64 { return s.Replicas },
+	Cores:    func(_ *Step, s *ServiceStep) float64 { return s.Cores },
+	Used:     func(_ *Step, s *ServiceStep) float64 { return s.Used },
+	Memory:   func(_ *Step, s *ServiceStep) float64 { return s.Memory },
+	InFlight: func(_ *Step, s *ServiceStep) float64 { return s.InFlight },
+	Arrivals: func(_ *Step, s *ServiceStep) float64 { return s.Arrivals },
+	Wait:     func(_ *Step, s *ServiceStep) float64 { return s.Wait },
 }
