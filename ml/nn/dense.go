@@ -5,7 +5,7 @@ import "foresail.dev/ml/nn/kernel"
 // Dense is y = x·W + b, or y = x·W.
 type Dense[T Float] struct {
 	In, Out int
-	First   bool // no layer lies before it: Backward returns no gradient
+	First   bool      // no layer lies before it: Backward returns no gradient
 	w, b    *Param[T] // b is nil without bias
 	x       Batch[T]
 	y, dx   []T
