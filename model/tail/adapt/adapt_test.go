@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -125,9 +126,16 @@ func saying(p99, violation float64) *says {
 	return s
 }
 
+func measure(p adapt.Predictor, r tail.Run) adapt.Score {
+	missed := func(steps []tail.Step) bool {
+		return slices.ContainsFunc(steps, func(s tail.Step) bool { return s.Violated(app()) })
+	}
+	return adapt.Measure(5, p, missed, drift.Ceiling(app()), []tail.Run{r})
+}
+
 func TestMeasure(t *testing.T) {
 	r := run(start.Add(time.Second), 600)
-	got := adapt.Measure(app(), 5, saying(100, 1.0/15), []tail.Run{r})
+	got := measure(saying(100, 1.0/15), r)
 	// Ten minutes have ten violated seconds, each of which is in the four windows that begin one to four seconds before it; the last
 	// is the run's last second, and three of its windows would reach beyond.
 	if got.Seconds != 595 || got.Windows != 591 || got.Violations != 37 {
@@ -144,7 +152,7 @@ func TestMeasure(t *testing.T) {
 	for i := range far.Steps {
 		far.Steps[i].Latency[tail.P99] = 5000
 	}
-	if got := adapt.Measure(app(), 5, saying(700, 0), []tail.Run{far}); got.RMSE != 0 {
+	if got := measure(saying(700, 0), far); got.RMSE != 0 {
 		t.Error("how far beyond the objective a violation is has counted:", got.RMSE)
 	}
 }

@@ -4,10 +4,8 @@ import (
 	"fmt"
 	"math"
 
-	"foresail.dev"
 	"foresail.dev/ml"
 	"foresail.dev/model/tail"
-	"foresail.dev/model/tail/drift"
 )
 
 // Predictor is what a model is asked for; *tail.Predictor is one.
@@ -49,9 +47,9 @@ func Cores(into []float64, s *tail.Step) []float64 {
 	return into
 }
 
-// Measure scores a model that looks at so many past seconds.
-func Measure(app *foresail.App, past int, p Predictor, runs []tail.Run) Score {
-	ceiling := drift.Ceiling(app)
+// Measure scores a model that looks at so many past seconds. missed tells whether what it gives the probability of happened in
+// seconds that follow each other (tail.Model.Missed); ceiling is the latency that all above count as (drift.Ceiling).
+func Measure(past int, p Predictor, missed func([]tail.Step) bool, ceiling float64, runs []tail.Run) Score {
 	var s Score
 	var squares float64
 	var labels []bool
@@ -69,10 +67,7 @@ func Measure(app *foresail.App, past int, p Predictor, runs []tail.Run) Score {
 			if i+tail.Horizon > len(r.Steps) || math.IsNaN(q.Violation) {
 				return
 			}
-			happened := false
-			for k := i + 1; k < i+tail.Horizon; k++ {
-				happened = happened || r.Steps[k].Violated(app)
-			}
+			happened := missed(r.Steps[i+1 : i+tail.Horizon])
 			if happened {
 				s.Violations++
 			}

@@ -20,10 +20,12 @@ const (
 
 // calibration tests how often what was predicted happens.
 type calibration struct {
+	missed func([]tail.Step) bool
+
 	ring    [windows]outcome
 	n, next int
-	open    *outcome // the window that runs
-	left    int      // seconds of it to come
+	open    *outcome    // the window that runs
+	steps   []tail.Step // of it so far
 	since   time.Time
 }
 
@@ -34,21 +36,21 @@ type outcome struct {
 }
 
 // tear drops the window that runs.
-func (c *calibration) tear() { c.open = nil }
+func (c *calibration) tear() { c.open, c.steps = nil, c.steps[:0] }
 
-// add takes in whether a second was violated, and what is predicted of those after it.
-func (c *calibration) add(end time.Time, violated bool, p *tail.Prediction) {
+// add takes in a second, and what is predicted of those after it.
+func (c *calibration) add(s *tail.Step, p *tail.Prediction) {
 	if c.open != nil {
-		c.open.happened = c.open.happened || violated
-		if c.left--; c.left == 0 {
+		if c.steps = append(c.steps, *s); len(c.steps) == ahead {
+			c.open.happened = c.missed(c.steps)
 			c.ring[c.next] = *c.open
 			c.next, c.n = (c.next+1)%windows, min(c.n+1, windows)
-			c.open = nil
+			c.tear()
 			c.judge()
 		}
 	}
 	if c.open == nil && p != nil && !math.IsNaN(p.Violation) {
-		c.open, c.left = &outcome{p: min(max(p.Violation, 0), 1), at: end}, ahead
+		c.open = &outcome{p: min(max(p.Violation, 0), 1), at: s.End}
 	}
 }
 

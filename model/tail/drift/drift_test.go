@@ -145,7 +145,7 @@ func TestADayOfTheSameRaisesNothing(t *testing.T) {
 	app := shop()
 	ref := reference(app)
 	w := newWorld(1)
-	d := drift.New(app, ref)
+	d := drift.New(app, ref, nil)
 	for day := range days {
 		if after, found := watch(d, w, 24*time.Hour, ""); found != nil {
 			t.Fatalf("day %d, after %v: %s", day, after, drift.Texts(found))
@@ -177,7 +177,7 @@ func TestAShiftIsFound(t *testing.T) {
 	for _, c := range cases {
 		for seed := range uint64(3) {
 			w := newWorld(seed)
-			d := drift.New(app, ref)
+			d := drift.New(app, ref, nil)
 			if after, found := watch(d, w, time.Hour, ""); found != nil {
 				t.Fatalf("%s: before it, after %v: %s", c.name, after, drift.Texts(found))
 			}
@@ -202,7 +202,7 @@ func TestAFindingEnds(t *testing.T) {
 	app := shop()
 	ref := reference(app)
 	w := newWorld(3)
-	d := drift.New(app, ref)
+	d := drift.New(app, ref, nil)
 	w.mix, w.error = 0.7, 60
 	if _, found := watch(d, w, 20*time.Minute, drift.Residual); found == nil {
 		t.Fatal("nothing was found")
@@ -217,7 +217,7 @@ func TestAFindingEnds(t *testing.T) {
 	}
 	w.error = 60
 	watch(d, w, 20*time.Minute, drift.Residual)
-	d.Replace(ref)
+	d.Replace(ref, nil)
 	if found := d.Findings(); len(found) > 0 {
 		t.Error("after another model came:", drift.Texts(found))
 	}
@@ -226,7 +226,7 @@ func TestAFindingEnds(t *testing.T) {
 // Services that came and went are named.
 func TestServicesThatCome(t *testing.T) {
 	app := shop()
-	d := drift.New(app, drift.Reference{})
+	d := drift.New(app, drift.Reference{}, nil)
 	grown := *app
 	grown.Generation++
 	grown.Services = append(slices.Clone(app.Services), foresail.Service{Name: "ads"})
@@ -238,13 +238,42 @@ func TestServicesThatCome(t *testing.T) {
 	}
 }
 
+// What the model itself calls outside counts when it lasts.
+func TestOutside(t *testing.T) {
+	d := drift.New(shop(), drift.Reference{}, nil)
+	at := start
+	tell := func(how ...string) {
+		at = at.Add(time.Minute)
+		d.Outside(at, how)
+	}
+	for range 20 { // now and then
+		tell("db: 9 cores")
+		tell()
+	}
+	if f := d.Findings(); len(f) != 0 {
+		t.Fatal(f)
+	}
+	for range 5 {
+		tell("db: 9 cores, trained on 1 to 4", "another")
+	}
+	if f := d.Findings(); len(f) != 1 || f[0].Text != "it lies outside of what the model was trained on: db: 9 cores, trained on 1 to 4 (and in 1 more ways)" || at.Sub(f[0].Since) > 6*time.Minute {
+		t.Fatal(f)
+	}
+	for range 2 {
+		tell()
+	}
+	if f := d.Findings(); len(f) != 0 {
+		t.Fatal(f)
+	}
+}
+
 // What was not observed, gaps, jumps of time and nonsense raise nothing and break nothing.
 func TestAnythingMayBeAbsent(t *testing.T) {
 	app := shop()
 	ref := reference(app)
 	rapid.Check(t, func(t *rapid.T) {
 		w := newWorld(rapid.Uint64().Draw(t, "seed"))
-		d := drift.New(app, ref)
+		d := drift.New(app, ref, nil)
 		nan := math.NaN()
 		kind := rapid.IntRange(0, 5).Draw(t, "what is absent")
 		for range rapid.IntRange(1, 1500).Draw(t, "seconds") {
@@ -277,7 +306,7 @@ func TestAnythingMayBeAbsent(t *testing.T) {
 
 func Example() {
 	app := shop()
-	d := drift.New(app, reference(app))
+	d := drift.New(app, reference(app), nil)
 	w := newWorld(5)
 	w.mix = 0.7
 	for range 10 * 60 {
@@ -293,7 +322,7 @@ func Example() {
 
 func BenchmarkAdd(b *testing.B) {
 	app := shop()
-	d := drift.New(app, reference(app))
+	d := drift.New(app, reference(app), nil)
 	w := newWorld(1)
 	s, p := w.next()
 	b.ReportAllocs()

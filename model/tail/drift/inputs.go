@@ -94,3 +94,48 @@ func (in *inputs) findings() (out []Finding) {
 	}
 	return out
 }
+
+// outside tests whether the model itself says that it is asked outside of what it was trained on: in all but one of the newest
+// seconds that it was asked about, a minute apart.
+type outside struct {
+	ring  [recent]int // how many ways
+	n     int
+	how   []string // of the newest second that was outside
+	since time.Time
+}
+
+func (o *outside) add(at time.Time, how []string) {
+	o.ring[o.n%recent] = len(how)
+	o.n++
+	if len(how) > 0 {
+		o.how = how
+	}
+	switch {
+	case o.out() < recent-1:
+		o.since = time.Time{}
+	case o.since.IsZero():
+		o.since = at.Add(-(recent - 1) * time.Minute)
+	}
+}
+
+// out is how many of the newest were outside.
+func (o *outside) out() (n int) {
+	for _, k := range o.ring {
+		if k > 0 {
+			n++
+		}
+	}
+	return n
+}
+
+func (o *outside) finding(app *foresail.App) *Finding {
+	if o.since.IsZero() {
+		return nil
+	}
+	text := o.how[0]
+	if n := len(o.how) - 1; n > 0 {
+		text += fmt.Sprintf(" (and in %d more ways)", n)
+	}
+	return &Finding{Kind: Input, What: app.Name, Value: float64(len(o.how)), Score: float64(o.out()) / (recent - 1), Since: o.since,
+		Text: "it lies outside of what the model was trained on: " + text}
+}

@@ -55,21 +55,30 @@ type Watch struct {
 	calibration calibration
 	minutes     *minutes
 	inputs      inputs
+	outside     outside
 	release     release
 	grown       *Finding
 	last        time.Time
 }
 
 // New watches a model that was trained on what ref says. Channels of ref that the application does not have are left out.
-func New(app *foresail.App, ref Reference) *Watch {
-	return &Watch{app: app, fit: fit{error: ref.Error, ceiling: ref.Ceiling}, minutes: newMinutes(app),
-		inputs: newInputs(app, ref.Channels), release: newRelease(app)}
+// missed tells whether what the model gives the probability of happened in seconds that follow each other, as
+// tail.Model.Missed does; nil: whether an endpoint's objective was missed in one of them.
+func New(app *foresail.App, ref Reference, missed func([]tail.Step) bool) *Watch {
+	w := &Watch{app: app, minutes: newMinutes(app), release: newRelease(app)}
+	w.Replace(ref, missed)
+	return w
 }
 
 // Replace goes on with another model: what is known of the application stays, what was found of the model before is forgotten.
-func (w *Watch) Replace(ref Reference) {
-	w.fit, w.calibration = fit{error: ref.Error, ceiling: ref.Ceiling}, calibration{}
-	w.inputs = newInputs(w.app, ref.Channels)
+func (w *Watch) Replace(ref Reference, missed func([]tail.Step) bool) {
+	if missed == nil {
+		missed = func(steps []tail.Step) bool {
+			return slices.ContainsFunc(steps, func(s tail.Step) bool { return s.Violated(w.app) })
+		}
+	}
+	w.fit, w.calibration = fit{error: ref.Error, ceiling: ref.Ceiling}, calibration{missed: missed}
+	w.inputs, w.outside = newInputs(w.app, ref.Channels), outside{}
 	w.release.found = nil
 }
 
@@ -84,7 +93,7 @@ func (w *Watch) Add(s *tail.Step, p *tail.Prediction) {
 	if p != nil {
 		w.fit.add(s, p.Latency[tail.P99])
 	}
-	w.calibration.add(s.End, s.Violated(w.app), p)
+	w.calibration.add(s, p)
 	cell := w.minutes.cell
 	if done := w.minutes.add(s); done != nil {
 		w.inputs.add(cell, done)
@@ -118,6 +127,10 @@ func (w *Watch) Grown(app *foresail.App, at time.Time) {
 		Text: "the services are not those that the model was trained for: " + strings.Join(what, " and ")}
 }
 
+// Outside tells in what way a second lies outside of what the model was trained on, as tail.Model.Outside says; none: it does
+// not. To be told once a minute.
+func (w *Watch) Outside(at time.Time, how []string) { w.outside.add(at, how) }
+
 // Findings are what has drifted now: first what is surest.
 func (w *Watch) Findings() []Finding {
 	var out []Finding
@@ -132,6 +145,9 @@ func (w *Watch) Findings() []Finding {
 		out = append(out, *f)
 	}
 	in := w.inputs.findings()
+	if f := w.outside.finding(w.app); f != nil {
+		in = append(in, *f)
+	}
 	slices.SortStableFunc(in, func(a, b Finding) int {
 		switch {
 		case a.Score > b.Score:
