@@ -110,6 +110,8 @@ func (a *Application) UnmarshalText(b []byte) error { a.Application = string(b);
 type LoadRef struct {
 	Load string `yaml:"load" rule:"required"`
 	As   string `yaml:"as"` // its name in the results; empty: the name that the file gives
+	// Times make a load of each of these factors, which the file's curve is multiplied by: its name ends in "-" and the factor.
+	Times []float64 `yaml:"times" rule:"above=0,max=10000000"`
 	// Faults are what goes wrong in reported runs; what is random in it is drawn from the run's seed, so all managers meet
 	// the same. Tuning and training know of none.
 	Faults appfile.FaultSchedule `yaml:"faults"`
