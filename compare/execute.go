@@ -154,6 +154,9 @@ func (x *executor) part(ctx context.Context, j *job, o *Outcome, w *watched, p p
 		series = newRecorder(app, p.start, p.warmup, p.length)
 	}
 	m := newMeasure(app, p.start.Add(p.warmup), o, series)
+	if j.Inputs.Kind != train {
+		m.surges = stretches(j.at.curve.Surges(), p.start, m.warm, p.start.Add(p.length))
+	}
 	err = loop.Run(ctx, cluster, w, loop.Options{Mode: loop.Auto, Events: loop.Events{
 		Observed: func(h *foresail.History, s *foresail.Snapshot) {
 			m.observe(h.App(), s)

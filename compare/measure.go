@@ -18,6 +18,7 @@ type measure struct {
 	judged []judged
 	series *recorder // nil: none is kept
 	took   []float64 // milliseconds of each decision
+	surges []stretch
 
 	seconds               float64
 	cores, used, replicas mean
@@ -29,6 +30,7 @@ type judged struct {
 	judge            *foresail.Judge
 	latency          *sketch.Sketch
 	requests, errors float64
+	windows          []foresail.Window // all, where the load has surges
 }
 
 // mean is weighted by time.
@@ -73,9 +75,8 @@ func (m *measure) observe(app *foresail.App, s *foresail.Snapshot) {
 	m.seconds += s.Duration().Seconds()
 	for i := range m.judged {
 		j := &m.judged[i]
-		w, done := j.judge.Add(s)
-		if done && w.Violated && m.series != nil {
-			m.series.violated(j.id, w)
+		if w, done := j.judge.Add(s); done {
+			m.window(j, w)
 		}
 		if !s.Has.Has(foresail.SignalEndpoints) || int(j.id) >= len(s.Endpoints) {
 			continue
@@ -93,6 +94,16 @@ func (m *measure) observe(app *foresail.App, s *foresail.Snapshot) {
 	}
 	if t.Known {
 		m.used.add(t.Used, w)
+	}
+}
+
+// window takes a judgement in.
+func (m *measure) window(j *judged, w foresail.Window) {
+	if w.Violated && m.series != nil {
+		m.series.violated(j.id, w)
+	}
+	if len(m.surges) > 0 {
+		j.windows = append(j.windows, w)
 	}
 }
 
@@ -136,8 +147,8 @@ func (m *measure) finish() {
 	o.Cores, o.CoresUsed, o.Replicas = m.cores.value(), m.used.value(), m.replicas.value()
 	for i := range m.judged {
 		j := &m.judged[i]
-		if w, done := j.judge.Flush(); done && w.Violated && m.series != nil {
-			m.series.violated(j.id, w)
+		if w, done := j.judge.Flush(); done {
+			m.window(j, w)
 		}
 		e := m.app.Endpoints[j.id]
 		o.Endpoints = append(o.Endpoints, EndpointOutcome{
@@ -148,6 +159,7 @@ func (m *measure) finish() {
 			At: quantile(j.latency, e.Objective.Percentile/100),
 		})
 	}
+	m.recover()
 	if len(m.took) > 0 {
 		slices.Sort(m.took)
 		o.DecisionP99 = ptr(round(m.took[int(math.Ceil(0.99*float64(len(m.took))))-1]))

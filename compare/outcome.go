@@ -22,6 +22,10 @@ type Outcome struct {
 
 	Endpoints []EndpointOutcome `json:"endpoints"` // those with an objective
 
+	Surges      int      `json:"surges,omitempty"`      // spikes and flash crowds of the load
+	Recovery    *float64 `json:"recovery_s,omitempty"`  // from one's start until all endpoints were well again; mean over them
+	Unrecovered int      `json:"unrecovered,omitempty"` // of them, those that it had not come out of before the next one or the end
+
 	PlanChanges    int `json:"plan_changes"`    // changes of a service's allocation that were applied
 	ScalingActions int `json:"scaling_actions"` // of those, changes of the number of replicas
 
