@@ -24,7 +24,8 @@ type Experiment struct {
 	Guarded      Guarding      `yaml:"guarded"` // of each manager that does not say
 	Baseline     string        `yaml:"baseline"`
 	Reference    string        `yaml:"reference"` // the manager that the others are compared with
-	Nodes        appfile.Nodes `yaml:"nodes"`     // that replicas share; none: each has a machine for itself
+	Cluster      string        `yaml:"cluster" rule:"oneof=sim|testbed"`
+	Nodes        appfile.Nodes `yaml:"nodes"` // that replicas share; none: each has a machine for itself
 	Seeds        []uint64      `yaml:"seeds" rule:"required"`
 	Duration     time.Duration `yaml:"duration" rule:"required,min=1s,max=30d"` // judged, after the warm-up
 	Warmup       time.Duration `yaml:"warmup" rule:"max=30d"`
@@ -211,7 +212,7 @@ func Read(path string) (*Experiment, error) {
 }
 
 func defaults() *Experiment {
-	return &Experiment{Baseline: DefaultBaseline, Violations: DefaultViolations, DecisionLimit: DefaultDecisionLimit}
+	return &Experiment{Cluster: simulatedCluster, Baseline: DefaultBaseline, Violations: DefaultViolations, DecisionLimit: DefaultDecisionLimit}
 }
 
 // fill puts every manager in the place of "all", and what is said for all in each.

@@ -164,7 +164,7 @@ func (e *Experiment) relative(path string) string {
 
 // inputs are those of a contender's runs, but for seed and kind.
 func (e *Experiment) inputs(c contender, settings map[string]float64) Inputs {
-	in := Inputs{Manager: c.Manager, Settings: settings, Guarded: c.guarded, Warmup: e.Warmup.Seconds(), Duration: e.Duration.Seconds()}
+	in := Inputs{Manager: c.Manager, Settings: settings, Guarded: c.guarded, Cluster: inReal(e.real()), Warmup: e.Warmup.Seconds(), Duration: e.Duration.Seconds()}
 	if c.guarded {
 		in.Baseline = e.Baseline
 	}

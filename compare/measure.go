@@ -21,6 +21,7 @@ type measure struct {
 	surges []stretch
 
 	seconds               float64
+	everything            float64 // requests, of all endpoints, warm-up included
 	cores, used, replicas mean
 }
 
@@ -69,6 +70,10 @@ func (m *measure) observe(app *foresail.App, s *foresail.Snapshot) {
 	if m.series != nil {
 		m.series.observe(app, s)
 	}
+	m.count(s)
+	for _, late := range s.Late {
+		m.count(late)
+	}
 	if s.Start.Before(m.warm) {
 		return
 	}
@@ -78,13 +83,6 @@ func (m *measure) observe(app *foresail.App, s *foresail.Snapshot) {
 		if w, done := j.judge.Add(s); done {
 			m.window(j, w)
 		}
-		if !s.Has.Has(foresail.SignalEndpoints) || int(j.id) >= len(s.Endpoints) {
-			continue
-		}
-		e := &s.Endpoints[j.id]
-		j.requests += e.Requests
-		j.errors += e.Errors
-		j.latency.Merge(e.Latency)
 	}
 	w := s.Duration().Seconds()
 	t := s.Totals()
@@ -94,6 +92,34 @@ func (m *measure) observe(app *foresail.App, s *foresail.Snapshot) {
 	}
 	if t.Known {
 		m.used.add(t.Used, w)
+	}
+}
+
+// hold lets judgements wait for what becomes known late.
+func (m *measure) hold(d time.Duration) {
+	for i := range m.judged {
+		m.judged[i].judge.Hold = d
+	}
+}
+
+// count takes in the requests that a snapshot, or a late addition to one, tells of.
+func (m *measure) count(s *foresail.Snapshot) {
+	if !s.Has.Has(foresail.SignalEndpoints) {
+		return
+	}
+	for i := range s.Endpoints {
+		m.everything += s.Endpoints[i].Requests
+	}
+	if s.Start.Before(m.warm) {
+		return
+	}
+	for i := range m.judged {
+		if j := &m.judged[i]; int(j.id) < len(s.Endpoints) {
+			e := &s.Endpoints[j.id]
+			j.requests += e.Requests
+			j.errors += e.Errors
+			j.latency.Merge(e.Latency)
+		}
 	}
 }
 

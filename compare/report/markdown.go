@@ -47,9 +47,13 @@ func method(r *compare.Results) string {
 	if r.Warmup > 0 {
 		warm = fmt.Sprintf(" after a warm-up of %s, which is neither judged nor paid for", length(r.Warmup))
 	}
-	return fmt.Sprintf("Means over %s with 95 %% intervals; each run lasts %s%s. "+
+	where := ""
+	if r.Cluster != "" {
+		where = fmt.Sprintf(" on the %s, as real processes, one run at a time", r.Cluster)
+	}
+	return fmt.Sprintf("Means over %s with 95 %% intervals; each run lasts %s%s%s. "+
 		"Violations are the share of judged windows in which the worst endpoint missed its objective; up to %s counts as keeping it. "+
-		"Cores against %s are differences seed by seed.", seeds, length(r.Duration), warm, percent(r.Violations), plain(r.Reference))
+		"Cores against %s are differences seed by seed.", seeds, length(r.Duration), warm, where, percent(r.Violations), plain(r.Reference))
 }
 
 func (h Header) origin() string {
