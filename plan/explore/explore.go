@@ -55,7 +55,13 @@ func (m *Manager) Needs() foresail.Needs {
 
 // Spent is for how long the objective was violated, of what was seen so far.
 func (m *Manager) Spent() time.Duration {
-	return time.Duration(m.state.Spent+m.state.Unsettled) * tail.Interval
+	bad := m.state.Spent
+	for _, o := range m.state.Open {
+		if o.Bad {
+			bad++
+		}
+	}
+	return time.Duration(bad) * tail.Interval
 }
 
 // Stopped reports whether the budget is spent: everything is at its maximum from then on.
@@ -109,7 +115,7 @@ func (m *Manager) Decide(h *foresail.History) (*foresail.Plan, error) {
 		return n.most("explore/warm-up", fmt.Sprintf("second %d of %d at the maximum", s.Decided, m.c.Warmup)), nil
 	case recovering:
 		s.Recovering++
-		s.Log = nil
+		s.Log, s.Dwelling = nil, 0
 		if s.Recovering > m.c.Recovery {
 			return n.most("explore/lost", fmt.Sprintf("p99 is above %.0f ms for %d seconds in a row", m.c.Roof, s.Recovering)), nil
 		}
@@ -225,7 +231,7 @@ func (n *now) utilisation(id foresail.ServiceID) float64 {
 // all moves every service by one of the operations from one on.
 func (n *now) all(rule string, from int) {
 	n.chosen = make([]int32, len(n.app.Services))
-	held := n.rng.Float64() < n.m.c.Hold && from < firstUp
+	held := from < firstUp && n.dwell()
 	for i := range n.app.Services {
 		v, ok := n.service(i)
 		if !ok {
@@ -246,8 +252,21 @@ func (n *now) all(rule string, from int) {
 			Considered: why.considered})
 	}
 	if held {
-		n.draft.Note("all services are held for a second, by chance")
+		n.draft.Note("all services are held, by chance")
 	}
+}
+
+// dwell reports whether all services are held in this second: each begins a stretch with a small chance.
+func (n *now) dwell() bool {
+	s, c := &n.m.state, &n.m.c
+	if s.Dwelling == 0 && n.rng.Float64() < c.Hold {
+		s.Dwelling = 1 + n.rng.IntN(2*c.Dwell-1)
+	}
+	if s.Dwelling > 0 {
+		s.Dwelling--
+		return true
+	}
+	return false
 }
 
 // why says how cores were chosen.
@@ -265,10 +284,15 @@ func (n *now) choose(v *service, from int) (float64, why) {
 		to := min(max(ceil(lo+n.rng.Float64()*max(v.most-lo, 0), c.Unit), least), v.most)
 		return to, why{"drawn at random", []string{"the operations: this happens in one of so many seconds"}}
 	}
+	reach := v.most
+	if c.Reach > 0 {
+		reach = min(max(ceil(c.Reach*v.utilisation*v.cores, c.Unit)+c.Unit, v.cores, least), v.most)
+	}
 	best, score, ties := 0, math.Inf(-1), 1.0
 	next, counts := 0.0, count{}
 	for k := from; k < len(ops); k++ {
 		to := min(max(ops[k].next(v.cores, v.most, c.Unit), least), v.most)
+		to = min(to, reach)
 		have := n.m.state.Arms[arm{n.hidden, int32(v.id), milli(to)}]
 		switch s := have.score(c.Bias[k], v.utilisation, v.cores, to); {
 		case s > score:
