@@ -48,6 +48,7 @@ func Open(dir string, app *foresail.App, cluster, load string, c explore.Config,
 		return nil, cli.Usage(err)
 	}
 	h := NewHeader(app, cluster, load, seed, cli.Commit())
+	h.Settings = Settings(&c)
 	if there, _ := filepath.Glob(filepath.Join(dir, "*"+steps.Ext)); len(there) > 0 {
 		if _, err := steps.ReadDir(dir, &h.Schema); err != nil {
 			return nil, cli.Usage(err)
