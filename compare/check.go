@@ -27,6 +27,9 @@ func (e *Experiment) Check(at appfile.Place) {
 	if e.Baseline != "" && !slices.Contains(managers.Names(), e.Baseline) {
 		at.At("baseline").Faultf("is %q, which is no manager: use %s", e.Baseline, known(managers.Names()))
 	}
+	if e.real() {
+		e.checkReal(at)
+	}
 	shared := false
 	for i, a := range e.Applications {
 		place := at.At("applications", i)
@@ -46,6 +49,29 @@ func (e *Experiment) Check(at appfile.Place) {
 	}
 }
 
+// checkReal refuses what real processes can't do.
+func (e *Experiment) checkReal(at appfile.Place) {
+	if len(e.Nodes.Nodes) > 0 {
+		at.At("nodes").Faultf("are simulated, but cluster is testbed: take either out")
+	}
+	faulty := func(at appfile.Place, loads []LoadRef) {
+		for i := range loads {
+			if loads[i].Faults.Given() {
+				at.At("loads", i, "faults").Faultf("are simulated, but cluster is testbed: take either out")
+			}
+		}
+	}
+	faulty(at, e.Loads)
+	for i := range e.Applications {
+		faulty(at.At("applications", i), e.Applications[i].Loads)
+	}
+	for i := range e.Managers {
+		if e.Managers[i].Train > 0 {
+			at.At("managers", i, "train").Faultf("is simulated time before the run, but cluster is testbed: give it what it has learnt elsewhere")
+		}
+	}
+}
+
 func (e *Experiment) checkManagers(at appfile.Place) {
 	labels := map[string]int{}
 	var names []string
@@ -55,9 +81,9 @@ func (e *Experiment) checkManagers(at appfile.Place) {
 		place := at.At("managers", i)
 		list := []string{c.Label()}
 		if c.Manager == allManagers {
-			list = managers.Names()
-			if c.As != "" || len(c.Settings) > 0 {
-				place.Faultf("stands for every manager: as and settings belong to a single one")
+			list = every()
+			if c.As != "" || len(c.Settings) > 0 || c.Model != "" {
+				place.Faultf("stands for every manager: as, settings and model belong to a single one")
 			}
 		}
 		for _, n := range list {
@@ -99,6 +125,9 @@ func (c *Choice) check(at appfile.Place) {
 	}
 	if c.Forecaster != "" {
 		c.checkForecaster(at)
+	}
+	if c.Model != "" && !managers.UsesModel(c.Manager) {
+		at.At("model").Faultf("is no matter of %s: it decides without one", c.Manager)
 	}
 	params := managers.Params(c.Manager)
 	for _, name := range slices.Sorted(maps.Keys(c.Settings)) {

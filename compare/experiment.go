@@ -24,7 +24,8 @@ type Experiment struct {
 	Guarded      Guarding      `yaml:"guarded"` // of each manager that does not say
 	Baseline     string        `yaml:"baseline"`
 	Reference    string        `yaml:"reference"` // the manager that the others are compared with
-	Nodes        appfile.Nodes `yaml:"nodes"`     // that replicas share; none: each has a machine for itself
+	Cluster      string        `yaml:"cluster" rule:"oneof=sim|testbed"`
+	Nodes        appfile.Nodes `yaml:"nodes"` // that replicas share; none: each has a machine for itself
 	Seeds        []uint64      `yaml:"seeds" rule:"required"`
 	Duration     time.Duration `yaml:"duration" rule:"required,min=1s,max=30d"` // judged, after the warm-up
 	Warmup       time.Duration `yaml:"warmup" rule:"max=30d"`
@@ -110,6 +111,8 @@ func (a *Application) UnmarshalText(b []byte) error { a.Application = string(b);
 type LoadRef struct {
 	Load string `yaml:"load" rule:"required"`
 	As   string `yaml:"as"` // its name in the results; empty: the name that the file gives
+	// Times make a load of each of these factors, which the file's curve is multiplied by: its name ends in "-" and the factor.
+	Times []float64 `yaml:"times" rule:"above=0,max=10000000"`
 	// Faults are what goes wrong in reported runs; what is random in it is drawn from the run's seed, so all managers meet
 	// the same. Tuning and training know of none.
 	Faults appfile.FaultSchedule `yaml:"faults"`
@@ -124,10 +127,15 @@ type Choice struct {
 	As       string             `yaml:"as"`       // its name in the results; empty: the manager's
 	Settings map[string]float64 `yaml:"settings"` // see managers.Params; what is left out keeps its default
 	// Forecaster is the method that a manager which forecasts uses, by name; empty: its own.
-	Forecaster string        `yaml:"forecaster"`
-	Guarded    Guarding      `yaml:"guarded"`
-	Tune       *bool         `yaml:"tune"`  // nil: where the experiment tunes and the manager has settings
-	Train      time.Duration `yaml:"train"` // simulated on each training seed before the reported runs
+	Forecaster string `yaml:"forecaster"`
+	// Model is the file of the model that the manager decides with, relative to the experiment's; {application} in it stands for
+	// the application's name. Empty: the one that Foresail brings along.
+	Model   string        `yaml:"model"`
+	Guarded Guarding      `yaml:"guarded"`
+	Tune    *bool         `yaml:"tune"`  // nil: where the experiment tunes and the manager has settings
+	Train   time.Duration `yaml:"train"` // simulated on each training seed before the reported runs
+
+	models map[string]*managers.Model // what it decides with, by application; see Prepare
 }
 
 // UnmarshalText takes the manager's name alone.
@@ -141,8 +149,11 @@ func (c *Choice) Label() string {
 	return c.Manager
 }
 
-// allManagers stands for every manager there is.
+// allManagers stands for every manager there is, but those that decide with a model that was trained before.
 const allManagers = "all"
+
+// every are the managers that "all" stands for.
+func every() []string { return slices.DeleteFunc(managers.Names(), managers.UsesModel) }
 
 // Tuning says how settings are searched: for each application and manager, Trials settings (the first is the default) on
 // each tuning seed and each load of the application.
@@ -209,7 +220,7 @@ func Read(path string) (*Experiment, error) {
 }
 
 func defaults() *Experiment {
-	return &Experiment{Baseline: DefaultBaseline, Violations: DefaultViolations, DecisionLimit: DefaultDecisionLimit}
+	return &Experiment{Cluster: simulatedCluster, Baseline: DefaultBaseline, Violations: DefaultViolations, DecisionLimit: DefaultDecisionLimit}
 }
 
 // fill puts every manager in the place of "all", and what is said for all in each.
@@ -220,7 +231,7 @@ func (e *Experiment) fill() {
 			list = append(list, c)
 			continue
 		}
-		for _, name := range managers.Names() {
+		for _, name := range every() {
 			c.Manager = name
 			list = append(list, c)
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -19,11 +20,13 @@ import (
 	"foresail.dev/cmd/foresail/summary"
 	"foresail.dev/cmd/foresail/tracing"
 	"foresail.dev/loop"
+	"foresail.dev/plan/managers"
 	"foresail.dev/web"
 )
 
 func newRun() *cobra.Command {
-	var file, listen string
+	var file, listen, model string
+	var manager managerName
 	var duration time.Duration
 	var seed uint64
 	var asJSON bool
@@ -38,6 +41,9 @@ Runs until it is stopped (Ctrl-C) or the duration is over, then prints a summary
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := readRunConfig(file)
 			if err != nil {
+				return err
+			}
+			if err := cfg.decide(manager, model); err != nil {
 				return err
 			}
 			if c.Flags().Changed("duration") {
@@ -58,6 +64,8 @@ Runs until it is stopped (Ctrl-C) or the duration is over, then prints a summary
 	}
 	fl := c.Flags()
 	fl.StringVarP(&file, "file", "f", "", "what to run; see docs/formats/run.md")
+	fl.TextVar(&manager, "manager", managerName(""), "who decides, instead of what the file says: "+strings.Join(managers.Names(), ", "))
+	fl.StringVar(&model, "model", "", "model file that the manager decides with, instead of what the file says")
 	fl.DurationVar(&duration, "duration", 0, "stop after this time (of a simulated cluster: simulated time), instead of what the file says; 0: run until stopped")
 	fl.StringVar(&listen, "listen", "", "address of the page, instead of what the file says")
 	fl.Uint64Var(&seed, "seed", 1, "seed of the load and of everything that is drawn, instead of what the file says")

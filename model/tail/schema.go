@@ -21,7 +21,19 @@ type Schema struct {
 	Max         []float64 `json:"max_cores"` // most cores of a service, total over replicas
 	Endpoints   []string  `json:"endpoints"`
 	Reference   float64   `json:"reference_ms,omitempty"` // the function Reference's, in ms; 0: no endpoint has an objective
+
+	Objectives []Objective `json:"objectives,omitempty"` // by EndpointID
 }
+
+// Objective is what of an endpoint's objective labels are made with; zero where it has none.
+type Objective struct {
+	Latency     float64 `json:"latency_ms,omitempty"`
+	Percentile  float64 `json:"percentile,omitempty"`
+	MinRequests int     `json:"min_requests,omitempty"`
+}
+
+// Gone reports whether a service is no longer part of the application.
+func (s *Schema) Gone(i int) bool { return s.Max[i] == 0 }
 
 // SchemaOf is the schema of an application. The hash is over its name, its services, its endpoints and their objectives:
 // what gives a number its meaning. Bounds are not in it, since cores mean the same within others.
@@ -42,9 +54,12 @@ func SchemaOf(app *foresail.App) Schema {
 		e := &app.Endpoints[i]
 		s.Endpoints = append(s.Endpoints, e.Name)
 		fmt.Fprintf(&text, "endpoint %q %d %v", e.Name, e.Entry, e.Gone)
+		var bound Objective
 		if o := e.Objective; o != nil {
 			fmt.Fprintf(&text, " p%g %v", o.Percentile, o.Latency)
+			bound = Objective{ms(o.Latency), o.Percentile, o.MinRequestsOrDefault()}
 		}
+		s.Objectives = append(s.Objectives, bound)
 		text.WriteByte('\n')
 	}
 	sum := sha256.Sum256([]byte(text.String()))
@@ -101,6 +116,8 @@ func (s *Schema) Check() error {
 		return fmt.Errorf("its application has no services")
 	case len(s.Min) != n || len(s.Max) != n:
 		return fmt.Errorf("it has %d services with %d and %d bounds of cores", n, len(s.Min), len(s.Max))
+	case len(s.Objectives) != 0 && len(s.Objectives) != len(s.Endpoints):
+		return fmt.Errorf("it has %d endpoints and objectives for %d", len(s.Endpoints), len(s.Objectives))
 	case !(s.Reference >= 0) || math.IsInf(s.Reference, 0):
 		return fmt.Errorf("its reference latency is %v ms", s.Reference)
 	}
