@@ -109,6 +109,12 @@ func TestBudgetOverRestarts(t *testing.T) {
 	if err := again.m.Restore(state); err != nil {
 		t.Fatal(err)
 	}
+	for range 5 { // it begins at the maximum again, which does not count
+		again.second(seen{p99: 900})
+		if !same(again.cores(), []float64{4, 16, 128}) {
+			t.Fatalf("%v after a restart", again.cores())
+		}
+	}
 	for k := range 3 {
 		again.second(seen{p99: 520})
 		if again.m.Stopped() != (k == 2) {

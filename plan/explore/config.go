@@ -19,6 +19,7 @@ type Config struct {
 	Hold     float64    // share of seconds in which all services are held; 0: 0.05; negative: none
 	Dwell    int        // seconds, in the mean, that all services are then held for; 0: 1
 	Reach    float64    // how many times what a service uses it is raised to at most, and a unit more; 0: as far as its bounds allow
+	Replicas bool       // the number of replicas is moved as well where the CPU of one comes to its bounds; else each service keeps those it has
 	Unit     float64    // cores that allocations are whole multiples of, and fifths below one; 0: 1
 	Warmup   int        // seconds at the maximum in the beginning; 0: 5
 	Recovery int        // seconds of recovery in a row after which everything goes to the maximum; 0: 30

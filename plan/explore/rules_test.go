@@ -427,3 +427,34 @@ func FuzzRestore(f *testing.F) {
 		}
 	})
 }
+
+// Replicas stay as many as they are, unless they are to be moved as well.
+func TestReplicas(t *testing.T) {
+	for _, moved := range []bool{false, true} {
+		c := still
+		c.Replicas = moved
+		s := newStage(t, c, 1)
+		s.app.Services[0].Bounds.MaxReplicas = 3
+		s.warm()
+		want := map[bool]foresail.Allocation{false: {Replicas: 1, CPU: 4}, true: {Replicas: 3, CPU: 4}}[moved]
+		if !s.have[0].Equal(want) {
+			t.Errorf("moved %v: the maximum is %v, want %v", moved, s.have[0], want)
+		}
+	}
+}
+
+// When exploring is over everything is put to its maximum.
+func TestEnd(t *testing.T) {
+	s := newStage(t, still, 1)
+	s.warm()
+	for range 5 {
+		s.second(seen{p99: 50})
+	}
+	p := s.m.End(s.h)
+	for _, c := range p.Changes {
+		s.have[c.Service] = c.To
+	}
+	if !same(s.cores(), []float64{4, 16, 128}) {
+		t.Errorf("%v", s.cores())
+	}
+}

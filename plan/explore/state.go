@@ -3,6 +3,7 @@ package explore
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -13,11 +14,13 @@ import (
 // state is what it has learnt and where it is.
 type state struct {
 	Arms       arms
-	Log        []entry // what was done in the last seconds, oldest first
-	Decided    int     // decisions so far
-	Recovering int     // seconds of recovery in a row
-	Holding    int     // seconds of holding that are left, after a recovery
-	Dwelling   int     // seconds of holding that are left, by chance
+	Log        []entry   // what was done in the last seconds, oldest first
+	Decided    int       // decisions so far
+	Warm       int       // seconds at the maximum since the start
+	Last       time.Time // the end of the second that was last decided on
+	Recovering int       // seconds of recovery in a row
+	Holding    int       // seconds of holding that are left, after a recovery
+	Dwelling   int       // seconds of holding that are left, by chance
 
 	Spent   int       // seconds of violation that are final
 	Open    []mark    // the newest seconds, oldest first: late requests may still become known in them
@@ -83,6 +86,11 @@ func (s *state) count(e entry, by count) {
 // many.
 func (m *Manager) spend(n *now) {
 	s := &m.state
+	if s.Warm < m.c.Warmup {
+		s.settle(time.Unix(math.MaxInt32, 0)) // what is open is from before a restart
+		s.Settled = n.last.End
+		return
+	}
 	if s.Settled.After(n.last.End) { // time was put back
 		s.settle(s.Settled.Add(foresail.RevisionLimit))
 		s.Settled = time.Time{}
@@ -183,7 +191,7 @@ func (m *Manager) Restore(b []byte) error {
 	if s.Arms == nil {
 		s.Arms = arms{}
 	}
-	if min(s.Decided, s.Recovering, s.Holding, s.Dwelling, s.Spent, s.Final-s.Spent) < 0 || len(s.Log) > delay || len(s.Open) > 100*delay {
+	if min(s.Decided, s.Warm, s.Recovering, s.Holding, s.Dwelling, s.Spent, s.Final-s.Spent) < 0 || len(s.Log) > delay || len(s.Open) > 100*delay {
 		return fmt.Errorf("explore: state: it counts %d decisions, %d of %d seconds in violation, %d that are open and %d actions: it is damaged",
 			s.Decided, s.Spent, s.Final, len(s.Open), len(s.Log))
 	}

@@ -219,6 +219,9 @@ func NewHeader(app *foresail.App, cluster, load string, seed uint64, commit stri
 // Settings are those that change what is explored, where they are not the defaults.
 func Settings(c *explore.Config) map[string]float64 {
 	out := map[string]float64{}
+	if c.Replicas {
+		out["replicas"] = 1
+	}
 	for name, v := range map[string][2]float64{"unit": {c.Unit, 1}, "reach": {c.Reach, 0}, "dwell": {float64(c.Dwell), 1}} {
 		if v[0] != 0 && v[0] != v[1] {
 			out[name] = v[0]
