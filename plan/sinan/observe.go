@@ -91,16 +91,20 @@ func (m *Manager) base(o *observation, beats []*foresail.Snapshot) {
 	}
 }
 
-// usage is what a service uses of its cores, and what it must have for that.
+// usage is what a service uses of its cores, and what it must have for that. What it is lowered to leaves room for how much
+// its use varies from second to second: a service with a few requests in a second that each take long is busy for a while and
+// then idle, and what comes meanwhile waits.
 func (m *Manager) usage(o *observation, i int) {
 	w := &o.now
-	newest := w.mean(o.steps[max(len(o.steps)-3, 0):], i)
-	all := w.mean(o.steps, i)
+	k := len(o.seconds)
+	newest, _ := use(o.seconds[max(k-3, 0):], i)
+	few, _ := use(o.seconds[max(k-m.model.Steps(), 0):], i)
+	all, varies := use(o.seconds, i)
 	if math.IsNaN(newest) {
 		w.fixed[i] = true // it may need more than it has, or less: nobody knows
 		return
 	}
-	w.low[i] = w.grids[i].up(max(newest, all) / m.c.Utilisation)
+	w.low[i] = w.grids[i].up(max(newest, few, all+varies) / m.c.Utilisation)
 	if o.have[i] > 0 {
 		w.used[i] = newest / o.have[i]
 	}
@@ -109,16 +113,19 @@ func (m *Manager) usage(o *observation, i int) {
 	}
 }
 
-// mean is the mean number of cores that a service used in steps, over replicas; NaN: not observed.
-func (*now) mean(steps []tail.Step, i int) float64 {
-	sum, n := 0.0, 0
-	for k := range steps {
-		if s := &steps[k].Services[i]; !math.IsNaN(s.Used) && !math.IsNaN(s.Replicas) {
-			sum += s.Used * s.Replicas
-			n++
+// use is the mean number of cores that a service used in seconds, over replicas, and the standard deviation of that; NaN: not
+// observed.
+func use(seconds []*foresail.Snapshot, i int) (mean, deviation float64) {
+	n, sum, squares := 0.0, 0.0, 0.0
+	for _, s := range seconds {
+		if st := plan.Stats(s, foresail.ServiceID(i)); st != nil {
+			if c, ok := st.Cores(s.Duration()); ok {
+				n, sum, squares = n+1, sum+c, squares+c*c
+			}
 		}
 	}
-	return sum / float64(n)
+	mean = sum / n
+	return mean, math.Sqrt(max(squares/n-mean*mean, 0))
 }
 
 // violated names an endpoint whose objective is missed in the newest second. An endpoint with few requests in a second is

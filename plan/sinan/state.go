@@ -21,6 +21,7 @@ type state struct {
 	Services []service
 	Expected *expected `json:",omitempty"` // of the second after Now; nil: nothing that could be scored
 	Boost    time.Time // everything stays at its maximum until then
+	Before   []float64 `json:",omitempty"` // totals before that, by ServiceID, until something was lowered again
 	Trust    trust
 }
 
@@ -47,7 +48,7 @@ func (s *state) grow(n int) {
 
 // restart forgets what has a place in time, after that has jumped back.
 func (s *state) restart() {
-	s.Now, s.Boost, s.Expected, s.Lowered = time.Time{}, time.Time{}, nil, nil
+	s.Now, s.Boost, s.Expected, s.Lowered, s.Before = time.Time{}, time.Time{}, nil, nil, nil
 	clear(s.Services)
 }
 
@@ -71,6 +72,11 @@ func (s *state) check() error {
 	for i, svc := range s.Services {
 		if !(svc.Asked >= 0) || !(svc.Before >= 0) || math.IsInf(svc.Asked, 0) || math.IsInf(svc.Before, 0) || svc.Refused < 0 {
 			return fmt.Errorf("service %d: asked for %v with %v, refused %d times", i, svc.Asked, svc.Before, svc.Refused)
+		}
+	}
+	for i, c := range s.Before {
+		if !(c >= 0) || math.IsInf(c, 0) {
+			return fmt.Errorf("service %d had %v cores", i, c)
 		}
 	}
 	for _, ids := range s.Lowered {
