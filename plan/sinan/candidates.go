@@ -40,6 +40,7 @@ type now struct {
 	// low is what each service may be lowered to: what it uses, at the cap.
 	low     []float64
 	used    []float64              // share of its cores that each service uses
+	busy    []float64              // cores that each service uses
 	fixed   []bool                 // services that no candidate changes but the most
 	lowered [][]foresail.ServiceID // services that the last actions lowered, oldest first
 	before  []float64              // totals before everything was raised to its maximum, by ServiceID; nil: it was not

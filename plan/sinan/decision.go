@@ -127,6 +127,9 @@ func (d *decision) take(i int, rule, text string) {
 		mine.Asked, mine.Before = to.Cores(), d.o.have[k]
 		if to.Cores() < from.Cores() {
 			lowered = append(lowered, id)
+			if d.o.now.busy[k] > d.m.c.Tight*to.Cores() {
+				s.Tightened = d.o.at
+			}
 		}
 	}
 	s.Expected = nil
@@ -173,6 +176,9 @@ func (d *decision) considered(i int) (bound string, out []string) {
 		if ok, why := d.limits.safe(hold, &d.p[0]); !ok {
 			out = append(out, "as it is: "+why)
 		}
+	}
+	if d.o.close != "" {
+		out = append(out, fmt.Sprintf("lowering anything to where it would use more than %.0f %% of its cores: %s", d.m.c.Tight*100, d.o.close))
 	}
 	return bound, append(out, d.why...)
 }

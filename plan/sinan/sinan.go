@@ -191,7 +191,7 @@ func (m *Manager) careful(d *decision) {
 	d.outside = true
 	for i := range w.low {
 		if g := w.grids[i]; g.unit > 0 {
-			w.low[i] = max(w.low[i], g.up(w.low[i]*m.c.Utilisation/m.c.Outside))
+			w.low[i] = max(w.low[i], g.up(w.busy[i]/m.c.Outside))
 		}
 	}
 	d.draft.Note(fmt.Sprintf("outside what the model was trained on, so nothing is lowered to where it would use more than %.0f %% of its cores: %s", m.c.Outside*100, join(out)))
@@ -287,9 +287,34 @@ func (m *Manager) score(d *decision) {
 	if miss {
 		s.Boost = d.o.at.Add(m.c.Boost)
 		s.Before = append([]float64(nil), d.o.now.cores...)
+		m.learn(d)
 	}
 	if changed && !s.Trust.lost() {
 		d.draft.Note(fmt.Sprintf("%d predictions in a row were right: the model is trusted again", m.c.Earn))
+	}
+}
+
+// Of what a miss teaches.
+const (
+	usedUp  = 0.75            // of its cores in one of the seconds that the model looks at: then a service may have been short
+	more    = 1.25            // of what it had is what it keeps then
+	lessons = 5 * time.Minute // for so long, whatever the model says
+)
+
+// learn notes after a miss which services may have been short, and that they are not to be as short again for a while. The
+// model would say the same of the same allocation again, and be wrong again.
+func (m *Manager) learn(d *decision) {
+	for i := range d.o.now.cores {
+		peak := 0.0
+		for _, s := range d.o.steps {
+			if st := &s.Services[i]; st.Cores > 0 {
+				peak = max(peak, st.Used*st.Replicas/st.Cores)
+			}
+		}
+		if g := d.o.now.grids[i]; g.unit > 0 && peak > usedUp {
+			mine := &m.state.Services[i]
+			mine.Least, mine.Taught = g.up(d.o.now.cores[i]*more), d.o.at.Add(lessons)
+		}
 	}
 }
 
