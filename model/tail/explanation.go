@@ -149,7 +149,7 @@ func (q *question) ask(order []int) [][2]float64 {
 	history, latency, cores := make([]float32, m.width()*Past), make([]float32, Past*5), make([]float32, services) // 0: the mean
 	raw := make([]float64, services)
 	for i := range raw {
-		raw[i] = float64(m.scale.Cores[i].Mean)
+		raw[i] = float64(m.scale.Next[i].Mean)
 	}
 	set := func(pl player) {
 		switch {
@@ -157,10 +157,8 @@ func (q *question) ask(order []int) [][2]float64 {
 			copy(latency, q.p.batch.latency.Data)
 		case pl.channel < 0:
 			i := pl.service
-			cores[i] = m.scale.Cores[i].of(q.cores[i])
-			if q.cores[i] == q.cores[i] {
-				raw[i] = float64(float32(q.cores[i]))
-			}
+			v := m.proposed.proposed(q.cores[i], q.p.used[i])
+			cores[i], raw[i] = m.scale.Next[i].of(v), seen(v, m.scale.Next[i])
 		default:
 			from, to := pl.service, pl.service+1
 			if pl.service < 0 {

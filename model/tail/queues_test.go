@@ -2,9 +2,7 @@ package tail_test
 
 import (
 	"fmt"
-	"math"
 	"math/rand/v2"
-	"testing"
 	"time"
 
 	"foresail.dev"
@@ -26,11 +24,6 @@ func newQueues(services int) *queues {
 		q.demand = append(q.demand, 0.002*float64(1+i%4))
 	}
 	return q
-}
-
-func (q *queues) schema(t testing.TB) tail.Schema {
-	t.Helper()
-	return tail.SchemaOf(q.app)
 }
 
 // run is so many seconds in which cores move at random about what is needed.
@@ -86,19 +79,4 @@ func quick() tail.Config {
 	c.Epochs, c.Batch, c.Trees, c.HoldOut = 8, 64, 60, 0.2
 	c.TreeRate = 0.15
 	return c
-}
-
-func TestQueues(t *testing.T) {
-	q := newQueues(6)
-	m, r, err := tail.Train(t.Context(), q.schema(t), q.runs(6, 600), quick(), func(done float64, what string) { t.Logf("%.2f %s", done, what) })
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Logf("%+v", r.Scores)
-	t.Logf("%+v", *r.Held)
-	data, err := m.MarshalBinary()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Log(len(data), r.Trees, math.Sqrt(m.Margin()))
 }

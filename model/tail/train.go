@@ -1,6 +1,7 @@
 package tail
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -30,7 +31,7 @@ func Train(ctx context.Context, schema Schema, runs []Run, cfg Config, progress 
 	if err := cfg.Check(); err != nil {
 		return nil, nil, err
 	}
-	m := &Model{layout: layout{schema: &schema, channels: slices.Clone(cfg.Channels), squash: squashFor(&schema, &cfg), label: cfg.Label}}
+	m := &Model{layout: layout{schema: &schema, channels: slices.Clone(cfg.Channels), squash: squashFor(&schema, &cfg), label: cfg.Label, proposed: cfg.Proposed}}
 	m.shape = m.layout.network()
 	if err := m.checkRuns(runs); err != nil {
 		return nil, nil, err
@@ -121,7 +122,7 @@ func (f *fitting) fit(train, held []Run, net *network.Net[float32], before *Mode
 		f.report.Before = &s
 	}
 	f.report.Runs, f.report.Trained, f.report.Trees, f.report.Margin = len(train)+len(held), len(p.train), m.trees.Trees(), m.margin
-	m.trained = ml.Training{Source: cfg.Source, Rows: len(p.train), Seed: cfg.Seed, Commit: cfg.Commit}
+	m.trained = ml.Training{Source: cmp.Or(cfg.Source, "runs"), Rows: len(p.train), Seed: cfg.Seed, Commit: cfg.Commit}
 	for _, r := range train {
 		if n := len(r.Steps); n > 0 {
 			if from := r.Steps[0].End.Add(-Interval); m.trained.From.IsZero() || from.Before(m.trained.From) {
@@ -190,7 +191,7 @@ func (f *fitting) weigh(net *network.Net[float32], t *table, p parts) error {
 			if err := f.ctx.Err(); err != nil {
 				return err
 			}
-			t.gather(b, order[from:from+rows], m.out)
+			t.gather(b, order[from:from+rows], &m.scale, m.out)
 			y := net.Head(net.Trunk(b.history, b.latency, true), b.cores, true)
 			nn.MSE(y.Data, b.target, dy.Data)
 			net.Backward(dy)
@@ -264,7 +265,7 @@ func (m *Model) data(t *table, samples []sample) gbt.Data {
 	features := m.forward(t, samples).features
 	d := gbt.Data{X: make([]float64, len(samples)*width), Features: width, Y: make([]float64, len(samples))}
 	for i, s := range samples {
-		t.rowOf(d.X[i*width:(i+1)*width], features[i*f:(i+1)*f], s)
+		t.rowOf(d.X[i*width:(i+1)*width], features[i*f:(i+1)*f], s, &m.scale)
 		if t.bad[s.row] {
 			d.Y[i] = 1
 		}
@@ -286,7 +287,9 @@ func (f *fitting) grow(t *table, p parts, before *Model) error {
 	if cfg.Monotone {
 		g.Monotone = make([]int8, train.Features)
 		for i := m.shape.Features(); i < len(g.Monotone); i++ {
-			g.Monotone[i] = -1
+			if g.Monotone[i] = -1; m.proposed == ProposedUtilisation {
+				g.Monotone[i] = 1
+			}
 		}
 	}
 	var err error
