@@ -171,7 +171,7 @@ func sinanParams() []Param {
 		{Name: "up", Min: 0.01, Max: 0.9, Default: sinan.DefaultUp, Log: true, Doc: "the probability, at least down, below which something is held or raised to"},
 		{Name: "margin", Min: 0, Max: 5, Default: 1, Doc: "how many times the model's error p99 must stay below the objective"},
 		{Name: "utilisation", Min: 0.3, Max: 0.95, Default: sinan.DefaultUtilisation, Doc: "a service that uses a larger share of its cores is raised"},
-		{Name: "tight", Min: 0.1, Max: 1, Default: 0.4, Fixed: true, Doc: "beyond this utilisation something is lowered only when every endpoint has shown headroom since; 1: always"},
+		{Name: "tight", Min: 0.1, Max: 1, Default: 0.5, Fixed: true, Doc: "beyond this utilisation something is lowered only when every endpoint has shown headroom since; 1: always"},
 		{Name: "headroom", Min: 0.1, Max: 1, Default: 0.7, Fixed: true, Doc: "the share of its objective that an endpoint's percentile must be below for that"},
 		{Name: "unit", Min: 0.1, Max: 4, Default: 1, Log: true, Fixed: true, Doc: "cores of a step up or down, for services with a maximum of 4 and more"},
 		{Name: "rate", Max: 1, Default: 0, Integer: true, Fixed: true, Choices: []string{"averaged", "published"},

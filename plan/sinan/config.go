@@ -16,7 +16,7 @@ type Config struct {
 	// 0.3, which is what the conservative step scaler keeps to.
 	Outside float64
 	// Tight takes its place for what is lowered while an endpoint has not shown, over as many requests as it is judged on since
-	// something was lowered beyond Tight, that its percentile is below the share Headroom of its objective. 0 means 0.4 and
+	// something was lowered beyond Tight, that its percentile is below the share Headroom of its objective. 0 means 0.5 and
 	// 0.7. With a Tight of 1 nothing waits for that.
 	Tight, Headroom float64
 	Unit            float64 // cores of the operations +1 and -1; 0 means a core, for services with a maximum of 4 and more
@@ -54,7 +54,7 @@ func (c Config) withDefaults() (Config, error) {
 	number(&c.Margin, 1)
 	number(&c.Utilisation, DefaultUtilisation)
 	number(&c.Outside, 0.3)
-	number(&c.Tight, 0.4)
+	number(&c.Tight, 0.5)
 	number(&c.Headroom, 0.7)
 	number(&c.Unit, 1)
 	number(&c.Widen, 2)
@@ -76,7 +76,7 @@ func (c Config) withDefaults() (Config, error) {
 	check(c.Margin <= 100, "Margin %v: a multiple of the model's error, at most 100", c.Margin)
 	check(c.Utilisation > 0 && c.Utilisation <= 1, "Utilisation %v: a share above 0 and at most 1, for example 0.75", c.Utilisation)
 	check(c.Outside > 0 && c.Outside <= c.Utilisation, "Outside %v: a share above 0 and at most Utilisation, for example 0.3", c.Outside)
-	check(c.Tight > 0 && c.Tight <= 1, "Tight %v: a share above 0 and at most 1, for example 0.4", c.Tight)
+	check(c.Tight > 0 && c.Tight <= 1, "Tight %v: a share above 0 and at most 1, for example 0.5", c.Tight)
 	check(c.Headroom > 0 && c.Headroom <= 1, "Headroom %v: a share above 0 and at most 1, for example 0.7", c.Headroom)
 	check(c.Unit > 0 && c.Unit <= 1024, "Unit %v: cores above 0 and at most 1024, for example 1", c.Unit)
 	check(c.Boost > 0 && c.Boost <= time.Hour, "Boost %v: must be above 0 and at most an hour", c.Boost)

@@ -311,9 +311,9 @@ func (m *Manager) learn(d *decision) {
 				peak = max(peak, st.Used*st.Replicas/st.Cores)
 			}
 		}
-		if g := d.o.now.grids[i]; g.unit > 0 && peak > usedUp {
-			mine := &m.state.Services[i]
-			mine.Least, mine.Taught = g.up(d.o.now.cores[i]*more), d.o.at.Add(lessons)
+		g := d.o.now.grids[i]
+		if least := g.up(d.o.now.cores[i] * more); g.unit > 0 && peak > usedUp && least < g.most { // what had nearly all was not short by a mistake
+			m.state.Services[i].Least, m.state.Services[i].Taught = least, d.o.at.Add(lessons)
 		}
 	}
 }
