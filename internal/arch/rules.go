@@ -52,7 +52,7 @@ var Rules = []Rule{
 	{Dir: "loop", Own: []string{""}, Why: "the loop knows the two interfaces and no implementation"},
 	{Dir: "cluster/sim", Own: []string{"", "sketch", "load", "fault", "cluster/sim/..."}, Pure: true, Why: "the simulator knows nothing of managers"},
 	{Dir: "cluster/testbed", Own: []string{"", "sketch", "load", "telemetry/instrument", "telemetry/agent/cgroup", "cluster/testbed/..."}, Others: append([]string{"golang.org/x/sys", "github.com/prometheus/client_golang"}, otel...), Why: "the testbed reports over the wire, like any application"},
-	{Dir: "compare", Own: []string{"", "sketch", "load", "appfile", "apps/random", "apps/models", "fault", "loop", "cluster/sim/...", "plan/..."}, Others: []string{"gonum.org/v1/gonum"}, Why: "compare runs simulations and counts what they say; it knows no page and no Kubernetes"},
+	{Dir: "compare", Own: []string{"", "sketch", "load", "appfile", "apps/random", "apps/models", "fault", "loop", "cluster/sim/...", "plan/..."}, Tests: []string{"model/tail"}, Others: []string{"gonum.org/v1/gonum"}, Why: "compare runs simulations and counts what they say; it knows no page and no Kubernetes"},
 	{Dir: "compare/report", Own: []string{"compare"}, Others: []string{"gonum.org/v1/plot"}, Why: "a report shows results and knows nothing of how they come about"},
 	{Dir: "scenario", Own: []string{"", "sketch", "load", "fault", "appfile", "loop", "plan/...", "cluster/sim"}, Why: "scenarios play the simulator, the loop and managers to each other"},
 	{Dir: "web", Own: []string{"", "sketch", "loop", "access"}, Tests: []string{"access/accesstest"}, Why: "web shows what the loop tells it, wherever the application runs"},
