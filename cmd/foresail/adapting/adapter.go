@@ -56,6 +56,7 @@ type Adapter struct {
 type second struct {
 	app  *foresail.App
 	step tail.Step
+	done chan struct{} // closed when everything before it was looked at; not nil: there is no second
 }
 
 // Start begins to watch. Close ends it.
@@ -114,7 +115,7 @@ func (a *Adapter) observe(h *foresail.History, _ *foresail.Snapshot) {
 		return
 	}
 	select {
-	case a.seconds <- second{h.App(), tail.Observe(h.App(), all[0])}:
+	case a.seconds <- second{app: h.App(), step: tail.Observe(h.App(), all[0])}:
 	default:
 		a.dropped.Add(1)
 	}
@@ -181,6 +182,10 @@ func (w *worker) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case s := <-w.a.seconds:
+			if s.done != nil {
+				close(s.done)
+				continue
+			}
 			w.take(ctx, s)
 		case r := <-w.a.results:
 			w.judge(ctx, r)
