@@ -27,6 +27,9 @@ func (e *Experiment) Check(at appfile.Place) {
 	if e.Baseline != "" && !slices.Contains(managers.Names(), e.Baseline) {
 		at.At("baseline").Faultf("is %q, which is no manager: use %s", e.Baseline, known(managers.Names()))
 	}
+	if e.real() {
+		e.checkReal(at)
+	}
 	shared := false
 	for i, a := range e.Applications {
 		place := at.At("applications", i)
@@ -43,6 +46,29 @@ func (e *Experiment) Check(at appfile.Place) {
 	}
 	if len(e.Loads) > 0 && !shared && len(e.Applications) > 0 {
 		at.At("loads").Faultf("are used by no application: each has loads of its own")
+	}
+}
+
+// checkReal refuses what real processes can't do.
+func (e *Experiment) checkReal(at appfile.Place) {
+	if len(e.Nodes.Nodes) > 0 {
+		at.At("nodes").Faultf("are simulated, but cluster is testbed: take either out")
+	}
+	faulty := func(at appfile.Place, loads []LoadRef) {
+		for i := range loads {
+			if loads[i].Faults.Given() {
+				at.At("loads", i, "faults").Faultf("are simulated, but cluster is testbed: take either out")
+			}
+		}
+	}
+	faulty(at, e.Loads)
+	for i := range e.Applications {
+		faulty(at.At("applications", i), e.Applications[i].Loads)
+	}
+	for i := range e.Managers {
+		if e.Managers[i].Train > 0 {
+			at.At("managers", i, "train").Faultf("is simulated time before the run, but cluster is testbed: give it what it has learnt elsewhere")
+		}
 	}
 }
 

@@ -16,6 +16,14 @@ import (
 // that are reported. It returns what they say. When ctx is done before the last run, the error is ErrStopped; what was
 // made is kept, and Run goes on from there with the same options. An error of keeping a run ends the experiment too.
 func (g *Grid) Run(ctx context.Context, o Options) (*Results, error) {
+	if g.exp.real() {
+		if o.Start == nil {
+			return nil, errors.New("cluster is testbed, and nothing is given that starts processes")
+		}
+		o.Workers = 1 // two at once would disturb each other
+	} else {
+		o.Start = nil
+	}
 	s, err := openStore(o.Dir)
 	if err != nil {
 		return nil, err
@@ -117,7 +125,15 @@ func trialJobs(searches []search) (out []*job) {
 func (g *Grid) manifest() *manifest {
 	e := g.exp
 	return &manifest{Schema: manifestSchema, Experiment: e.Name, Note: e.Note, Seeds: e.Seeds, Duration: e.Duration.Seconds(),
-		Warmup: e.Warmup.Seconds(), Violations: float64(e.Violations), Reference: e.Reference}
+		Warmup: e.Warmup.Seconds(), Violations: float64(e.Violations), Reference: e.Reference, Cluster: inReal(e.real())}
+}
+
+// inReal is the name that results and inputs have for where runs are made: none in simulated time.
+func inReal(real bool) string {
+	if real {
+		return realCluster
+	}
+	return ""
 }
 
 // settings are those that were found for a manager in an application, or that the experiment gives.

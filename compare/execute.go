@@ -2,6 +2,7 @@ package compare
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -30,6 +31,7 @@ type executor struct {
 	limit   time.Duration                     // of a decision, by the wall clock
 	took    func(time.Duration) time.Duration // what is noted of how long a decision took; nil: that
 	kept    bool                              // outcomes are kept, with their series
+	start   Start                             // starts real processes; nil: runs are simulated
 }
 
 // execute makes one run. ok is false when ctx was done before
@@ -54,9 +56,11 @@ func (x *executor) execute(ctx context.Context, j *job) (o *Outcome, ok, abandon
 		case <-tick.C:
 			since, at := w.busy()
 			if ctx.Err() != nil && since > impatience {
+				w.stopReal()
 				return nil, false, true
 			}
 			if since > x.limit {
+				w.stopReal()
 				o := x.outcome(j)
 				o.Failed = fmt.Sprintf("the decision at %s took longer than %s: the run was abandoned", at, x.limit)
 				return o, ctx.Err() == nil, true
@@ -81,9 +85,9 @@ func (x *executor) simulate(ctx context.Context, j *job, w *watched) (o *Outcome
 			o.Failed = fmt.Sprintf("panic: %v", v)
 		}
 		if o.Failed != "" { // what was measured until then says nothing
-			why := o.Failed
+			why, unstarted := o.Failed, o.unstarted
 			o = x.outcome(j)
-			o.Failed = why
+			o.Failed, o.unstarted = why, unstarted
 		}
 	}()
 	if j.Inputs.Kind != train {
@@ -109,6 +113,8 @@ func fail(o *Outcome, w *watched, err error) bool {
 	switch {
 	case w.failed != "":
 		o.Failed = w.failed
+	case errors.As(err, new(*startError)):
+		o.Failed, o.unstarted = err.Error(), err
 	case err != nil:
 		o.Failed = err.Error()
 	case o.Decisions > 0 && o.undecided == o.Decisions:
@@ -139,27 +145,41 @@ func (x *executor) part(ctx context.Context, j *job, o *Outcome, w *watched, p p
 			return nil, fmt.Errorf("giving %s what it learnt: %w", inner.Name(), err)
 		}
 	}
-	n := j.at.nodes
-	cfg := sim.Config{Blueprint: j.at.blueprint, Load: j.at.curve, Seed: p.seed, Start: p.start, Duration: p.length,
-		Nodes: n.Nodes, Placement: n.Placement, Within: n.Within, Between: n.Between, Detection: n.Detection}
-	if j.Inputs.Kind == report {
-		cfg.Faults = j.at.faults
-	}
-	cluster, err := simulated(cfg, inner.Needs().Traces)
+	cluster, err := x.cluster(ctx, j, w, p, inner.Needs().Traces)
 	if err != nil {
 		return nil, err
 	}
-	w.reset(inner)
-	var series *recorder
-	if x.kept && j.Inputs.Kind == report {
-		series = newRecorder(app, p.start, p.warmup, p.length)
+	real, _ := cluster.(Started)
+	if real != nil {
+		defer func() { _ = real.Stop() }() // after a panic, too
 	}
-	m := newMeasure(app, p.start.Add(p.warmup), o, series)
+	w.reset(inner)
+	var m *measure
+	begin := func(start time.Time) {
+		p.start = start
+		var series *recorder
+		if x.kept && j.Inputs.Kind == report {
+			series = newRecorder(app, p.start, p.warmup, p.length)
+		}
+		m = newMeasure(app, p.start.Add(p.warmup), o, series)
+		if j.Inputs.Kind != train {
+			m.surges = stretches(j.at.curve.Surges(), p.start, m.warm, p.start.Add(p.length))
+		}
+		if real != nil {
+			m.hold(foresail.RevisionLimit)
+		}
+	}
+	if real == nil {
+		begin(p.start)
+	}
 	err = loop.Run(ctx, cluster, w, loop.Options{Mode: loop.Auto, Events: loop.Events{
 		Observed: func(h *foresail.History, s *foresail.Snapshot) {
+			if m == nil { // its first interval is when a real run begins
+				begin(s.Start)
+			}
 			m.observe(h.App(), s)
 			w.at = s.End.Sub(p.start)
-			if s.End.Nanosecond() == 0 {
+			if s.End.Truncate(time.Second) != s.Start.Truncate(time.Second) {
 				j.simulated.Add(1)
 			}
 		},
@@ -170,11 +190,20 @@ func (x *executor) part(ctx context.Context, j *job, o *Outcome, w *watched, p p
 			m.decided(d)
 		},
 	}})
+	if real != nil {
+		err = errors.Join(err, real.Stop())
+	}
 	if err != nil || ctx.Err() != nil {
 		return nil, err
 	}
+	if m == nil {
+		return nil, errors.New("nothing was observed of it")
+	}
 	if j.Inputs.Kind != train {
 		m.finish()
+		if real != nil {
+			o.Shortfalls = real.Shortfalls(m.everything)
+		}
 		return nil, nil
 	}
 	if stateful == nil {
@@ -186,6 +215,20 @@ func (x *executor) part(ctx context.Context, j *job, o *Outcome, w *watched, p p
 		}
 	}
 	return stateful.Save()
+}
+
+// cluster is what a part of a run is made on.
+func (x *executor) cluster(ctx context.Context, j *job, w *watched, p part, traces float64) (foresail.Cluster, error) {
+	if x.start != nil {
+		return x.startReal(ctx, j, w, p)
+	}
+	n := j.at.nodes
+	cfg := sim.Config{Blueprint: j.at.blueprint, Load: j.at.curve, Seed: p.seed, Start: p.start, Duration: p.length,
+		Nodes: n.Nodes, Placement: n.Placement, Within: n.Within, Between: n.Between, Detection: n.Detection}
+	if j.Inputs.Kind == report {
+		cfg.Faults = j.at.faults
+	}
+	return simulated(cfg, traces)
 }
 
 // simulated is a cluster of which so large a share of the requests is traced; 0: all that happens is known.

@@ -24,7 +24,8 @@ type Experiment struct {
 	Guarded      Guarding      `yaml:"guarded"` // of each manager that does not say
 	Baseline     string        `yaml:"baseline"`
 	Reference    string        `yaml:"reference"` // the manager that the others are compared with
-	Nodes        appfile.Nodes `yaml:"nodes"`     // that replicas share; none: each has a machine for itself
+	Cluster      string        `yaml:"cluster" rule:"oneof=sim|testbed"`
+	Nodes        appfile.Nodes `yaml:"nodes"` // that replicas share; none: each has a machine for itself
 	Seeds        []uint64      `yaml:"seeds" rule:"required"`
 	Duration     time.Duration `yaml:"duration" rule:"required,min=1s,max=30d"` // judged, after the warm-up
 	Warmup       time.Duration `yaml:"warmup" rule:"max=30d"`
@@ -110,6 +111,8 @@ func (a *Application) UnmarshalText(b []byte) error { a.Application = string(b);
 type LoadRef struct {
 	Load string `yaml:"load" rule:"required"`
 	As   string `yaml:"as"` // its name in the results; empty: the name that the file gives
+	// Times make a load of each of these factors, which the file's curve is multiplied by: its name ends in "-" and the factor.
+	Times []float64 `yaml:"times" rule:"above=0,max=10000000"`
 	// Faults are what goes wrong in reported runs; what is random in it is drawn from the run's seed, so all managers meet
 	// the same. Tuning and training know of none.
 	Faults appfile.FaultSchedule `yaml:"faults"`
@@ -217,7 +220,7 @@ func Read(path string) (*Experiment, error) {
 }
 
 func defaults() *Experiment {
-	return &Experiment{Baseline: DefaultBaseline, Violations: DefaultViolations, DecisionLimit: DefaultDecisionLimit}
+	return &Experiment{Cluster: simulatedCluster, Baseline: DefaultBaseline, Violations: DefaultViolations, DecisionLimit: DefaultDecisionLimit}
 }
 
 // fill puts every manager in the place of "all", and what is said for all in each.

@@ -1,6 +1,7 @@
 package compare
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -60,6 +61,49 @@ tuning: {trials: 4, seeds: [9]}
 		t.Errorf("loads: %+v", e.Applications)
 	}
 	if _, err := Prepare(e); err != nil {
+		t.Error(err)
+	}
+}
+
+// One load file stands for several loads: each has its own name, its own hash and its own level, and the file alone is
+// another load still.
+func TestTimes(t *testing.T) {
+	e, err := Read(experiment(t, `experiment: a
+applications: [online-boutique]
+loads: [{load: steady.yaml, times: [0.5, 1, 3]}, {load: steady.yaml, as: twice, times: [2]}, steady.yaml]
+managers: [hpa]
+seeds: [1]
+duration: 1m
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := Prepare(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hashes := map[string]bool{}
+	got := map[string]float64{}
+	for _, c := range g.conditions {
+		hashes[c.loadHash] = true
+		got[c.load] = c.curve.Level(0)
+	}
+	want := map[string]float64{"steady-0.5": 30, "steady-1": 60, "steady-3": 180, "twice-2": 120, "steady": 60}
+	if !maps.Equal(got, want) || len(hashes) != len(want) {
+		t.Errorf("%v with %d hashes, want %v", got, len(hashes), want)
+	}
+	_, err = Read(experiment(t, `experiment: a
+applications: [online-boutique]
+loads: [{load: steady.yaml, times: [1, 0]}]
+managers: [hpa]
+seeds: [1]
+duration: 1m
+`))
+	if err == nil || !strings.Contains(err.Error(), "loads[0].times[1]: is 0, must be above 0") {
+		t.Error(err)
+	}
+	e.Applications[0].Loads[0].Times = []float64{3, 3}
+	if _, err = Prepare(e); err == nil || !strings.Contains(err.Error(), "two loads called steady-3") {
 		t.Error(err)
 	}
 }

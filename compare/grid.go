@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"foresail.dev"
 	"foresail.dev/appfile"
 	"foresail.dev/fault"
+	"foresail.dev/load"
 )
 
 // Grid is an experiment with everything that it names read.
@@ -64,28 +66,51 @@ func (e *Experiment) conditions(a *Application, b *foresail.Blueprint) (out []*c
 			errs = append(errs, err)
 			continue
 		}
-		c := &condition{application: b.App.Name, load: l.Name, blueprint: b, curve: l, nodes: &e.Nodes, appHash: hash}
-		if len(e.Nodes.Nodes) > 0 {
-			c.nodesHash = hashOf(e.Nodes)
-		}
-		if ref.As != "" {
-			c.load = ref.As
-		}
+		var faults *fault.Schedule
 		if ref.Faults.Given() {
-			f, err := ref.Faults.For(e.world(b))
-			if err != nil {
+			if faults, err = ref.Faults.For(e.world(b)); err != nil {
 				errs = append(errs, err)
 			}
-			c.faults, c.faultsHash = f, hashOf(f)
 		}
-		l.Name = "" // a load is what it does
-		c.loadHash = hashOf(l)
-		if slices.ContainsFunc(out, func(o *condition) bool { return o.load == c.load }) {
-			errs = append(errs, fmt.Errorf("%s: %s has two loads called %s: give one of them another name with as", ref.Load, b.App.Name, c.load))
+		for _, v := range ref.variants(l) {
+			c := &condition{application: b.App.Name, load: v.name, blueprint: b, curve: v.curve, loadHash: v.hash, nodes: &e.Nodes, appHash: hash}
+			if len(e.Nodes.Nodes) > 0 {
+				c.nodesHash = hashOf(e.Nodes)
+			}
+			if ref.Faults.Given() {
+				c.faults, c.faultsHash = faults, hashOf(faults)
+			}
+			if slices.ContainsFunc(out, func(o *condition) bool { return o.load == c.load }) {
+				errs = append(errs, fmt.Errorf("%s: %s has two loads called %s: give one of them another name with as", ref.Load, b.App.Name, c.load))
+			}
+			out = append(out, c)
 		}
-		out = append(out, c)
 	}
 	return out, errs
+}
+
+// variant is one of the loads that a LoadRef stands for.
+type variant struct {
+	name, hash string
+	curve      *load.Load
+}
+
+// variants are the load itself, or one for each factor.
+func (ref *LoadRef) variants(l *load.Load) []variant {
+	name := l.Name
+	if ref.As != "" {
+		name = ref.As
+	}
+	l.Name = "" // a load is what it does
+	if len(ref.Times) == 0 {
+		return []variant{{name, hashOf(l), l}}
+	}
+	var out []variant
+	for _, factor := range ref.Times {
+		f := strconv.FormatFloat(factor, 'f', -1, 64)
+		out = append(out, variant{name + "-" + f, hashOf([]any{l, factor}), l.Times(factor)})
+	}
+	return out
 }
 
 // world is what faults are aimed at.
@@ -145,7 +170,7 @@ func (e *Experiment) relative(path string) string {
 
 // inputs are those of a contender's runs for an application, but for seed and kind.
 func (e *Experiment) inputs(c contender, application string, settings map[string]float64) Inputs {
-	in := Inputs{Manager: c.Manager, Settings: settings, Guarded: c.guarded, Warmup: e.Warmup.Seconds(), Duration: e.Duration.Seconds()}
+	in := Inputs{Manager: c.Manager, Settings: settings, Guarded: c.guarded, Cluster: inReal(e.real()), Warmup: e.Warmup.Seconds(), Duration: e.Duration.Seconds()}
 	if c.guarded {
 		in.Baseline = e.Baseline
 	}

@@ -18,8 +18,10 @@ type measure struct {
 	judged []judged
 	series *recorder // nil: none is kept
 	took   []float64 // milliseconds of each decision
+	surges []stretch
 
 	seconds               float64
+	everything            float64 // requests, of all endpoints, warm-up included
 	cores, used, replicas mean
 }
 
@@ -29,6 +31,7 @@ type judged struct {
 	judge            *foresail.Judge
 	latency          *sketch.Sketch
 	requests, errors float64
+	windows          []foresail.Window // all, where the load has surges
 }
 
 // mean is weighted by time.
@@ -67,23 +70,19 @@ func (m *measure) observe(app *foresail.App, s *foresail.Snapshot) {
 	if m.series != nil {
 		m.series.observe(app, s)
 	}
+	m.count(s)
+	for _, late := range s.Late {
+		m.count(late)
+	}
 	if s.Start.Before(m.warm) {
 		return
 	}
 	m.seconds += s.Duration().Seconds()
 	for i := range m.judged {
 		j := &m.judged[i]
-		w, done := j.judge.Add(s)
-		if done && w.Violated && m.series != nil {
-			m.series.violated(j.id, w)
+		if w, done := j.judge.Add(s); done {
+			m.window(j, w)
 		}
-		if !s.Has.Has(foresail.SignalEndpoints) || int(j.id) >= len(s.Endpoints) {
-			continue
-		}
-		e := &s.Endpoints[j.id]
-		j.requests += e.Requests
-		j.errors += e.Errors
-		j.latency.Merge(e.Latency)
 	}
 	w := s.Duration().Seconds()
 	t := s.Totals()
@@ -93,6 +92,44 @@ func (m *measure) observe(app *foresail.App, s *foresail.Snapshot) {
 	}
 	if t.Known {
 		m.used.add(t.Used, w)
+	}
+}
+
+// hold lets judgements wait for what becomes known late.
+func (m *measure) hold(d time.Duration) {
+	for i := range m.judged {
+		m.judged[i].judge.Hold = d
+	}
+}
+
+// count takes in the requests that a snapshot, or a late addition to one, tells of.
+func (m *measure) count(s *foresail.Snapshot) {
+	if !s.Has.Has(foresail.SignalEndpoints) {
+		return
+	}
+	for i := range s.Endpoints {
+		m.everything += s.Endpoints[i].Requests
+	}
+	if s.Start.Before(m.warm) {
+		return
+	}
+	for i := range m.judged {
+		if j := &m.judged[i]; int(j.id) < len(s.Endpoints) {
+			e := &s.Endpoints[j.id]
+			j.requests += e.Requests
+			j.errors += e.Errors
+			j.latency.Merge(e.Latency)
+		}
+	}
+}
+
+// window takes a judgement in.
+func (m *measure) window(j *judged, w foresail.Window) {
+	if w.Violated && m.series != nil {
+		m.series.violated(j.id, w)
+	}
+	if len(m.surges) > 0 {
+		j.windows = append(j.windows, w)
 	}
 }
 
@@ -136,8 +173,8 @@ func (m *measure) finish() {
 	o.Cores, o.CoresUsed, o.Replicas = m.cores.value(), m.used.value(), m.replicas.value()
 	for i := range m.judged {
 		j := &m.judged[i]
-		if w, done := j.judge.Flush(); done && w.Violated && m.series != nil {
-			m.series.violated(j.id, w)
+		if w, done := j.judge.Flush(); done {
+			m.window(j, w)
 		}
 		e := m.app.Endpoints[j.id]
 		o.Endpoints = append(o.Endpoints, EndpointOutcome{
@@ -148,6 +185,7 @@ func (m *measure) finish() {
 			At: quantile(j.latency, e.Objective.Percentile/100),
 		})
 	}
+	m.recover()
 	if len(m.took) > 0 {
 		slices.Sort(m.took)
 		o.DecisionP99 = ptr(round(m.took[int(math.Ceil(0.99*float64(len(m.took))))-1]))

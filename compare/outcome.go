@@ -14,13 +14,17 @@ type Outcome struct {
 
 	Failed    string  `json:"failed,omitempty"`    // why the run came to nothing; then only what is above holds
 	Abandoned bool    `json:"abandoned,omitempty"` // it failed by the wall clock, so it is made anew the next time
-	Observed  float64 `json:"observed_s"`          // simulated
+	Observed  float64 `json:"observed_s"`          // of the application's own time
 
 	Cores     *float64 `json:"cores_mean,omitempty"` // held by all replicas, those that start or drain included; mean over time
 	CoresUsed *float64 `json:"cores_used_mean,omitempty"`
 	Replicas  *float64 `json:"replicas_mean,omitempty"`
 
 	Endpoints []EndpointOutcome `json:"endpoints"` // those with an objective
+
+	Surges      int      `json:"surges,omitempty"`      // spikes and flash crowds of the load
+	Recovery    *float64 `json:"recovery_s,omitempty"`  // from one's start until all endpoints were well again; mean over them
+	Unrecovered int      `json:"unrecovered,omitempty"` // of them, those that it had not come out of before the next one or the end
 
 	PlanChanges    int `json:"plan_changes"`    // changes of a service's allocation that were applied
 	ScalingActions int `json:"scaling_actions"` // of those, changes of the number of replicas
@@ -35,7 +39,12 @@ type Outcome struct {
 	Series *Series `json:"series,omitempty"`
 	State  []byte  `json:"state,omitempty"` // of a training run: what was learnt
 
-	undecided int // decisions that failed
+	// Shortfalls say in what a run on real processes was not what was asked for: requests that were not observed, a load
+	// generator that fell behind.
+	Shortfalls []string `json:"shortfalls,omitempty"`
+
+	undecided int   // decisions that failed
+	unstarted error // why it was never begun: the machine's fault
 }
 
 // EndpointOutcome is how one endpoint was served. Latencies are of the requests that did not fail, at most 4.4 % off (a

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // Results are what an experiment's runs say.
@@ -11,10 +12,11 @@ type Results struct {
 	Experiment string   `json:"experiment"`
 	Note       string   `json:"note,omitempty"`
 	Seeds      []uint64 `json:"seeds"`
-	Duration   float64  `json:"duration_s"` // judged, of each run
-	Warmup     float64  `json:"warmup_s"`   // before, neither judged nor paid for
-	Violations float64  `json:"violations"` // the share up to which a manager keeps its objectives
-	Reference  string   `json:"reference"`  // the manager that Pairs compares with
+	Duration   float64  `json:"duration_s"`        // judged, of each run
+	Warmup     float64  `json:"warmup_s"`          // before, neither judged nor paid for
+	Violations float64  `json:"violations"`        // the share up to which a manager keeps its objectives
+	Reference  string   `json:"reference"`         // the manager that Pairs compares with
+	Cluster    string   `json:"cluster,omitempty"` // testbed where runs were real processes, one at a time
 
 	Rows    []*Row   `json:"-"`
 	Pairs   []Pair   `json:"pairs"`
@@ -51,6 +53,7 @@ type manifest struct {
 	Warmup     float64  `json:"warmup_s"`
 	Violations float64  `json:"violations"`
 	Reference  string   `json:"reference"`
+	Cluster    string   `json:"cluster,omitempty"`
 	Runs       []kept   `json:"runs"`
 	Tuned      []Tuned  `json:"tuned,omitempty"`
 	Notes      []string `json:"notes,omitempty"`
@@ -67,7 +70,7 @@ const manifestSchema = "foresail.dev/experiment/v1"
 // assemble makes results of a manifest and the outcomes that there are, by key.
 func assemble(m *manifest, outcomes map[string]*Outcome) *Results {
 	r := &Results{Experiment: m.Experiment, Note: m.Note, Seeds: m.Seeds, Duration: m.Duration, Warmup: m.Warmup,
-		Violations: m.Violations, Reference: m.Reference, Tuned: m.Tuned, Notes: slices.Clone(m.Notes)}
+		Violations: m.Violations, Reference: m.Reference, Cluster: m.Cluster, Tuned: m.Tuned, Notes: slices.Clone(m.Notes)}
 	type place struct {
 		application, load, manager string
 		guarded                    bool
@@ -98,8 +101,28 @@ func assemble(m *manifest, outcomes map[string]*Outcome) *Results {
 	if r.Missing > 0 {
 		r.Notes = append(r.Notes, fmt.Sprintf("%d of %d runs are not made yet", r.Missing, len(m.Runs)))
 	}
+	r.fallShort()
 	r.pair()
 	return r
+}
+
+// maxShortfalls is how many runs that fell short are named; the rest are counted.
+const maxShortfalls = 5
+
+// fallShort notes which real runs were not what was asked for.
+func (r *Results) fallShort() {
+	n := 0
+	for _, o := range r.Runs {
+		if len(o.Shortfalls) == 0 {
+			continue
+		}
+		if n++; n <= maxShortfalls {
+			r.Notes = append(r.Notes, o.String()+": "+strings.Join(o.Shortfalls, "; "))
+		}
+	}
+	if n > maxShortfalls {
+		r.Notes = append(r.Notes, fmt.Sprintf("%d more runs fell short of what was asked for", n-maxShortfalls))
+	}
 }
 
 // Groups are the rows by application and load, in order.

@@ -33,6 +33,10 @@ type Row struct {
 	Objective  *float64 `json:"objective_ms,omitempty"`
 	Percentile *float64 `json:"objective_percentile,omitempty"`
 
+	Recovery    *float64 `json:"recovery_s,omitempty"` // absent where the load has no spike and no flash crowd
+	RecoveryCI  *float64 `json:"recovery_ci95,omitempty"`
+	Unrecovered *float64 `json:"unrecovered,omitempty"` // of a run; absent where there were none
+
 	PlanChanges    *float64 `json:"plan_changes,omitempty"`
 	ScalingActions *float64 `json:"scaling_actions,omitempty"`
 	Fallbacks      *float64 `json:"fallbacks,omitempty"` // decisions that the guard's baseline took; absent where there were none
@@ -113,6 +117,10 @@ func newRow(runs []*Outcome) *Row {
 	r.CoresUsed, _ = over(good, func(o *Outcome) *float64 { return o.CoresUsed })
 	r.Replicas, _ = over(good, func(o *Outcome) *float64 { return o.Replicas })
 	r.DecisionP99, _ = over(good, func(o *Outcome) *float64 { return o.DecisionP99 })
+	r.Recovery, r.RecoveryCI = over(good, func(o *Outcome) *float64 { return o.Recovery })
+	if n := count(good, func(o *Outcome) int { return o.Unrecovered }); *n > 0 {
+		r.Unrecovered = n
+	}
 	r.PlanChanges = count(good, func(o *Outcome) int { return o.PlanChanges })
 	r.ScalingActions = count(good, func(o *Outcome) int { return o.ScalingActions })
 	for _, o := range good {

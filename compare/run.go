@@ -49,6 +49,7 @@ type Inputs struct {
 	Kind        string             `json:"kind"`   // report, tune or train
 	Application string             `json:"application_hash"`
 	Load        string             `json:"load_hash"`
+	Cluster     string             `json:"cluster,omitempty"`    // absent where runs are simulated
 	Nodes       string             `json:"nodes_hash,omitempty"` // absent where every replica has a machine for itself
 	Faults      string             `json:"faults_hash,omitempty"`
 	Manager     string             `json:"manager"` // as package managers calls it

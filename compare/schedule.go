@@ -15,6 +15,7 @@ type Options struct {
 	Program string // names the program's own version: runs of another are made anew
 	Reuse   Reuse
 	Build   Build // nil: the managers there are
+	Start   Start // starts real processes, for an experiment of cluster testbed
 	// Progress is told of each finished run, and twice a second; nil: nobody. It is called from one goroutine at a time.
 	Progress func(Progress)
 	// Told is told what a person should know before it is over; nil: nobody.
@@ -83,7 +84,7 @@ func newRunner(o Options, limit time.Duration, s *store) *runner {
 		o.Build = build
 	}
 	return &runner{o: o, store: s, outcomes: map[string]*Outcome{}, stuck: map[string]string{}, going: map[*job]bool{},
-		exec: executor{build: o.Build, program: o.Program, limit: limit, kept: s.dir != ""}}
+		exec: executor{build: o.Build, program: o.Program, limit: limit, kept: s.dir != "", start: o.Start}}
 }
 
 // expect counts jobs that are to come.
@@ -204,6 +205,9 @@ func (r *runner) take(s result) error {
 	}
 	if s.abandoned {
 		r.stuck[s.job.Inputs.Manager] = s.job.String()
+	}
+	if err := s.outcome.unstarted; err != nil {
+		return err
 	}
 	r.simulated += s.job.Inputs.simulated()
 	return r.finish(s.outcome, s.abandoned)

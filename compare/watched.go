@@ -17,8 +17,9 @@ type watched struct {
 	failed string        // the panic that ended the run
 	at     time.Duration // of the run, simulated
 
-	since  atomic.Int64 // when the decision at hand began, in nanoseconds from epoch, by the monotonic clock; 0: none
-	offset atomic.Int64 // at, then
+	stop   atomic.Pointer[func()] // ends the processes of a real run
+	since  atomic.Int64           // when the decision at hand began, in nanoseconds from epoch, by the monotonic clock; 0: none
+	offset atomic.Int64           // at, then
 }
 
 // epoch is what the monotonic clock is read from.
@@ -26,6 +27,13 @@ var epoch = time.Now()
 
 // reset watches another manager.
 func (w *watched) reset(m foresail.Manager) { w.Manager, w.needs = m, m.Needs() }
+
+// stopReal ends the processes of a run that is abandoned.
+func (w *watched) stopReal() {
+	if stop := w.stop.Load(); stop != nil {
+		(*stop)()
+	}
+}
 
 // Needs is asked once for each manager: it is constant, and not watched.
 func (w *watched) Needs() foresail.Needs { return w.needs }

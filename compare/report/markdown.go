@@ -47,9 +47,13 @@ func method(r *compare.Results) string {
 	if r.Warmup > 0 {
 		warm = fmt.Sprintf(" after a warm-up of %s, which is neither judged nor paid for", length(r.Warmup))
 	}
-	return fmt.Sprintf("Means over %s with 95 %% intervals; each run lasts %s%s. "+
+	where := ""
+	if r.Cluster != "" {
+		where = fmt.Sprintf(" on the %s, as real processes, one run at a time", r.Cluster)
+	}
+	return fmt.Sprintf("Means over %s with 95 %% intervals; each run lasts %s%s%s. "+
 		"Violations are the share of judged windows in which the worst endpoint missed its objective; up to %s counts as keeping it. "+
-		"Cores against %s are differences seed by seed.", seeds, length(r.Duration), warm, percent(r.Violations), plain(r.Reference))
+		"Cores against %s are differences seed by seed.", seeds, length(r.Duration), warm, where, percent(r.Violations), plain(r.Reference))
 }
 
 func (h Header) origin() string {
@@ -78,7 +82,12 @@ var columns = []string{"manager", "guarded", "cores", "against reference", "viol
 
 func markdownTable(r *compare.Results, rows []*compare.Row) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "| %s |\n|%s\n", strings.Join(columns, " | "), "---|---|"+strings.Repeat("---:|", len(columns)-2))
+	surges := slices.ContainsFunc(rows, func(row *compare.Row) bool { return row.Recovery != nil })
+	head := columns
+	if surges {
+		head = append(slices.Clip(head), "recovery s")
+	}
+	fmt.Fprintf(&b, "| %s |\n|%s\n", strings.Join(head, " | "), "---|---|"+strings.Repeat("---:|", len(head)-2))
 	cheapest, calmest := r.Cheapest(rows), r.Calmest(rows)
 	var below []string
 	for _, row := range rows {
@@ -90,6 +99,9 @@ func markdownTable(r *compare.Results, rows []*compare.Row) string {
 			bold(row == calmest, interval("%.2f %%", row.Violations, row.ViolationsCI, 100)), number("%.1f", row.Episodes, 1),
 			dash(plain(row.Endpoint)), number("%.1f", row.P95, 1), number("%.1f", row.P99, 1), objective(row), number("%.1f", row.Replicas, 1),
 			number("%.0f", row.PlanChanges, 1), number("%.0f", row.ScalingActions, 1), number("%.2f", row.DecisionP99, 1)}
+		if surges {
+			cells = append(cells, recovery(row))
+		}
 		fmt.Fprintf(&b, "| %s |\n", strings.Join(cells, " | "))
 		below = append(below, remarks(row)...)
 	}

@@ -27,21 +27,22 @@ type compareFlags struct {
 	json              bool
 }
 
-// New is the command.
-func New() *cobra.Command {
+// New is the command; start starts the real processes of an experiment on the testbed.
+func New(start func(log io.Writer) compare.Start) *cobra.Command {
 	var f compareFlags
 	c := &cobra.Command{
 		Use:   "compare -f EXPERIMENT",
 		Short: "Runs managers side by side: table, plots, HTML report",
 		Long: `Runs the managers of an experiment file over its applications, loads and seeds, in simulated time,
 as many at once as there are processors, and prints what each holds and how well it keeps the objectives.
+With "cluster: testbed" in the file, runs are real processes on this machine, in real time, one at a time.
 
 With --out, each finished run is kept in that folder, with a Markdown table, plots and an HTML page;
 the same command goes on where an earlier one stopped.`,
 		Example: `  foresail compare -f examples/baselines-smoke.yaml --out smoke
   foresail compare show smoke`,
 		Args: cli.Needs("file"),
-		RunE: func(c *cobra.Command, _ []string) error { return compareRun(c, f) },
+		RunE: func(c *cobra.Command, _ []string) error { return compareRun(c, f, start(c.ErrOrStderr())) },
 	}
 	fl := c.Flags()
 	fl.StringVarP(&f.file, "file", "f", "", "experiment file")
@@ -80,7 +81,7 @@ with --run, draws that run over time instead.`,
 	return c
 }
 
-func compareRun(c *cobra.Command, f compareFlags) error {
+func compareRun(c *cobra.Command, f compareFlags, start compare.Start) error {
 	reuse, err := compare.ParseReuse(f.resume)
 	if err != nil {
 		return cli.Usagef("--resume: %w", err)
@@ -100,7 +101,7 @@ func compareRun(c *cobra.Command, f compareFlags) error {
 	defer stop()
 	errw := c.ErrOrStderr()
 	watch := newCompareWatch(errw)
-	r, err := grid.Run(ctx, compare.Options{Dir: f.out, Workers: f.workers, Program: Build(), Reuse: reuse,
+	r, err := grid.Run(ctx, compare.Options{Dir: f.out, Workers: f.workers, Program: Build(), Reuse: reuse, Start: start,
 		Progress: watch.progress, Told: func(s string) { fmt.Fprintf(errw, "foresail: %s\n", s) }})
 	watch.end()
 	switch {
