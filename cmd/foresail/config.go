@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"foresail.dev/appfile"
+	"foresail.dev/cmd/foresail/adapting"
 	"foresail.dev/cmd/foresail/agents"
 	"foresail.dev/cmd/foresail/cli"
 	"foresail.dev/cmd/foresail/history"
@@ -43,6 +44,7 @@ type runConfig struct {
 	Remote    promout.RemoteHistory `yaml:"remote_history"`
 	History   history.Config        `yaml:"history"`
 	Model     string                `yaml:"model"`  // a file that the manager decides with, relative to this one
+	Adapt     *adapting.Config      `yaml:"adapt"`  // whether the model is fine-tuned while the run goes on
 	Models    string                `yaml:"models"` // where foresail train has put models; empty: there are none
 	ModelsKey string                `yaml:"models_key_file"`
 	Agents    agents.Config         `yaml:"agents"` // of a testbed: where node agents report
@@ -116,6 +118,10 @@ func readRunConfig(path string) (runConfig, error) {
 		}
 		c.Model = cli.Relative(dir, c.Model)
 	}
+	if err := c.checkAdapt(path); err != nil {
+		return c, err
+	}
+	c.Adapt.In(dir)
 	if err := trained.Place(&c.Models, string(c.Manager), dir); err != nil {
 		return c, cli.Usagef("%s: models: %w", path, err)
 	}
