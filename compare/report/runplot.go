@@ -71,7 +71,7 @@ func ServicesPlot(o *compare.Outcome) (Plot, error) {
 	}
 	held, used := draw.LineStyle{Color: colours[0], Width: vg.Points(1.2)}, draw.LineStyle{Color: colours[1], Width: vg.Points(1)}
 	legend := newLegend()
-	legend.Add("held, or of all", &plotter.Line{LineStyle: held})
+	legend.Add("load; held; latency", &plotter.Line{LineStyle: held})
 	legend.Add("used", &plotter.Line{LineStyle: used})
 	type panel struct {
 		title, unit string
