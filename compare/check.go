@@ -81,9 +81,9 @@ func (e *Experiment) checkManagers(at appfile.Place) {
 		place := at.At("managers", i)
 		list := []string{c.Label()}
 		if c.Manager == allManagers {
-			list = managers.Names()
-			if c.As != "" || len(c.Settings) > 0 {
-				place.Faultf("stands for every manager: as and settings belong to a single one")
+			list = every()
+			if c.As != "" || len(c.Settings) > 0 || c.Model != "" {
+				place.Faultf("stands for every manager: as, settings and model belong to a single one")
 			}
 		}
 		for _, n := range list {
@@ -125,6 +125,9 @@ func (c *Choice) check(at appfile.Place) {
 	}
 	if c.Forecaster != "" {
 		c.checkForecaster(at)
+	}
+	if c.Model != "" && !managers.UsesModel(c.Manager) {
+		at.At("model").Faultf("is no matter of %s: it decides without one", c.Manager)
 	}
 	params := managers.Params(c.Manager)
 	for _, name := range slices.Sorted(maps.Keys(c.Settings)) {

@@ -191,6 +191,8 @@ func changed(was, is *Run) string {
 		return "nodes changed since"
 	case a.Faults != b.Faults:
 		return "the faults of load " + is.Load + " changed since"
+	case a.Model != b.Model:
+		return "the model of " + label(is.Manager, b.Guarded) + " changed since"
 	case a.Manager != b.Manager || !maps.Equal(a.Settings, b.Settings) || a.Baseline != b.Baseline:
 		return "the settings of " + label(is.Manager, b.Guarded) + " changed since"
 	}

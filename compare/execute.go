@@ -17,10 +17,11 @@ type Build func(in *Inputs, app *foresail.App, seed uint64) (foresail.Manager, e
 
 // build is the Build of the managers there are.
 func build(in *Inputs, app *foresail.App, seed uint64) (foresail.Manager, error) {
+	o := managers.Options{Settings: in.Settings, Seed: seed, Model: in.model}
 	if in.Guarded {
-		return managers.GuardedWith(in.Manager, in.Baseline, app, in.Settings, seed)
+		return managers.GuardedBuild(in.Manager, in.Baseline, app, o)
 	}
-	return managers.NewWith(in.Manager, app, in.Settings, seed)
+	return managers.Build(in.Manager, app, o)
 }
 
 // executor makes runs, one at a time.

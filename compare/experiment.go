@@ -127,10 +127,15 @@ type Choice struct {
 	As       string             `yaml:"as"`       // its name in the results; empty: the manager's
 	Settings map[string]float64 `yaml:"settings"` // see managers.Params; what is left out keeps its default
 	// Forecaster is the method that a manager which forecasts uses, by name; empty: its own.
-	Forecaster string        `yaml:"forecaster"`
-	Guarded    Guarding      `yaml:"guarded"`
-	Tune       *bool         `yaml:"tune"`  // nil: where the experiment tunes and the manager has settings
-	Train      time.Duration `yaml:"train"` // simulated on each training seed before the reported runs
+	Forecaster string `yaml:"forecaster"`
+	// Model is the file of the model that the manager decides with, relative to the experiment's; {application} in it stands for
+	// the application's name. Empty: the one that Foresail brings along.
+	Model   string        `yaml:"model"`
+	Guarded Guarding      `yaml:"guarded"`
+	Tune    *bool         `yaml:"tune"`  // nil: where the experiment tunes and the manager has settings
+	Train   time.Duration `yaml:"train"` // simulated on each training seed before the reported runs
+
+	models map[string]*managers.Model // what it decides with, by application; see Prepare
 }
 
 // UnmarshalText takes the manager's name alone.
@@ -144,8 +149,11 @@ func (c *Choice) Label() string {
 	return c.Manager
 }
 
-// allManagers stands for every manager there is.
+// allManagers stands for every manager there is, but those that decide with a model that was trained before.
 const allManagers = "all"
+
+// every are the managers that "all" stands for.
+func every() []string { return slices.DeleteFunc(managers.Names(), managers.UsesModel) }
 
 // Tuning says how settings are searched: for each application and manager, Trials settings (the first is the default) on
 // each tuning seed and each load of the application.
@@ -223,7 +231,7 @@ func (e *Experiment) fill() {
 			list = append(list, c)
 			continue
 		}
-		for _, name := range managers.Names() {
+		for _, name := range every() {
 			c.Manager = name
 			list = append(list, c)
 		}

@@ -10,7 +10,6 @@ import (
 
 	"foresail.dev/appfile"
 	"foresail.dev/apps"
-	"foresail.dev/plan/managers"
 )
 
 // experiment writes an experiment file beside the loads of testdata.
@@ -49,8 +48,8 @@ tuning: {trials: 4, seeds: [9]}
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := len(managers.Names()) + 1; len(e.Managers) != n || e.Managers[n-1].Label() != "hpa-70" {
-		t.Errorf("%d managers, want every one and hpa-70: %+v", len(e.Managers), e.Managers)
+	if n := len(every()) + 1; len(e.Managers) != n || e.Managers[n-1].Label() != "hpa-70" {
+		t.Errorf("%d managers, want every one that needs no model, and hpa-70: %+v", len(e.Managers), e.Managers)
 	}
 	if e.Managers[0].Guarded != Guarded || e.Managers[len(e.Managers)-1].Guarded != Both {
 		t.Errorf("guarded: %v", e.Managers)

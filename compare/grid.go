@@ -124,8 +124,14 @@ func (e *Experiment) world(b *foresail.Blueprint) *fault.World {
 
 // buildAll tells which managers can't be built for an application.
 func (e *Experiment) buildAll(app *foresail.App) (errs []error) {
+	for i := range e.Managers {
+		if err := e.Managers[i].read(e, app); err != nil {
+			errs = append(errs, fmt.Errorf("%s for %s: %w", e.Managers[i].Label(), app.Name, err))
+		}
+	}
 	for _, c := range e.contenders() {
-		m, err := build(&Inputs{Manager: c.Manager, Settings: c.Settings, Guarded: c.guarded, Baseline: e.Baseline}, app, 1)
+		in := e.inputs(c, app.Name, c.Settings)
+		m, err := build(&in, app, 1)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s for %s: %w", label(c.Label(), c.guarded), app.Name, err))
 			continue
@@ -162,11 +168,14 @@ func (e *Experiment) relative(path string) string {
 	return filepath.Join(e.dir, path)
 }
 
-// inputs are those of a contender's runs, but for seed and kind.
-func (e *Experiment) inputs(c contender, settings map[string]float64) Inputs {
+// inputs are those of a contender's runs for an application, but for seed and kind.
+func (e *Experiment) inputs(c contender, application string, settings map[string]float64) Inputs {
 	in := Inputs{Manager: c.Manager, Settings: settings, Guarded: c.guarded, Cluster: inReal(e.real()), Warmup: e.Warmup.Seconds(), Duration: e.Duration.Seconds()}
 	if c.guarded {
 		in.Baseline = e.Baseline
+	}
+	if m := c.models[application]; m != nil {
+		in.Model, in.model = m.Hash(), m
 	}
 	if c.Train > 0 {
 		in.Train, in.TrainSeeds = c.Train.Seconds(), e.Training.Seeds
@@ -181,7 +190,7 @@ func (g *Grid) reported(settings func(application string, c contender) map[strin
 	for _, seed := range g.exp.Seeds {
 		for _, at := range g.conditions {
 			for _, c := range g.exp.contenders() {
-				in := g.exp.inputs(c, settings(at.application, c))
+				in := g.exp.inputs(c, at.application, settings(at.application, c))
 				in.Kind, in.Seed = report, seed
 				out = append(out, newJob(at, c.Label(), in))
 			}

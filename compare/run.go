@@ -12,6 +12,7 @@ import (
 	"foresail.dev/appfile"
 	"foresail.dev/fault"
 	"foresail.dev/load"
+	"foresail.dev/plan/managers"
 )
 
 // Run names one run of an experiment.
@@ -53,6 +54,7 @@ type Inputs struct {
 	Faults      string             `json:"faults_hash,omitempty"`
 	Manager     string             `json:"manager"` // as package managers calls it
 	Settings    map[string]float64 `json:"settings,omitempty"`
+	Model       string             `json:"model_hash,omitempty"` // of the file that it decides with
 	Guarded     bool               `json:"guarded"`
 	Baseline    string             `json:"baseline,omitempty"`    // of the guard
 	Seed        uint64             `json:"seed"`                  // of a run that is reported or tuned on
@@ -60,6 +62,8 @@ type Inputs struct {
 	Duration    float64            `json:"duration_s"`            // judged
 	Train       float64            `json:"train_s,omitempty"`     // simulated before, on each of
 	TrainSeeds  []uint64           `json:"train_seeds,omitempty"` //
+
+	model *managers.Model // what Model is the hash of; nil: none, or these are inputs of a run that is made already
 }
 
 // The kinds of runs.

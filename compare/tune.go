@@ -110,7 +110,7 @@ func (g *Grid) trial(application string, c contender, settings map[string]float6
 			continue
 		}
 		for _, seed := range g.exp.Tuning.Seeds {
-			in := g.exp.inputs(c, settings)
+			in := g.exp.inputs(c, application, settings)
 			in.Kind, in.Seed, in.Duration = tune, seed, g.exp.Tuning.Duration.Seconds()
 			out = append(out, newJob(at, c.Label(), in))
 		}

@@ -42,6 +42,7 @@ type runConfig struct {
 
 	Remote    promout.RemoteHistory `yaml:"remote_history"`
 	History   history.Config        `yaml:"history"`
+	Model     string                `yaml:"model"`  // a file that the manager decides with, relative to this one
 	Models    string                `yaml:"models"` // where foresail train has put models; empty: there are none
 	ModelsKey string                `yaml:"models_key_file"`
 	Agents    agents.Config         `yaml:"agents"` // of a testbed: where node agents report
@@ -108,6 +109,12 @@ func readRunConfig(path string) (runConfig, error) {
 	dir := filepath.Dir(path)
 	if err := promout.Check(path, dir, c.RemoteWrite, &c.Remote); err != nil {
 		return c, cli.Usage(err)
+	}
+	if c.Model != "" {
+		if !managers.UsesModel(string(c.Manager)) {
+			return c, cli.Usagef("%s: model: manager %s uses none: name manager sinan, or leave this out", path, c.Manager)
+		}
+		c.Model = cli.Relative(dir, c.Model)
 	}
 	if err := trained.Place(&c.Models, string(c.Manager), dir); err != nil {
 		return c, cli.Usagef("%s: models: %w", path, err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -19,11 +20,13 @@ import (
 	"foresail.dev/cmd/foresail/summary"
 	"foresail.dev/cmd/foresail/tracing"
 	"foresail.dev/loop"
+	"foresail.dev/plan/managers"
 	"foresail.dev/web"
 )
 
 func newRun() *cobra.Command {
-	var file, listen string
+	var file, listen, model string
+	var manager managerName
 	var duration time.Duration
 	var seed uint64
 	var asJSON bool
@@ -38,6 +41,9 @@ Runs until it is stopped (Ctrl-C) or the duration is over, then prints a summary
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := readRunConfig(file)
 			if err != nil {
+				return err
+			}
+			if err := cfg.decide(manager, model); err != nil {
 				return err
 			}
 			if c.Flags().Changed("duration") {
@@ -58,6 +64,8 @@ Runs until it is stopped (Ctrl-C) or the duration is over, then prints a summary
 	}
 	fl := c.Flags()
 	fl.StringVarP(&file, "file", "f", "", "what to run; see docs/formats/run.md")
+	fl.TextVar(&manager, "manager", managerName(""), "who decides, instead of what the file says: "+strings.Join(managers.Names(), ", "))
+	fl.StringVar(&model, "model", "", "model file that the manager decides with, instead of what the file says")
 	fl.DurationVar(&duration, "duration", 0, "stop after this time (of a simulated cluster: simulated time), instead of what the file says; 0: run until stopped")
 	fl.StringVar(&listen, "listen", "", "address of the page, instead of what the file says")
 	fl.Uint64Var(&seed, "seed", 1, "seed of the load and of everything that is drawn, instead of what the file says")
@@ -68,11 +76,30 @@ Runs until it is stopped (Ctrl-C) or the duration is over, then prints a summary
 
 // manage runs what a configuration says until it ends, and prints the summary.
 func manage(c *cobra.Command, cfg runConfig, asJSON bool) (err error) {
+	return manageBy(c, cfg, asJSON, func(app *foresail.App, _ string) (guest, error) {
+		m, err := cfg.manager(c, app)
+		return guest{name: "run", manager: m, state: cfg.State}, err
+	})
+}
+
+// guest is who manages, and what that needs around it.
+type guest struct {
+	name    string // of the result
+	manager foresail.Manager
+	state   string // where the manager's state is kept; empty: it is not kept
+	events  loop.Events
+	stopBy  func(stop func())                                         // is given what ends the run; nil: it ends by itself
+	after   func(ctx context.Context, cluster foresail.Cluster) error // what to do with the application when it is over; nil: nothing
+	done    func() error                                              // prints the result; nil: the summary is printed
+}
+
+// manageBy is manage with another manager than the configuration's: that which is made for the application and the load's name.
+func manageBy(c *cobra.Command, cfg runConfig, asJSON bool, invite func(app *foresail.App, load string) (guest, error)) (err error) {
 	blueprint, l, err := readFiles(cfg.Application, cfg.Load)
 	if err != nil {
 		return err
 	}
-	manager, err := cfg.manager(c, blueprint.App)
+	who, err := invite(blueprint.App, l.Name)
 	if err != nil {
 		return err
 	}
@@ -82,6 +109,9 @@ func manage(c *cobra.Command, cfg runConfig, asJSON bool) (err error) {
 	}
 	ctx, stop := cli.Stoppable(c.Context())
 	defer stop()
+	if who.stopBy != nil {
+		who.stopBy(stop)
+	}
 	kept, err := cfg.History.Keep(blueprint.App, cfg.Cluster == "testbed", c.ErrOrStderr())
 	if err != nil {
 		return err
@@ -89,8 +119,8 @@ func manage(c *cobra.Command, cfg runConfig, asJSON bool) (err error) {
 	defer func() { err = errors.Join(err, kept.Close()) }()
 	away := cfg.Remote.Keep(ctx, blueprint.App, cfg.Cluster == "testbed", c.ErrOrStderr())
 	defer away.Close()
-	r := job{app: blueprint.App, manager: manager, mode: cfg.Mode, seed: cfg.Seed, duration: cfg.Duration, state: cfg.State,
-		json: asJSON, name: "run", out: c.OutOrStdout(), err: c.ErrOrStderr(),
+	r := job{app: blueprint.App, manager: who.manager, mode: cfg.Mode, seed: cfg.Seed, duration: cfg.Duration, state: who.state,
+		json: asJSON, name: who.name, guest: who, out: c.OutOrStdout(), err: c.ErrOrStderr(),
 		page: web.Config{Addr: cfg.Listen}, metrics: cfg.Metrics, writes: cfg.RemoteWrite, ports: secured, kept: kept, away: away}
 	start := kept.Start(now())
 	origin := start
@@ -151,6 +181,7 @@ type job struct {
 	json     bool
 	name     string
 	page     web.Config
+	guest    guest            // what its manager needs around it
 	kept     *history.Keeping // nil: no history is kept
 	away     *promout.Keeping // nil: none is kept elsewhere
 	ports    security.Ports
@@ -213,7 +244,7 @@ func (r *job) run(ctx context.Context) (err error) {
 	r.ports.Warn("page", addr.String())
 
 	sum := summary.New(r.app, r.hold())
-	o := loop.Options{Mode: r.mode, Events: loop.Join(sum.Events(), server.Events(), metrics.Events(), r.notices(), r.kept.Events(), r.away.Events())}
+	o := loop.Options{Mode: r.mode, Events: loop.Join(sum.Events(), server.Events(), metrics.Events(), r.notices(), r.kept.Events(), r.away.Events(), r.guest.events)}
 	if r.files != nil {
 		o.Events = loop.Join(o.Events, loop.Events{Observed: func(h *foresail.History, s *foresail.Snapshot) { r.files.snapshot(h.App(), s) }})
 	}
@@ -234,6 +265,11 @@ func (r *job) run(ctx context.Context) (err error) {
 	}
 	runErr := loop.Run(ctx, r.cluster, r.manager, o)
 	sum.End()
+	if r.guest.after != nil {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), loop.DefaultApplyTimeout)
+		runErr = errors.Join(runErr, r.guest.after(ctx, r.cluster))
+		cancel()
+	}
 	if r.bed != nil { // so that what the clients counted is final
 		if err := r.bed.stop(); err != nil {
 			return errors.Join(runErr, err)
@@ -296,6 +332,9 @@ func message(err error) string {
 }
 
 func (r *job) print(sum *summary.Summary) error {
+	if r.guest.done != nil {
+		return r.guest.done()
+	}
 	if r.bed != nil {
 		for _, line := range r.bed.shortfalls(sum.Requests()) {
 			fmt.Fprintln(r.err, line)

@@ -3,6 +3,7 @@ package gbt
 import (
 	"fmt"
 	"math"
+	"slices"
 )
 
 // Model is a sum of trees. It is immutable, and may be used by many goroutines.
@@ -147,6 +148,14 @@ func (m *Model) depth(n, above int32) int32 {
 		return above
 	}
 	return max(m.depth(m.nodes[n].child, above+1), m.depth(m.nodes[n].child+1, above+1))
+}
+
+// clone shares nothing with m.
+func (m *Model) clone() *Model {
+	out := *m
+	out.roots, out.depths, out.nodes = slices.Clone(m.roots), slices.Clone(m.depths), slices.Clone(m.nodes)
+	out.value, out.gain, out.cover = slices.Clone(m.value), slices.Clone(m.gain), slices.Clone(m.cover)
+	return &out
 }
 
 // truncate keeps the first trees.

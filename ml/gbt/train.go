@@ -20,6 +20,25 @@ func Train(cfg Config, train Data, valid *Data) (*Model, error) {
 	return t.Train(cfg, train.Y, train.Weight, valid)
 }
 
+// Continue adds trees to those of a model, on other data with the same features: what cfg says is of the new trees, and its
+// loss must be the model's. From is left as it is. With validation data that no new tree helps on, it is returned unchanged.
+func Continue(cfg Config, from *Model, train Data, valid *Data) (*Model, error) {
+	switch {
+	case cfg.Loss != from.loss:
+		return nil, fmt.Errorf("gbt: trees of the %s loss can't go on from a model of the %s loss", cfg.Loss, from.loss)
+	case train.Features != from.features:
+		return nil, fmt.Errorf("gbt: the data has %d features, the model to go on from %d", train.Features, from.features)
+	}
+	if err := train.validate(cfg.Loss); err != nil {
+		return nil, err
+	}
+	t, err := NewTrainer(train.X, train.Features, MaxBins)
+	if err != nil {
+		return nil, err
+	}
+	return t.train(cfg, from, train.X, train.Y, train.Weight, valid)
+}
+
 // Trainer holds a quantised table, from which several models are trained for the price of quantising it once: quantiles,
 // or targets further and further ahead. It may be used by several goroutines.
 type Trainer struct{ table *table }
@@ -47,6 +66,11 @@ func (t *Trainer) Rows() int { return t.table.rows }
 
 // Train trains a model that predicts y, one for each row; weight may be nil. See the function Train.
 func (t *Trainer) Train(cfg Config, y, weight []float64, valid *Data) (*Model, error) {
+	return t.train(cfg, nil, nil, y, weight, valid)
+}
+
+// train goes on from a model, whose scores of rows need x; nil: from none.
+func (t *Trainer) train(cfg Config, from *Model, x, y, weight []float64, valid *Data) (*Model, error) {
 	if err := cfg.validate(t.table.features); err != nil {
 		return nil, err
 	}
@@ -67,7 +91,7 @@ func (t *Trainer) Train(cfg Config, y, weight []float64, valid *Data) (*Model, e
 	if cfg.Patience > 0 && valid == nil {
 		return nil, errors.New("gbt: patience needs validation data: give some, or set it to 0")
 	}
-	b := booster{cfg: &cfg, y: y, weight: weight, valid: valid, grower: newGrower(&cfg, t.table)}
+	b := booster{cfg: &cfg, y: y, weight: weight, valid: valid, grower: newGrower(&cfg, t.table), from: from, x: x}
 	return b.boost(), nil
 }
 
@@ -87,11 +111,18 @@ type booster struct {
 	model       *Model
 	best        float64
 	bestTrees   int
+	from        *Model // nil: none
+	x           []float64
 }
 
 func (b *booster) boost() *Model {
 	rows := b.table.rows
-	b.model = &Model{loss: b.cfg.Loss, features: b.table.features, base: b.cfg.base(b.y, b.weight)}
+	if b.from != nil {
+		b.model = b.from.clone()
+		b.bestTrees = len(b.model.roots)
+	} else {
+		b.model = &Model{loss: b.cfg.Loss, features: b.table.features, base: b.cfg.base(b.y, b.weight)}
+	}
 	b.rand = rand.New(rand.NewPCG(b.cfg.Seed, 0x9e3779b97f4a7c15))
 	b.grad, b.hess, b.score = make([]float64, rows), make([]float64, rows), make([]float64, rows)
 	b.room = make([]float64, rows)
@@ -99,14 +130,14 @@ func (b *booster) boost() *Model {
 		b.roomW = make([]float64, rows)
 	}
 	b.inSample = make([]bool, rows)
-	fill(b.score, b.model.base)
+	b.begin(b.score, b.x)
 	b.allColumns = make([]int, b.table.features)
 	for f := range b.allColumns {
 		b.allColumns[f] = f
 	}
 	if b.valid != nil {
 		b.validScore = make([]float64, len(b.valid.Y))
-		fill(b.validScore, b.model.base)
+		b.begin(b.validScore, b.valid.X)
 		b.best = b.cfg.loss(b.validScore, b.valid.Y, b.valid.Weight)
 	}
 	sampled := b.cfg.RowSample < 1 || b.cfg.ColumnSample < 1
@@ -132,9 +163,12 @@ func (b *booster) boost() *Model {
 	return b.model
 }
 
-func fill(v []float64, with float64) {
-	for i := range v {
-		v[i] = with
+// begin sets scores to those before the first new tree.
+func (b *booster) begin(score, x []float64) {
+	for i := range score {
+		if score[i] = b.model.base; b.from != nil {
+			score[i] = b.from.Score(x[i*b.table.features : (i+1)*b.table.features])
+		}
 	}
 }
 

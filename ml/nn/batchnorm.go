@@ -18,6 +18,7 @@ type BatchNorm[T Float] struct {
 	mu, m1    []float64
 	trained   bool // the last Forward was in training
 	gain, off []T
+	slope     []T
 }
 
 // NewBatchNorm makes a normalisation of the given number of channels with eps 1e-5 and momentum 0.9. Its running mean is 0
@@ -27,7 +28,7 @@ func NewBatchNorm[T Float](name string, channels int) *BatchNorm[T] {
 		scale: newParam[T](name+".scale", channels), shift: newParam[T](name+".shift", channels),
 		mean: newParam[T](name+".mean", channels), variance: newParam[T](name+".variance", channels),
 		inverse: make([]T, channels), mu: make([]float64, channels), m1: make([]float64, channels),
-		gain: make([]T, channels), off: make([]T, channels)}
+		gain: make([]T, channels), off: make([]T, channels), slope: make([]T, channels)}
 	b.mean.G, b.variance.G = nil, nil
 	for i := range channels {
 		b.scale.W[i], b.variance.W[i] = 1, 1
@@ -48,24 +49,33 @@ func (b *BatchNorm[T]) Forward(x Batch[T], train bool) Batch[T] {
 			b.gain[j] = b.scaleOf(j) / T(math.Sqrt(float64(b.variance.W[j])+b.Eps))
 			b.off[j] = b.shift.W[j] - b.mean.W[j]*b.gain[j]
 		}
-		for i := 0; i < len(x.Data); i += c {
-			in, out := x.Data[i:i+c], y.Data[i:i+c]
-			for j, v := range in {
-				out[j] = v*b.gain[j] + b.off[j]
-			}
-		}
+		normalise(y.Data, x.Data, b.gain, b.off)
 		return y
 	}
 	b.estimate(x)
 	xhat := grow(&b.xhat, len(x.Data))
-	for i := 0; i < len(x.Data); i += c {
-		in, hat, out := x.Data[i:i+c], xhat[i:i+c], y.Data[i:i+c]
+	for j := range c {
+		b.gain[j], b.off[j] = b.inverse[j], -T(b.mu[j])*b.inverse[j]
+	}
+	normalise(xhat, x.Data, b.gain, b.off)
+	for j := range c {
+		b.gain[j] = b.scaleOf(j)
+	}
+	normalise(y.Data, xhat, b.gain, b.shift.W)
+	return y
+}
+
+// normalise is dst = src·gain + off, by channel.
+func normalise[T Float](dst, src, gain, off []T) {
+	c := len(gain)
+	for i := 0; i < len(src); i += c {
+		in, out := src[i:i+c], dst[i:i+c]
+		g, o := gain[:len(in)], off[:len(in)]
+		out = out[:len(in)]
 		for j, v := range in {
-			hat[j] = (v - T(b.mu[j])) * b.inverse[j]
-			out[j] = hat[j]*b.scaleOf(j) + b.shift.W[j]
+			out[j] = v*g[j] + o[j]
 		}
 	}
-	return y
 }
 
 // estimate takes mean and variance of each channel, in two passes, and moves the running ones.
@@ -126,10 +136,16 @@ func (b *BatchNorm[T]) Backward(dy Batch[T]) Batch[T] {
 			b.scale.G[j] += T(dot[j])
 		}
 	}
+	for j := range c {
+		b.gain[j] = b.scaleOf(j) * b.inverse[j]
+		b.off[j], b.slope[j] = -b.gain[j]*T(sum[j]/n), -b.gain[j]*T(dot[j]/n)
+	}
 	for i := 0; i < len(dy.Data); i += c {
 		d, hat := dy.Data[i:i+c], b.xhat[i:i+c]
-		for j := range d {
-			d[j] = b.scaleOf(j) * b.inverse[j] * (d[j] - T(sum[j]/n) - hat[j]*T(dot[j]/n))
+		g, o, s := b.gain[:len(d)], b.off[:len(d)], b.slope[:len(d)]
+		hat = hat[:len(d)]
+		for j, v := range d {
+			d[j] = v*g[j] + o[j] + hat[j]*s[j]
 		}
 	}
 	return dy

@@ -41,9 +41,13 @@ type Conv2D[T Float] struct {
 	shape       ConvShape
 	outH, outW  int
 	w, b        *Param[T] // b is nil without bias
-	rows        int
-	cols, y, dx []T // cols has the pixels under the filters, one row for each pixel of the result
+	x           Batch[T]
+	cols, y, dx []T // cols has the pixels under the filters, one row for each pixel of the result, of some images at a time
 }
+
+// colsAtOnce bounds cols, so that it stays in a processor's cache: many small products are faster than one whose operands
+// come from memory.
+const colsAtOnce = 1 << 16
 
 // NewConv2D makes a convolution with weights drawn after Glorot. A bias before batch normalisation is without effect.
 func NewConv2D[T Float](name string, s ConvShape, bias bool, r *Rand) *Conv2D[T] {
@@ -62,19 +66,24 @@ func NewConv2D[T Float](name string, s ConvShape, bias bool, r *Rand) *Conv2D[T]
 	return c
 }
 
+// Shape says what the convolution sees and does.
+func (c *Conv2D[T]) Shape() ConvShape { return c.shape }
+
 // Forward implements Layer.
 func (c *Conv2D[T]) Forward(x Batch[T], train bool) Batch[T] {
 	s := c.shape
 	x.need(s.H*s.W*s.C, "Conv2D")
-	c.rows = x.Rows
-	cols := c.gather(x)
+	c.x = x
 	y := growBatch(&c.y, x.Rows*c.outH*c.outW, s.Filters)
 	if c.b != nil {
 		for i := range y.Rows {
 			copy(y.Row(i), c.b.W)
 		}
 	}
-	kernel.Gemm(y.matrix(), cols.matrix(), kernel.Of(c.w.W, cols.Cols, s.Filters), c.b != nil)
+	c.parts(y, func(x, y Batch[T]) {
+		cols := c.gather(x)
+		kernel.Gemm(y.matrix(), cols.matrix(), kernel.Of(c.w.W, cols.Cols, s.Filters), c.b != nil)
+	})
 	return Batch[T]{x.Rows, c.outH * c.outW * s.Filters, y.Data}
 }
 
@@ -84,16 +93,35 @@ func (c *Conv2D[T]) Backward(dy Batch[T]) Batch[T] {
 	dy.need(c.outH*c.outW*s.Filters, "Conv2D")
 	d := Batch[T]{dy.Rows * c.outH * c.outW, s.Filters, dy.Data}
 	width := s.KernelH * s.KernelW * s.C
-	cols := Batch[T]{d.Rows, width, c.cols}
-	kernel.Gemm(kernel.Of(c.w.G, width, s.Filters), cols.matrix().T(), d.matrix(), true)
 	if c.b != nil {
 		addColumns(c.b.G, d)
 	}
-	if c.First {
-		return Batch[T]{}
+	dx := Batch[T]{}
+	if !c.First {
+		dx = growBatch(&c.dx, dy.Rows, s.H*s.W*s.C)
+		clear(dx.Data)
 	}
-	kernel.Gemm(cols.matrix(), d.matrix(), kernel.Of(c.w.W, width, s.Filters).T(), false)
-	return c.scatter(cols)
+	from := 0
+	c.parts(d, func(x, d Batch[T]) {
+		cols := c.gather(x)
+		kernel.Gemm(kernel.Of(c.w.G, width, s.Filters), cols.matrix().T(), d.matrix(), true)
+		if !c.First {
+			kernel.Gemm(cols.matrix(), d.matrix(), kernel.Of(c.w.W, width, s.Filters).T(), false)
+			c.scatter(cols, dx.Rowset(from, from+x.Rows))
+			from += x.Rows
+		}
+	})
+	return dx
+}
+
+// parts calls do for some images at a time, with their rows of y, one for each pixel.
+func (c *Conv2D[T]) parts(y Batch[T], do func(x, y Batch[T])) {
+	pixels := c.outH * c.outW
+	n := max(1, colsAtOnce/(pixels*c.shape.KernelH*c.shape.KernelW*c.shape.C))
+	for from := 0; from < c.x.Rows; from += n {
+		to := min(from+n, c.x.Rows)
+		do(c.x.Rowset(from, to), y.Rowset(from*pixels, to*pixels))
+	}
 }
 
 // Params implements Layer.
@@ -108,7 +136,7 @@ func (c *Conv2D[T]) Params() []*Param[T] {
 func (c *Conv2D[T]) gather(x Batch[T]) Batch[T] {
 	s := c.shape
 	cols := growBatch(&c.cols, x.Rows*c.outH*c.outW, s.KernelH*s.KernelW*s.C)
-	c.visit(func(row, at, image, from, n int) {
+	c.visit(x.Rows, func(row, at, image, from, n int) {
 		out := cols.Row(row)[at : at+s.KernelW*s.C]
 		if n < len(out) {
 			clear(out)
@@ -120,12 +148,9 @@ func (c *Conv2D[T]) gather(x Batch[T]) Batch[T] {
 	return cols
 }
 
-// scatter is gather's way back: it adds up what each pixel of the image contributed to.
-func (c *Conv2D[T]) scatter(cols Batch[T]) Batch[T] {
-	s := c.shape
-	dx := growBatch(&c.dx, c.rows, s.H*s.W*s.C)
-	clear(dx.Data)
-	c.visit(func(row, at, image, from, n int) {
+// scatter is gather's way back: it adds up, in dx, what each pixel of the image contributed to.
+func (c *Conv2D[T]) scatter(cols, dx Batch[T]) {
+	c.visit(dx.Rows, func(row, at, image, from, n int) {
 		if n > 0 {
 			in := cols.Row(row)[at+from : at+from+n]
 			for i, v := range dx.Data[image : image+n] {
@@ -133,15 +158,14 @@ func (c *Conv2D[T]) scatter(cols Batch[T]) Batch[T] {
 			}
 		}
 	})
-	return dx
 }
 
-// visit calls f for every row of a filter's window at every pixel of the result: row and at say where in cols it begins;
+// visit calls f for every row of a filter's window at every pixel of the result of so many images: row and at say where in cols it begins;
 // of it n numbers, from the given one on, lie in the image, where they begin at image.
-func (c *Conv2D[T]) visit(f func(row, at, image, from, n int)) {
+func (c *Conv2D[T]) visit(images int, f func(row, at, image, from, n int)) {
 	s := c.shape
 	row := 0
-	for b := range c.rows {
+	for b := range images {
 		for oh := range c.outH {
 			for ow := range c.outW {
 				w := ow*s.StrideW - s.Left

@@ -2,11 +2,11 @@ package nn
 
 import "foresail.dev/ml/nn/kernel"
 
-// Dense is y = x·W + b.
+// Dense is y = x·W + b, or y = x·W.
 type Dense[T Float] struct {
 	In, Out int
-	First   bool // no layer lies before it: Backward returns no gradient
-	w, b    *Param[T]
+	First   bool      // no layer lies before it: Backward returns no gradient
+	w, b    *Param[T] // b is nil without bias
 	x       Batch[T]
 	y, dx   []T
 }
@@ -18,15 +18,24 @@ func NewDense[T Float](name string, in, out int, r *Rand) *Dense[T] {
 	return d
 }
 
+// NewDenseUnbiased makes a layer of in × out weights, drawn after Glorot, without biases, as before batch normalisation.
+func NewDenseUnbiased[T Float](name string, in, out int, r *Rand) *Dense[T] {
+	d := NewDense[T](name, in, out, r)
+	d.b = nil
+	return d
+}
+
 // Forward implements Layer.
 func (d *Dense[T]) Forward(x Batch[T], train bool) Batch[T] {
 	x.need(d.In, "Dense")
 	d.x = x
 	y := growBatch(&d.y, x.Rows, d.Out)
-	for i := range y.Rows {
-		copy(y.Row(i), d.b.W)
+	if d.b != nil {
+		for i := range y.Rows {
+			copy(y.Row(i), d.b.W)
+		}
 	}
-	kernel.Gemm(y.matrix(), x.matrix(), kernel.Of(d.w.W, d.In, d.Out), true)
+	kernel.Gemm(y.matrix(), x.matrix(), kernel.Of(d.w.W, d.In, d.Out), d.b != nil)
 	return y
 }
 
@@ -39,7 +48,9 @@ func (d *Dense[T]) BackwardFrom(x, dy Batch[T]) Batch[T] {
 	x.need(d.In, "Dense")
 	dy.need(d.Out, "Dense")
 	kernel.Gemm(kernel.Of(d.w.G, d.In, d.Out), x.matrix().T(), dy.matrix(), true)
-	addColumns(d.b.G, dy)
+	if d.b != nil {
+		addColumns(d.b.G, dy)
+	}
 	if d.First {
 		return Batch[T]{}
 	}
@@ -49,4 +60,9 @@ func (d *Dense[T]) BackwardFrom(x, dy Batch[T]) Batch[T] {
 }
 
 // Params implements Layer.
-func (d *Dense[T]) Params() []*Param[T] { return []*Param[T]{d.w, d.b} }
+func (d *Dense[T]) Params() []*Param[T] {
+	if d.b == nil {
+		return []*Param[T]{d.w}
+	}
+	return []*Param[T]{d.w, d.b}
+}

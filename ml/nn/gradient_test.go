@@ -73,6 +73,7 @@ func TestGradientsOfLayers(t *testing.T) {
 		layer    Layer[float64]
 	}{
 		{"dense", 4, 3, NewDense[float64]("d", 4, 5, r)},
+		{"dense, no bias", 4, 3, NewDenseUnbiased[float64]("d", 4, 5, r)},
 		{"conv, valid", 40, 2, NewConv2D[float64]("c", image, true, r)},
 		{"conv, same", 40, 2, NewConv2D[float64]("c", image.Same(), false, r)},
 		{"conv, strided", 40, 2, NewConv2D[float64]("c", strided, true, r)},

@@ -3,6 +3,7 @@
 package managers
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -32,17 +33,34 @@ func About(name string) string {
 // New builds the named manager for an application, as its authors meant it: unguarded, with its defaults.
 func New(name string, app *foresail.App) (foresail.Manager, error) { return NewWith(name, app, nil, 0) }
 
-// NewWith builds the named manager with some of its settings changed (see Params); those left out keep their default. What
-// it draws comes from seed. An unknown name or setting and a value out of range are errors that say what may be used; all
-// faults are told at once.
+// NewWith is Build without a model.
 func NewWith(name string, app *foresail.App, settings map[string]float64, seed uint64) (foresail.Manager, error) {
+	return Build(name, app, Options{Settings: settings, Seed: seed})
+}
+
+// Options are what a manager is built with, besides an application.
+type Options struct {
+	Settings map[string]float64 // those to be changed; see Params
+	Seed     uint64             // of all that it draws
+	// Model is what it decides with, where UsesModel says so. nil, or one of another application: it is built all the same,
+	// and its Decide fails with ErrNoModel.
+	Model *Model
+}
+
+// Build builds the named manager with some of its settings changed; those left out keep their default. An unknown name or
+// setting, a value out of range and a model for a manager that uses none are errors that say what may be used; all faults
+// are told at once.
+func Build(name string, app *foresail.App, o Options) (foresail.Manager, error) {
 	for _, t := range table {
 		if t.name == name {
-			v, err := fill(name, t.params, settings)
+			v, err := fill(name, t.params, o.Settings)
+			if o.Model != nil && !UsesModel(name) {
+				err = errors.Join(err, fmt.Errorf("%s uses no model: leave it out", name))
+			}
 			if err != nil {
 				return nil, err
 			}
-			return t.build(app, v, seed)
+			return t.build(app, v, o)
 		}
 	}
 	return nil, fmt.Errorf("unknown manager %q: use %s", name, strings.Join(Names(), ", "))
@@ -56,7 +74,12 @@ func Guarded(name, baseline string, app *foresail.App) (foresail.Manager, error)
 
 // GuardedWith is Guarded with settings of the inner manager and a seed, as NewWith has them.
 func GuardedWith(name, baseline string, app *foresail.App, settings map[string]float64, seed uint64) (foresail.Manager, error) {
-	return GuardedBy(func() (foresail.Manager, error) { return NewWith(name, app, settings, seed) }, baseline, app)
+	return GuardedBuild(name, baseline, app, Options{Settings: settings, Seed: seed})
+}
+
+// GuardedBuild is Guarded with all that Build takes.
+func GuardedBuild(name, baseline string, app *foresail.App, o Options) (foresail.Manager, error) {
+	return GuardedBy(func() (foresail.Manager, error) { return Build(name, app, o) }, baseline, app)
 }
 
 // GuardedBy is Guarded for a manager that build builds, at first and again after a panic.
@@ -69,7 +92,7 @@ func GuardedBy(build func() (foresail.Manager, error), baseline string, app *for
 	if err != nil {
 		return nil, fmt.Errorf("baseline: %w", err)
 	}
-	if base.Needs().Required == 0 { // it reacts to nothing
+	if base.Needs().Required == 0 || UsesModel(baseline) { // it reacts to nothing, or has none to react with
 		return nil, fmt.Errorf("baseline: %s is not reactive: use hpa, autoscale-cons or autoscale-opt", baseline)
 	}
 	return guard.New(inner, base, guard.Config{Rebuild: build})

@@ -1,6 +1,7 @@
 package managers_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -21,6 +22,10 @@ func TestEveryManagerHasItsNameAndDecides(t *testing.T) {
 		g, err := managers.Guarded(name, "hpa", app)
 		if err != nil || g.Name() != "guard("+name+")" {
 			t.Fatalf("%s: %v, %v", name, g, err)
+		}
+		if managers.UsesModel(name) {
+			withoutModel(t, app, m, g)
+			continue
 		}
 		for _, m := range []foresail.Manager{m, g} {
 			c := &plantest.Cluster{Application: app, Demand: func(foresail.ServiceID, time.Duration) float64 { return 0.8 }}
@@ -44,6 +49,18 @@ func TestEveryManagerHasItsNameAndDecides(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// withoutModel holds a manager that decides with a model, and has none, to saying so; in the guard the baseline decides.
+func withoutModel(t *testing.T, app *foresail.App, m, g foresail.Manager) {
+	c := &plantest.Cluster{Application: app, Demand: func(foresail.ServiceID, time.Duration) float64 { return 0.8 }}
+	h := c.Filled(g.Needs(), 40*time.Second)
+	if p, err := m.Decide(h); p != nil || !errors.Is(err, foresail.ErrNoModel) || !strings.Contains(err.Error(), "--model") {
+		t.Errorf("%s: %+v, %v", m.Name(), p, err)
+	}
+	if p, err := g.Decide(h); err != nil || p == nil || !strings.Contains(p.Fallback, m.Name()+": no model") {
+		t.Errorf("%s: %+v, %v", g.Name(), p, err)
 	}
 }
 
@@ -83,5 +100,18 @@ func TestAnUnknownNameIsAnsweredWithTheOnesThereAre(t *testing.T) {
 	}
 	if _, err := managers.Guarded("", "hpa", plantest.App(1)); err == nil {
 		t.Error("no name was accepted")
+	}
+}
+
+func TestAModelIsForWhoUsesIt(t *testing.T) {
+	_, err := managers.Build("hpa", plantest.App(1), managers.Options{Model: managers.Trained(nil), Settings: map[string]float64{"x": 1}})
+	if err == nil || !strings.Contains(err.Error(), "hpa uses no model") || !strings.Contains(err.Error(), `unknown setting "x"`) {
+		t.Error(err)
+	}
+	if _, err := managers.Guarded("hpa", "sinan", plantest.App(1)); err == nil || !strings.Contains(err.Error(), "not reactive") {
+		t.Error(err)
+	}
+	if _, err := managers.ReadModel([]byte("no model")); err == nil {
+		t.Error("a text was taken for a model")
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"foresail.dev/plan/k8scpu"
 	"foresail.dev/plan/madu"
 	"foresail.dev/plan/powerchief"
+	"foresail.dev/plan/sinan"
 	"foresail.dev/plan/static"
 	"foresail.dev/plan/vpa"
 )
@@ -23,14 +24,14 @@ type entry struct {
 	name   string
 	about  string
 	params []Param
-	build  func(app *foresail.App, v values, seed uint64) (foresail.Manager, error)
+	build  func(app *foresail.App, v values, o Options) (foresail.Manager, error)
 }
 
 var table = []entry{
-	{"static", "the allocations of the application file", nil, func(a *foresail.App, _ values, _ uint64) (foresail.Manager, error) {
+	{"static", "the allocations of the application file", nil, func(a *foresail.App, _ values, _ Options) (foresail.Manager, error) {
 		return static.New(a, static.Config{})
 	}},
-	{"static-max", "every service at its maximum", nil, func(a *foresail.App, _ values, _ uint64) (foresail.Manager, error) {
+	{"static-max", "every service at its maximum", nil, func(a *foresail.App, _ values, _ Options) (foresail.Manager, error) {
 		return static.New(a, static.Config{Max: true})
 	}},
 	{"hpa", "Kubernetes' horizontal autoscaler, 50 % CPU", []Param{
@@ -38,10 +39,10 @@ var table = []entry{
 		{Name: "tolerance", Min: 0.01, Max: 0.3, Default: 0.1, Doc: "how far from the target, as a share of it, nothing is done"},
 		{Name: "stabilisation_s", Min: 0, Max: 900, Default: 300, Doc: "a scale-down waits for the highest recommendation of so many seconds"},
 	}, buildHPA},
-	{"k8s-cpu", "Kubernetes' rule on CPU limits, 15 s and 300 s", limitParams, func(a *foresail.App, v values, _ uint64) (foresail.Manager, error) {
+	{"k8s-cpu", "Kubernetes' rule on CPU limits, 15 s and 300 s", limitParams, func(a *foresail.App, v values, _ Options) (foresail.Manager, error) {
 		return k8scpu.New(a, k8scpu.Config{Target: v["target"]})
 	}},
-	{"k8s-cpu-fast", "Kubernetes' rule on CPU limits, 1 s and 20 s", limitParams, func(a *foresail.App, v values, _ uint64) (foresail.Manager, error) {
+	{"k8s-cpu-fast", "Kubernetes' rule on CPU limits, 1 s and 20 s", limitParams, func(a *foresail.App, v values, _ Options) (foresail.Manager, error) {
 		return k8scpu.New(a, k8scpu.Config{Fast: true, Target: v["target"]})
 	}},
 	{"vpa", "Kubernetes' vertical autoscaler, p90 and 15 %", []Param{
@@ -53,21 +54,21 @@ var table = []entry{
 		statistic, halfLife,
 		{Name: "target", Min: 0.1, Max: 0.95, Default: 0.5, Doc: "CPU used over CPU allocated that it aims at"},
 		{Name: "deferred_s", Min: 0, Max: 7200, Default: 0, Doc: "the largest recommendation of so many seconds counts"},
-	}, func(a *foresail.App, v values, _ uint64) (foresail.Manager, error) {
+	}, func(a *foresail.App, v values, _ Options) (foresail.Manager, error) {
 		return autopilot.New(a, autopilot.Config{Percentile: v["percentile"], HalfLife: hours(v["half_life_h"]),
 			Target: v["target"], Deferred: v.duration("deferred_s")})
 	}},
 	{"autopilot-vertical", "Google's Autopilot, vertical, p95 and 15 %", []Param{
 		statistic, halfLife,
 		{Name: "margin", Min: 0, Max: 1, Default: 0.15, Doc: "what is added to the statistic of a replica, as a share"},
-	}, func(a *foresail.App, v values, _ uint64) (foresail.Manager, error) {
+	}, func(a *foresail.App, v values, _ Options) (foresail.Manager, error) {
 		return autopilot.New(a, autopilot.Config{Vertical: true, Percentile: v["percentile"], HalfLife: hours(v["half_life_h"]),
 			Margin: orNone(v["margin"])})
 	}},
-	{"autoscale-cons", "Sinan's conservative step scaler", stepParams, func(a *foresail.App, v values, _ uint64) (foresail.Manager, error) {
+	{"autoscale-cons", "Sinan's conservative step scaler", stepParams, func(a *foresail.App, v values, _ Options) (foresail.Manager, error) {
 		return autoscale.New(a, autoscale.Config{Name: "autoscale-cons", Steps: steps(autoscale.Conservative(), v)})
 	}},
-	{"autoscale-opt", "Sinan's tuned step scaler", stepParams, func(a *foresail.App, v values, _ uint64) (foresail.Manager, error) {
+	{"autoscale-opt", "Sinan's tuned step scaler", stepParams, func(a *foresail.App, v values, _ Options) (foresail.Manager, error) {
 		return autoscale.New(a, autoscale.Config{Name: "autoscale-opt", Steps: steps(autoscale.Optimised(), v)})
 	}},
 	{"powerchief", "PowerChief: boosts the service with the longest delay", []Param{
@@ -75,26 +76,27 @@ var table = []entry{
 		{Name: "step", Min: 0.05, Max: 0.5, Default: 0.2, Log: true, Doc: "what a boost adds and a withdrawal takes, as a share of a service's cores"},
 		{Name: "high", Min: 0.3, Max: 1.2, Default: 0.5, Doc: "latency over objective above which the bottleneck is boosted"},
 		{Name: "low", Min: 0.1, Max: 1, Default: 0.25, Doc: "latency over objective, at most high, below which the least loaded are lowered"},
-	}, func(a *foresail.App, v values, _ uint64) (foresail.Manager, error) {
+	}, func(a *foresail.App, v values, _ Options) (foresail.Manager, error) {
 		return powerchief.New(a, powerchief.Config{Interval: v.duration("interval_s"), Step: v["step"], High: v["high"], Low: min(v["low"], v["high"])})
 	}},
 	{"autothrottle", "Autothrottle: throttle-ratio captains and a bandit above them", []Param{
 		{Name: "slo_factor", Min: 0.2, Max: 1, Default: 1, Doc: "the share of each objective's latency that it aims to stay within"},
 		{Name: "exploration", Min: 0, Max: 0.5, Default: 0.1, Doc: "the share of minutes in which it tries a neighbouring pair of targets"},
 		{Name: "training_min", Min: 0, Max: 1440, Default: 0, Integer: true, Doc: "minutes, counted over restarts, that it spends on training before"},
-	}, func(a *foresail.App, v values, seed uint64) (foresail.Manager, error) {
-		return autothrottle.New(a, autothrottle.Config{Seed: seed, Factor: v["slo_factor"], Exploration: orNone(v["exploration"]), Training: int(v["training_min"])})
+	}, func(a *foresail.App, v values, o Options) (foresail.Manager, error) {
+		return autothrottle.New(a, autothrottle.Config{Seed: o.Seed, Factor: v["slo_factor"], Exploration: orNone(v["exploration"]), Training: int(v["training_min"])})
 	}},
 	{"madu", "Madu: containers for the calls forecast, smoothed", maduParams(), buildMadu},
+	{"sinan", "Sinan: the cheapest allocation that a model of tail latency calls safe", sinanParams(), buildSinan},
 }
 
-func buildHPA(a *foresail.App, v values, _ uint64) (foresail.Manager, error) {
+func buildHPA(a *foresail.App, v values, _ Options) (foresail.Manager, error) {
 	down := hpa.DefaultDown()
 	down.Stabilisation = v.duration("stabilisation_s")
 	return hpa.New(a, hpa.Config{Target: v["target"], Tolerance: v["tolerance"], Down: &down})
 }
 
-func buildVPA(a *foresail.App, v values, _ uint64) (foresail.Manager, error) {
+func buildVPA(a *foresail.App, v values, _ Options) (foresail.Manager, error) {
 	return vpa.New(a, vpa.Config{Percentile: v["percentile"], Margin: orNone(v["margin"]), Life: orNone(hours(v["life_h"]))})
 }
 
@@ -136,6 +138,9 @@ func steps(of []autoscale.Step, v values) []autoscale.Step {
 	return of
 }
 
+// modelled are the managers that decide with a model which was trained before.
+var modelled = []string{"sinan"}
+
 // maduParams are those of Madu; the forecasters are numbered as they are listed.
 func maduParams() []Param {
 	names := methods.Names()
@@ -154,7 +159,32 @@ func maduParams() []Param {
 	}
 }
 
-func buildMadu(a *foresail.App, v values, seed uint64) (foresail.Manager, error) {
+func buildMadu(a *foresail.App, v values, o Options) (foresail.Manager, error) {
 	return madu.New(a, madu.Config{Forecaster: methods.Names()[int(v["forecaster"])], M: int(v["m"]), N: int(v["n"]), CPU: v["target"], Memory: v["memory"],
-		Rho: orNone(v["rho"]), Sigma: orNone(v["sigma"]), Lead: orNone(v.duration("lead_s")), Traces: v["traces"], Steps: int(v["steps"]), Seed: seed})
+		Rho: orNone(v["rho"]), Sigma: orNone(v["sigma"]), Lead: orNone(v.duration("lead_s")), Traces: v["traces"], Steps: int(v["steps"]), Seed: o.Seed})
+}
+
+// sinanParams are those of Sinan's scheduler.
+func sinanParams() []Param {
+	return []Param{
+		{Name: "down", Min: 0.01, Max: 0.5, Default: sinan.DefaultDown, Log: true, Doc: "the probability of a violation up to which something is lowered"},
+		{Name: "up", Min: 0.01, Max: 0.9, Default: sinan.DefaultUp, Log: true, Doc: "the probability, at least down, below which something is held or raised to"},
+		{Name: "margin", Min: 0, Max: 5, Default: 1, Doc: "how many times the model's error p99 must stay below the objective"},
+		{Name: "utilisation", Min: 0.3, Max: 0.95, Default: sinan.DefaultUtilisation, Doc: "a service that uses a larger share of its cores is raised"},
+		{Name: "unit", Min: 0.1, Max: 4, Default: 1, Log: true, Fixed: true, Doc: "cores of a step up or down, for services with a maximum of 4 and more"},
+		{Name: "rate", Max: 1, Default: 0, Integer: true, Fixed: true, Choices: []string{"averaged", "published"},
+			Doc: "when the load counts as steady, so that something may be lowered"},
+		{Name: "boost_s", Min: 1, Max: 120, Default: 5, Fixed: true, Doc: "seconds at the maximum after a violation that was predicted safe"},
+		{Name: "misses", Min: 1, Max: 100, Default: 3, Integer: true, Fixed: true, Doc: "so many misses in a hundred decisions lose the model its trust"},
+		{Name: "earn", Min: 1, Max: 1000, Default: 30, Integer: true, Fixed: true, Doc: "so many correct predictions in a row give it back"},
+	}
+}
+
+func buildSinan(a *foresail.App, v values, o Options) (foresail.Manager, error) {
+	c := sinan.Config{Down: v["down"], Up: max(v["up"], v["down"]), Margin: orNone(v["margin"]), Utilisation: v["utilisation"], Unit: v["unit"],
+		PublishedRate: v["rate"] == 1, Boost: v.duration("boost_s"), Misses: int(v["misses"]), Earn: int(v["earn"])}
+	if o.Model == nil {
+		return sinan.New(a, nil, c, o.Seed)
+	}
+	return sinan.New(a, o.Model.tail, c, o.Seed)
 }

@@ -24,11 +24,11 @@ func (f *Range) Snapshots(ctx context.Context, s Readable) (iter.Seq2[*foresail.
 	if newest.IsZero() {
 		return nil, errors.New("the store is empty: nothing was kept yet")
 	}
-	from, err := moment("from", f.From, oldest, newest)
+	from, err := Moment("from", f.From, oldest, newest)
 	if err != nil {
 		return nil, err
 	}
-	to, err := moment("to", f.To, oldest, newest)
+	to, err := Moment("to", f.To, oldest, newest)
 	if err != nil {
 		return nil, err
 	}
@@ -78,8 +78,8 @@ func earlier(a, b time.Time) time.Time {
 	return b
 }
 
-// moment reads a time, or how long before the newest snapshot it is.
-func moment(flag, text string, oldest, newest time.Time) (time.Time, error) {
+// Moment reads a time that --flag gives, or how long before the newest snapshot it is, or "oldest".
+func Moment(flag, text string, oldest, newest time.Time) (time.Time, error) {
 	if text == "oldest" {
 		return oldest, nil
 	}

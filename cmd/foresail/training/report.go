@@ -29,7 +29,7 @@ type Detail struct {
 // Detail tells it; took is how long Do did.
 func (r *Run) Detail(took time.Duration) Detail {
 	d := Detail{Models: r.Bucket.String(), Kind: r.Settings.Kind(), Shard: r.Shard.String(), Services: len(r.Source.Services()),
-		Shared: r.sharedModel.name.Version, SharedS: r.SharedS, WallS: seconds(took), CPUS: seconds(cpuTime())}
+		Shared: r.sharedModel.name.Version, SharedS: r.SharedS, WallS: seconds(took), CPUS: seconds(CPUTime())}
 	measured := 0
 	for _, row := range r.Rows {
 		switch {

@@ -1,0 +1,212 @@
+package sinan
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"foresail.dev"
+	"foresail.dev/model/tail"
+	"foresail.dev/plan"
+)
+
+// lookback is how many seconds are looked at: the model looks at a few, and rates and rare endpoints at more.
+const lookback = 30
+
+// observation is what one decision is made on.
+type observation struct {
+	app      *foresail.App
+	at       time.Time            // end of the newest second
+	seconds  []*foresail.Snapshot // that follow each other without a gap, oldest first
+	steps    []tail.Step          // the newest of them, as many as the model looks at; fewer: there are fewer
+	from     []foresail.Allocation
+	have     []float64 // totals in effect, by ServiceID; NaN: not observed
+	pending  []bool    // a change is under way
+	violated string    // the endpoint whose objective is missed now; empty: none
+	now      now
+}
+
+// observe reads the history. It fails with ErrStale when the newest second is too old or is no second.
+func (m *Manager) observe(h *foresail.History) (*observation, error) {
+	o := &m.seen
+	o.app = h.App()
+	o.seconds = unbroken(h.Seconds(lookback))
+	if len(o.seconds) == 0 {
+		return nil, fmt.Errorf("sinan: no second was observed yet: %w", foresail.ErrStale)
+	}
+	newest := o.seconds[len(o.seconds)-1]
+	o.at = newest.End
+	if age := h.Now().Sub(o.at); age >= 2*tail.Interval || age < 0 {
+		return nil, fmt.Errorf("sinan: the newest second observed ended at %s, and it is %s: %w",
+			o.at.UTC().Format(time.TimeOnly), h.Now().UTC().Format(time.TimeOnly), foresail.ErrStale)
+	}
+	if d := newest.Duration(); d > tail.Interval {
+		return nil, fmt.Errorf("sinan: what is observed covers %v at a time and it decides on seconds: use a source that reports each second, or another manager", d)
+	}
+	o.steps = o.steps[:0]
+	for _, s := range o.seconds[max(len(o.seconds)-m.model.Steps(), 0):] {
+		o.steps = append(o.steps, tail.Observe(o.app, s))
+	}
+	o.violated = violated(o.app, o.seconds)
+	m.base(o, plan.Tail(h.Beats(int(tail.Interval/foresail.Beat)), tail.Interval))
+	return o, nil
+}
+
+// unbroken are the newest of parts that follow each other without a gap and were heard of.
+func unbroken(parts []*foresail.Snapshot) []*foresail.Snapshot {
+	if len(parts) == 0 || parts[len(parts)-1].Stale {
+		return nil
+	}
+	i := len(parts) - 1
+	for i > 0 && !parts[i-1].Stale && parts[i-1].End.Equal(parts[i].Start) && parts[i-1].Duration() <= tail.Interval {
+		i--
+	}
+	return parts[i:]
+}
+
+// base fills in what candidates are made from.
+func (m *Manager) base(o *observation, beats []*foresail.Snapshot) {
+	n := len(o.app.Services)
+	o.from, o.have, o.pending = sized(o.from, n), sized(o.have, n), sized(o.pending, n)
+	w := &o.now
+	w.grids, w.cores, w.floor, w.low = sized(w.grids, n), sized(w.cores, n), sized(w.floor, n), sized(w.low, n)
+	w.used, w.fixed = sized(w.used, n), sized(w.fixed, n)
+	for i := range o.app.Services {
+		svc := &o.app.Services[i]
+		o.have[i] = math.NaN()
+		st := plan.Latest(beats, foresail.ServiceID(i), foresail.SignalAllocation)
+		from, known := plan.Wanted(svc, st)
+		if svc.Gone {
+			w.fixed[i] = true
+			continue
+		}
+		o.from[i], w.cores[i] = from, from.Cores()
+		if !known || from.Replicas == 0 {
+			w.fixed[i] = true // nothing is known of it, or somebody scaled it to zero by hand
+			continue
+		}
+		w.grids[i] = newGrid(svc.Bounds, m.c.Unit)
+		o.have[i], o.pending[i] = st.Allocation.Cores(), st.Pending != nil
+		m.usage(o, i)
+	}
+}
+
+// usage is what a service uses of its cores, and what it must have for that.
+func (m *Manager) usage(o *observation, i int) {
+	w := &o.now
+	newest := w.mean(o.steps[max(len(o.steps)-3, 0):], i)
+	all := w.mean(o.steps, i)
+	if math.IsNaN(newest) {
+		w.fixed[i] = true // it may need more than it has, or less: nobody knows
+		return
+	}
+	w.low[i] = w.grids[i].up(max(newest, all) / m.c.Utilisation)
+	if o.have[i] > 0 {
+		w.used[i] = newest / o.have[i]
+	}
+	if w.used[i] > m.c.Utilisation {
+		w.floor[i] = w.grids[i].up(newest / m.c.Utilisation)
+	}
+}
+
+// mean is the mean number of cores that a service used in steps, over replicas; NaN: not observed.
+func (*now) mean(steps []tail.Step, i int) float64 {
+	sum, n := 0.0, 0
+	for k := range steps {
+		if s := &steps[k].Services[i]; !math.IsNaN(s.Used) && !math.IsNaN(s.Replicas) {
+			sum += s.Used * s.Replicas
+			n++
+		}
+	}
+	return sum / float64(n)
+}
+
+// violated names an endpoint whose objective is missed in the newest second. An endpoint with few requests in a second is
+// judged with those before, as results are: over as many seconds as it takes to have enough.
+func violated(app *foresail.App, seconds []*foresail.Snapshot) string {
+	for i := range app.Endpoints {
+		o := app.Endpoints[i].Objective
+		if o == nil {
+			continue
+		}
+		requests, late := 0.0, 0.0
+		for k := len(seconds) - 1; k >= 0; k-- {
+			s := seconds[k]
+			if !s.Has.Has(foresail.SignalEndpoints) || i >= len(s.Endpoints) {
+				break
+			}
+			if k == len(seconds)-1 && s.Endpoints[i].Late <= 0 {
+				break // whatever was is over
+			}
+			requests += s.Endpoints[i].Requests
+			late += s.Endpoints[i].Late
+			if requests >= float64(o.MinRequestsOrDefault()) && seconds[len(seconds)-1].End.Sub(s.Start) >= o.WindowOrDefault() {
+				break
+			}
+		}
+		if late > o.Allowed()*max(requests, float64(o.MinRequestsOrDefault()))*(1+1e-9) {
+			return app.Endpoints[i].Name
+		}
+	}
+	return ""
+}
+
+// Of the comparison of rates.
+const (
+	change     = 0.02 // a change of the load by less than this share is none
+	compared   = 5    // seconds that are averaged
+	deviations = 2    // what chance may make of the difference, in standard deviations
+)
+
+// steady reports whether the load lets something be lowered, and says why not.
+//
+// The artefact compares the rate of the newest second with that of the second before: 2 % or more is a change. Its users
+// wait for their answers and are many. Where requests come independently of each other, 50 of them in a second vary by
+// 14 % (a Poisson distribution's standard deviation is the root of its mean), and nothing would ever be lowered. So here the
+// newest five seconds are compared with the five before, a difference counts when it is more than 2 % and chance together
+// explain, and only a rise does: while the load falls, what was safe for more is safe.
+func (m *Manager) steady(o *observation) (bool, string) {
+	s := o.seconds
+	if m.c.PublishedRate {
+		if len(s) < 2 {
+			return false, "the load of the second before is not known"
+		}
+		was, is := arrivals(s[len(s)-2:len(s)-1]), arrivals(s[len(s)-1:])
+		if !(math.Abs(is-was) < change*was) {
+			return false, fmt.Sprintf("the load changed from %.0f to %.0f requests/s", was, is)
+		}
+		return true, ""
+	}
+	k := min(compared, len(s)/2)
+	if k == 0 {
+		return false, "the load of the second before is not known"
+	}
+	was, is := arrivals(s[len(s)-2*k:len(s)-k]), arrivals(s[len(s)-k:])
+	if !(is-was <= change*was+deviations*math.Sqrt(is+was)) {
+		return false, fmt.Sprintf("the load rises from %.0f to %.0f requests/s", was/float64(k), is/float64(k))
+	}
+	return true, ""
+}
+
+// arrivals are the requests that came in parts, over all endpoints; NaN: not observed.
+func arrivals(parts []*foresail.Snapshot) (n float64) {
+	for _, p := range parts {
+		if !p.Has.Has(foresail.SignalEndpoints) {
+			return math.NaN()
+		}
+		for i := range p.Endpoints {
+			n += p.Endpoints[i].Arrivals
+		}
+	}
+	return n
+}
+
+// sized is a slice of n zeros, in the memory of s where that suffices.
+func sized[T any](s []T, n int) []T {
+	if cap(s) < n {
+		return make([]T, n)
+	}
+	s = s[:n]
+	clear(s)
+	return s
+}
