@@ -89,6 +89,7 @@ func (m *Manager) Decide(h *foresail.History) (*foresail.Plan, error) {
 	m.came(d)
 	m.score(d)
 	o.now.lowered = s.Lowered
+	d.foresee(nil)
 	if err := m.decide(d); err != nil {
 		return nil, err
 	}
