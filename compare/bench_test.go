@@ -7,6 +7,7 @@ import (
 	"foresail.dev"
 	"foresail.dev/appfile"
 	"foresail.dev/cluster/sim"
+	"foresail.dev/compare/series"
 )
 
 // BenchmarkObserve is what measuring costs for each snapshot, next to nothing of what simulating one does.
@@ -29,7 +30,7 @@ func BenchmarkObserve(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		m := newMeasure(bp.App, origin.Add(10*time.Second), &Outcome{}, newRecorder(bp.App, origin, 10*time.Second, time.Minute))
+		m := newMeasure(bp.App, origin.Add(10*time.Second), &Outcome{}, series.NewRecorder(bp.App, origin, 10*time.Second, time.Minute))
 		for _, s := range all {
 			m.observe(bp.App, s)
 		}

@@ -8,6 +8,7 @@ import (
 
 	"foresail.dev"
 	"foresail.dev/cluster/sim"
+	"foresail.dev/compare/series"
 	"foresail.dev/loop"
 	"foresail.dev/plan/managers"
 )
@@ -157,13 +158,13 @@ func (x *executor) part(ctx context.Context, j *job, o *Outcome, w *watched, p p
 	var m *measure
 	begin := func(start time.Time) {
 		p.start = start
-		var series *recorder
+		var kept *series.Recorder
 		if x.kept && j.Inputs.Kind == report {
-			series = newRecorder(app, p.start, p.warmup, p.length)
+			kept = series.NewRecorder(app, p.start, p.warmup, p.length)
 		}
-		m = newMeasure(app, p.start.Add(p.warmup), o, series)
+		m = newMeasure(app, p.start.Add(p.warmup), o, kept)
 		if j.Inputs.Kind != train {
-			m.surges = stretches(j.at.curve.Surges(), p.start, m.warm, p.start.Add(p.length))
+			m.surges = series.Stretches(j.at.curve.Surges(), p.start, m.warm, p.start.Add(p.length))
 		}
 		if real != nil {
 			m.hold(foresail.RevisionLimit)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"foresail.dev"
+	"foresail.dev/compare/series"
 	"foresail.dev/loop"
 	"foresail.dev/sketch"
 )
@@ -16,9 +17,9 @@ type measure struct {
 	warm   time.Time // the end of the warm-up
 	out    *Outcome
 	judged []judged
-	series *recorder // nil: none is kept
-	took   []float64 // milliseconds of each decision
-	surges []stretch
+	series *series.Recorder // nil: none is kept
+	took   []float64        // milliseconds of each decision
+	surges []series.Stretch
 
 	seconds               float64
 	everything            float64 // requests, of all endpoints, warm-up included
@@ -55,7 +56,7 @@ func round(v float64) float64 { return math.Round(v*1000) / 1000 }
 func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
 // newMeasure measures a run into out; s is nil where nothing over time is kept.
-func newMeasure(app *foresail.App, warm time.Time, out *Outcome, s *recorder) *measure {
+func newMeasure(app *foresail.App, warm time.Time, out *Outcome, s *series.Recorder) *measure {
 	m := &measure{app: app, warm: warm, out: out, series: s}
 	for i, e := range app.Endpoints {
 		if e.Objective != nil {
@@ -68,7 +69,7 @@ func newMeasure(app *foresail.App, warm time.Time, out *Outcome, s *recorder) *m
 
 func (m *measure) observe(app *foresail.App, s *foresail.Snapshot) {
 	if m.series != nil {
-		m.series.observe(app, s)
+		m.series.Observe(app, s)
 	}
 	m.count(s)
 	for _, late := range s.Late {
@@ -126,7 +127,7 @@ func (m *measure) count(s *foresail.Snapshot) {
 // window takes a judgement in.
 func (m *measure) window(j *judged, w foresail.Window) {
 	if w.Violated && m.series != nil {
-		m.series.violated(j.id, w)
+		m.series.Violated(j.id, w)
 	}
 	if len(m.surges) > 0 {
 		j.windows = append(j.windows, w)
@@ -191,7 +192,7 @@ func (m *measure) finish() {
 		o.DecisionP99 = ptr(round(m.took[int(math.Ceil(0.99*float64(len(m.took))))-1]))
 	}
 	if m.series != nil {
-		o.Series = m.series.finish()
+		o.Series = m.series.Finish()
 	}
 }
 
@@ -202,4 +203,25 @@ func quantile(s *sketch.Sketch, q float64) *float64 {
 		return nil
 	}
 	return ptr(round(v))
+}
+
+// recover notes how a run came out of its surges: the endpoint that took longest counts, and the mean over surges.
+func (m *measure) recover() {
+	if len(m.surges) == 0 {
+		return
+	}
+	sum := 0.0
+	for _, s := range m.surges {
+		longest, all := time.Duration(0), true
+		for i := range m.judged {
+			took, ok := s.Recovery(m.judged[i].windows)
+			longest, all = max(longest, took), all && ok
+		}
+		sum += longest.Seconds()
+		if !all {
+			m.out.Unrecovered++
+		}
+	}
+	m.out.Surges = len(m.surges)
+	m.out.Recovery = ptr(round(sum / float64(len(m.surges))))
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"foresail.dev/compare"
+	"foresail.dev/compare/series"
 )
 
 // maxDrawn is how many points of a series the page draws: more than a phone has room for, and small enough that
@@ -58,7 +59,7 @@ type packedRun struct {
 	Changes    int                        `json:"changes"`
 	Scaling    int                        `json:"scaling"`
 	Objectives map[string]packedObjective `json:"objectives"`
-	Series     *compare.Series            `json:"series,omitempty"`
+	Series     *series.Series             `json:"series,omitempty"`
 }
 
 type packedObjective struct {
@@ -130,16 +131,16 @@ func packRun(group int, manager string, o *compare.Outcome, services int) packed
 
 // thin is a series in at most maxDrawn longer steps: means, but the largest latency. Endpoints that nobody called are left
 // out, and all services but so many; what they use is told only where these are more than a few.
-func thin(s *compare.Series, services int) *compare.Series {
+func thin(s *series.Series, services int) *series.Series {
 	if s == nil {
 		return nil
 	}
 	k := (len(s.Cores) + maxDrawn - 1) / maxDrawn
-	mean := func(p compare.Points) compare.Points { return every(p, k, average) }
-	out := &compare.Series{Step: s.Step * float64(k), Warmup: s.Warmup, Rate: mean(s.Rate), Cores: mean(s.Cores), Used: mean(s.Used), Replicas: compare.Points{},
-		Services: []compare.ServiceSeries{}, Endpoints: []compare.EndpointSeries{}}
+	mean := func(p series.Points) series.Points { return every(p, k, average) }
+	out := &series.Series{Step: s.Step * float64(k), Warmup: s.Warmup, Rate: mean(s.Rate), Cores: mean(s.Cores), Used: mean(s.Used), Replicas: series.Points{},
+		Services: []series.Service{}, Endpoints: []series.Endpoint{}}
 	for _, sv := range s.Services[:min(services, len(s.Services))] {
-		one := compare.ServiceSeries{Service: sv.Service, Cores: mean(sv.Cores)}
+		one := series.Service{Name: sv.Name, Cores: mean(sv.Cores)}
 		if services > fewServices {
 			one.Used = mean(sv.Used)
 		}
@@ -147,18 +148,18 @@ func thin(s *compare.Series, services int) *compare.Series {
 	}
 	for _, e := range s.Endpoints {
 		if slices.ContainsFunc(e.Latency, func(v float64) bool { return !math.IsNaN(v) }) {
-			out.Endpoints = append(out.Endpoints, compare.EndpointSeries{Endpoint: e.Endpoint, Latency: every(e.Latency, k, largest), Violated: e.Violated})
+			out.Endpoints = append(out.Endpoints, series.Endpoint{Name: e.Name, Latency: every(e.Latency, k, largest), Violated: e.Violated})
 		}
 	}
 	return out
 }
 
 // every joins k points to one, leaving out those where nothing was observed.
-func every(p compare.Points, k int, join func([]float64) float64) compare.Points {
+func every(p series.Points, k int, join func([]float64) float64) series.Points {
 	if k < 2 {
 		return p
 	}
-	out := make(compare.Points, 0, len(p)/k+1)
+	out := make(series.Points, 0, len(p)/k+1)
 	for chunk := range slices.Chunk(p, k) {
 		seen := slices.DeleteFunc(slices.Clone(chunk), math.IsNaN)
 		if len(seen) == 0 {

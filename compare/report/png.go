@@ -16,6 +16,7 @@ import (
 	"gonum.org/v1/plot/vg/vgimg"
 
 	"foresail.dev/compare"
+	"foresail.dev/compare/series"
 )
 
 // The page's kind of letters, too; gonum/plot has one default for all plots.
@@ -201,7 +202,7 @@ func overTime(r *compare.Results, rows []*compare.Row) ([]byte, error) {
 			return nil, err
 		}
 		for _, e := range o.Series.Endpoints {
-			if e.Endpoint != endpoint {
+			if e.Name != endpoint {
 				continue
 			}
 			if err := lines(latency, o.Series, e.Latency, line); err != nil {
@@ -245,7 +246,7 @@ func find(r *compare.Results, row *compare.Row, seed uint64) *compare.Outcome {
 }
 
 // lines draws a series, with gaps where there is no value.
-func lines(p *plot.Plot, s *compare.Series, v compare.Points, l draw.LineStyle) error {
+func lines(p *plot.Plot, s *series.Series, v series.Points, l draw.LineStyle) error {
 	var run plotter.XYs
 	flush := func() error {
 		if len(run) < 2 {

@@ -13,6 +13,7 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 
 	"foresail.dev/compare"
+	"foresail.dev/compare/series"
 )
 
 // maxEndpoints is how many endpoints' latencies one picture shows: the worst.
@@ -26,7 +27,7 @@ func RunPlot(o *compare.Outcome) (Plot, error) {
 		return Plot{}, fmt.Errorf("%s: nothing over time is kept of it", o.String())
 	}
 	legend := newLegend()
-	line := func(p *plot.Plot, name string, v compare.Points, i int) error {
+	line := func(p *plot.Plot, name string, v series.Points, i int) error {
 		l := draw.LineStyle{Color: colours[i%len(colours)], Width: vg.Points(1.2)}
 		legend.Add(name, &plotter.Line{LineStyle: l})
 		return lines(p, o.Series, v, l)
@@ -41,7 +42,7 @@ func RunPlot(o *compare.Outcome) (Plot, error) {
 	bounds := map[float64]bool{}
 	for i, e := range worstEndpoints(o) {
 		for _, s := range o.Series.Endpoints {
-			if s.Endpoint != e.Endpoint {
+			if s.Name != e.Endpoint {
 				continue
 			}
 			if err := line(latency, e.Endpoint, s.Latency, i+2); err != nil {
@@ -75,19 +76,19 @@ func ServicesPlot(o *compare.Outcome) (Plot, error) {
 	legend.Add("used", &plotter.Line{LineStyle: used})
 	type panel struct {
 		title, unit string
-		held, used  compare.Points
+		held, used  series.Points
 		limit       float64
 	}
 	panels := []panel{{"load", "requests/s", s.Rate, nil, 0}, {"all services", "cores", s.Cores, s.Used, 0}}
 	for _, e := range worstEndpoints(o)[:min(1, len(worstEndpoints(o)))] {
 		for _, of := range s.Endpoints {
-			if of.Endpoint == e.Endpoint {
+			if of.Name == e.Endpoint {
 				panels = append(panels, panel{fmt.Sprintf("%s, p%g", e.Endpoint, e.Percentile), "ms", of.Latency, nil, e.Objective})
 			}
 		}
 	}
 	for _, of := range s.Services {
-		panels = append(panels, panel{of.Service, "cores", of.Cores, of.Used, 0})
+		panels = append(panels, panel{of.Name, "cores", of.Cores, of.Used, 0})
 	}
 	const columns = 4
 	var grid [][]*plot.Plot

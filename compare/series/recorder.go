@@ -1,4 +1,4 @@
-package compare
+package series
 
 import (
 	"cmp"
@@ -19,8 +19,8 @@ const (
 	maxStretches  = 400     // of violation, for each endpoint
 )
 
-// recorder makes a Series, in steps so long that it stays small however long the run and however large the application.
-type recorder struct {
+// Recorder makes a Series, in steps so long that it stays small however long the run and however large the application.
+type Recorder struct {
 	app      *foresail.App
 	start    time.Time
 	step     time.Duration
@@ -45,14 +45,15 @@ type latencySeries struct {
 	violated [][2]float64
 }
 
-func newRecorder(app *foresail.App, start time.Time, warmup, length time.Duration) *recorder {
+// NewRecorder begins a series of an application that runs from start on for so long, its warm-up included.
+func NewRecorder(app *foresail.App, start time.Time, warmup, length time.Duration) *Recorder {
 	points := max(min(maxPoints, maxCells/max(len(app.Services), 1)), 60)
 	step := time.Second
 	for int(length/step) > points {
 		step += time.Second
 	}
 	n := int((length + step - 1) / step)
-	r := &recorder{app: app, start: start, step: step, warmup: warmup, n: n}
+	r := &Recorder{app: app, start: start, step: step, warmup: warmup, n: n}
 	for _, p := range []*[]float64{&r.rate, &r.covered, &r.cores, &r.used, &r.replicas} {
 		*p = make([]float64, n)
 	}
@@ -67,14 +68,15 @@ func newRecorder(app *foresail.App, start time.Time, warmup, length time.Duratio
 }
 
 // follow makes room for so many services: some come in mid-run.
-func (r *recorder) follow(services int) {
+func (r *Recorder) follow(services int) {
 	for len(r.services) < services {
 		r.services = append(r.services, make([]float64, r.n))
 		r.busy = append(r.busy, slices.Repeat([]float64{math.NaN()}, r.n))
 	}
 }
 
-func (r *recorder) observe(app *foresail.App, s *foresail.Snapshot) {
+// Observe takes the next snapshot in; app is the application as it is then.
+func (r *Recorder) Observe(app *foresail.App, s *foresail.Snapshot) {
 	r.app = app
 	r.follow(len(s.Services))
 	at := int(s.Start.Sub(r.start) / r.step)
@@ -116,14 +118,12 @@ func (r *recorder) observe(app *foresail.App, s *foresail.Snapshot) {
 
 // close writes the step at hand down.
 func (l *latencySeries) close(app *foresail.App) {
-	if v := quantile(l.sketch, app.Endpoints[l.id].Objective.Percentile/100); v != nil {
-		l.points[l.at] = *v
-	}
+	l.points[l.at] = l.sketch.Quantile(app.Endpoints[l.id].Objective.Percentile/100) * 1000 // NaN where nothing was seen
 	l.sketch.Reset()
 }
 
-// violated notes a window in violation, joined with the one before where they touch.
-func (r *recorder) violated(id foresail.EndpointID, w foresail.Window) {
+// Violated notes a window in violation, joined with the one before where they touch.
+func (r *Recorder) Violated(id foresail.EndpointID, w foresail.Window) {
 	i := slices.IndexFunc(r.latency, func(l latencySeries) bool { return l.id == id })
 	if i < 0 {
 		return
@@ -137,7 +137,8 @@ func (r *recorder) violated(id foresail.EndpointID, w foresail.Window) {
 	l.violated = append(l.violated, [2]float64{from, to})
 }
 
-func (r *recorder) finish() *Series {
+// Finish is what was kept.
+func (r *Recorder) Finish() *Series {
 	over := func(sums []float64) Points {
 		out := make(Points, len(sums))
 		for i, v := range sums {
@@ -148,12 +149,12 @@ func (r *recorder) finish() *Series {
 	s := &Series{Step: r.step.Seconds(), Warmup: r.warmup.Seconds(),
 		Rate: over(r.rate), Cores: over(r.cores), Used: over(r.used), Replicas: over(r.replicas)}
 	for _, i := range largest(r.services, max(keptServices, servicePoints/r.n)) {
-		s.Services = append(s.Services, ServiceSeries{r.app.Services[i].Name, over(r.services[i]), over(r.busy[i])})
+		s.Services = append(s.Services, Service{r.app.Services[i].Name, over(r.services[i]), over(r.busy[i])})
 	}
 	for i := range r.latency {
 		l := &r.latency[i]
 		l.close(r.app)
-		s.Endpoints = append(s.Endpoints, EndpointSeries{r.app.Endpoints[l.id].Name, l.points, l.violated})
+		s.Endpoints = append(s.Endpoints, Endpoint{r.app.Endpoints[l.id].Name, l.points, l.violated})
 	}
 	return s
 }

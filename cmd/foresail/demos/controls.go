@@ -1,4 +1,4 @@
-package main
+package demos
 
 import (
 	"context"
@@ -19,9 +19,9 @@ const (
 	maxLevel    = 4
 )
 
-// demoCluster is a simulated cluster whose load a person can shift while it runs. Once a second the load in effect is
+// Cluster is a simulated cluster whose load a person can shift while it runs. Once a second the load in effect is
 // set anew from the chosen shape, level, mix and spike, by simulated time.
-type demoCluster struct {
+type Cluster struct {
 	*sim.Cluster
 
 	mu     sync.Mutex
@@ -35,8 +35,9 @@ type demoCluster struct {
 	rate   float64       // in effect, requests a second
 }
 
-func newDemoControls(c *sim.Cluster, day *load.Load, app *foresail.App, of *demo) *demoCluster {
-	d := &demoCluster{Cluster: c, level: 1, mix: make([]float64, len(app.Endpoints)), shapes: []*load.Load{
+// Controlled lets a person shift the load of a demo; day is the load that it begins with.
+func Controlled(c *sim.Cluster, day *load.Load, app *foresail.App, of *Demo) *Cluster {
+	d := &Cluster{Cluster: c, level: 1, mix: make([]float64, len(app.Endpoints)), shapes: []*load.Load{
 		day,
 		{Name: "steady", Curve: []load.Segment{{Shape: load.Constant, From: of.steady}}},
 		{Name: "ramp", Curve: []load.Segment{{Shape: load.Ramp, From: of.low, To: of.high, For: 3 * time.Minute}}},
@@ -47,7 +48,7 @@ func newDemoControls(c *sim.Cluster, day *load.Load, app *foresail.App, of *demo
 }
 
 // Next sets the load for the second that begins, and simulates the next interval.
-func (d *demoCluster) Next(ctx context.Context) (*foresail.Snapshot, error) {
+func (d *Cluster) Next(ctx context.Context) (*foresail.Snapshot, error) {
 	d.mu.Lock()
 	if d.at%time.Second == 0 {
 		d.rate = d.now()
@@ -62,7 +63,7 @@ func (d *demoCluster) Next(ctx context.Context) (*foresail.Snapshot, error) {
 }
 
 // now is the rate that should be; the lock is held.
-func (d *demoCluster) now() float64 {
+func (d *Cluster) now() float64 {
 	rate := d.shapes[d.shape].Level(d.at-d.since) * d.level
 	if d.at < d.spike {
 		rate *= spikeFactor
@@ -71,7 +72,7 @@ func (d *demoCluster) now() float64 {
 }
 
 // Load is the load as it is now.
-func (d *demoCluster) Load() web.LoadState {
+func (d *Cluster) Load() web.LoadState {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	s := web.LoadState{Level: d.level, MaxLevel: maxLevel, Rate: math.Round(d.rate*10) / 10, Shape: d.shapes[d.shape].Name,
@@ -86,7 +87,7 @@ func (d *demoCluster) Load() web.LoadState {
 }
 
 // Change shifts the load from the next second on.
-func (d *demoCluster) Change(c web.LoadChange) error {
+func (d *Cluster) Change(c web.LoadChange) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if c.Level != nil {
