@@ -202,7 +202,7 @@ func TestPage(t *testing.T) {
 	if eval[int](b, `document.querySelectorAll("#services svg").length`) != 0 {
 		t.Error("services are drawn while nobody sees them")
 	}
-	b.do(chromedp.Click(`#each summary`))
+	eval[any](b, `document.querySelector("#each summary").click(), null`)
 	b.wait(`document.querySelectorAll("#services svg").length >= 8`)
 	for _, w := range []int64{1400, 390} {
 		b.do(chromedp.EmulateViewport(w, 900))
