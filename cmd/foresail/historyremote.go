@@ -22,7 +22,10 @@ func (r *job) startMetrics() (*promout.Running, error) {
 	j := promout.Job{App: r.app, Manager: r.manager.Name(), Mode: r.mode, Hold: r.hold(), Metrics: r.metrics, Writes: r.writes,
 		Tell: func(err error) { fmt.Fprintln(r.err, err) }}
 	if r.bed != nil && r.bed.assembler != nil {
-		j.Sources = []exposed.Source{exposed.Spans(r.bed.assembler.Stats), r.bed.receiverHealth}
+		j.Sources = []exposed.Source{exposed.Spans(r.bed.spans), r.bed.receiverHealth}
+		if r.bed.ingesters != nil {
+			j.Sources = append(j.Sources, r.bed.ingesters.Health)
+		}
 	}
 	if lost, ok := r.kept.Lost(); ok {
 		j.Sources = append(j.Sources, promout.Lost("disk", lost))

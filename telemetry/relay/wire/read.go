@@ -310,6 +310,8 @@ func (p *Part) read(b []byte) error {
 			p.Offset = x.signed(f, "a clock's offset", maxTime)
 		case partWithin:
 			p.Within = int64(x.int(f, "a clock's error", maxTime))
+		case partBye:
+			p.Bye = f.v != 0
 		case partUntil:
 			p.Content.Until = x.time(f, "until")
 		case partDropped:

@@ -85,6 +85,7 @@ type Part struct {
 	Unsure  uint64 // requests in parts that it did not send again to a daemon that had begun anew
 	Offset  int64  // nanoseconds that the ingester adds to its own clock
 	Within  int64  // nanoseconds by which that may be wrong
+	Bye     bool   // it ends: nothing follows
 	Stats   *telemetry.Stats
 	Content telemetry.Part
 }
@@ -113,7 +114,7 @@ const (
 	appGeneration, appEndpointService, appName, appService, appEndpoint                      = 1, 2, 3, 4, 5
 	endpointName, endpointEntry, endpointOperation, endpointObjective, endpointLatency       = 1, 2, 3, 4, 5
 	partSeq, partMore, partLost, partUnsure, partOffset, partWithin, partUntil, partDropped  = 1, 2, 3, 4, 5, 6, 7, 8
-	partName, partUnit, partEndpoint, partEdge, partReport, partStats                        = 9, 10, 11, 12, 13, 14
+	partName, partUnit, partEndpoint, partEdge, partReport, partStats, partBye               = 9, 10, 11, 12, 13, 14, 15
 	unitService, unitReplica, unitNewest, unitSeen, unitSpans, unitCell                      = 1, 2, 3, 4, 5, 6
 	cellBeat, cellArrivals, cellCompletions, cellErrors, cellBusy, cellSteps, cellOpen       = 1, 2, 3, 4, 5, 6, 7
 	cellLate, cellFirstLate, cellTrace, cellLatency, cellSum, cellZero, cellFirst, cellWhole = 8, 9, 10, 11, 12, 13, 14, 15

@@ -169,6 +169,7 @@ func Split(seq uint64, head *Part, p *telemetry.Part) []Piece {
 		x.Bytes = appendInt(x.Bytes, partUnsure, head.Unsure)
 		x.Bytes = appendSigned(x.Bytes, partOffset, head.Offset)
 		x.Bytes = appendInt(x.Bytes, partWithin, uint64(max(head.Within, 0)))
+		x.Bytes = appendBool(x.Bytes, partBye, head.Bye)
 	}
 	return w.pieces
 }
