@@ -366,11 +366,14 @@ type partReader struct {
 
 // known is a name by its number.
 func (x *partReader) known(f field) string {
-	if f.b != nil || f.v >= uint64(len(x.names)) {
+	if f.b != nil || f.v > uint64(len(x.names)) {
 		x.fail("name %d of %d", f.v, len(x.names))
 		return ""
 	}
-	return x.names[f.v]
+	if f.v == 0 {
+		return ""
+	}
+	return x.names[f.v-1]
 }
 
 func (x *partReader) item() error {

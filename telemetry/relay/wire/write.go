@@ -141,8 +141,10 @@ type Piece struct {
 
 // Split writes a part as pieces of a bounded size, of which each means something by itself: numbers go on from seq. head is
 // what every piece tells, its Content aside; what the part lost and until when it is told is in the last.
-func Split(seq uint64, head *Part, p *telemetry.Part) []Piece {
-	w := writer{}
+func Split(seq uint64, head *Part, p *telemetry.Part) []Piece { return split(seq, head, p, frameSize) }
+
+func split(seq uint64, head *Part, p *telemetry.Part, size int) []Piece {
+	w := writer{size: size}
 	w.open()
 	for i := range p.Units {
 		w.unit(&p.Units[i])
@@ -176,6 +178,7 @@ func Split(seq uint64, head *Part, p *telemetry.Part) []Piece {
 
 // writer writes the pieces of a part.
 type writer struct {
+	size     int // of a piece, about
 	b        []byte
 	names    map[string]uint64
 	requests float64
@@ -188,17 +191,20 @@ func (w *writer) open() {
 
 // room begins another piece where this one is long enough.
 func (w *writer) room() {
-	if len(w.b) >= frameSize {
+	if len(w.b) >= w.size {
 		w.pieces = append(w.pieces, Piece{Bytes: w.b, Requests: w.requests})
 		w.open()
 	}
 }
 
-// name is the number of a name in the piece.
+// name is the number of a name in the piece, from 1; 0 is the empty one.
 func (w *writer) name(s string) uint64 {
+	if s == "" {
+		return 0
+	}
 	n, ok := w.names[s]
 	if !ok {
-		n = uint64(len(w.names))
+		n = uint64(len(w.names) + 1)
 		w.names[s] = n
 		w.b = protowire.AppendString(protowire.AppendTag(w.b, partName, protowire.BytesType), agent.Clip(s))
 	}
