@@ -410,7 +410,7 @@ func (x *partReader) cell(b []byte, latency *sketch.Sketch) (c cell, err error) 
 	}
 	latency.Reset()
 	var sum, zero float64
-	first := int64(math.MinInt64)
+	first := int64(0)
 	var whole, counts []byte
 	err = fields(b, func(f field) error {
 		switch f.number {
@@ -482,7 +482,7 @@ func readSketch(s *sketch.Sketch, sum, zero float64, first int64, whole, counts 
 		return nil
 	}
 	if first < sketch.MinIndex || whole != nil && counts != nil {
-		return malformed("a sketch without its first bucket, or with two kinds of counts")
+		return malformed("a sketch that begins at bucket %d, or has two kinds of counts", first)
 	}
 	for i := int(first); len(whole)+len(counts) > 0; i++ {
 		if i > sketch.MaxIndex {
