@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"net"
 	"sync"
 	"time"
 
@@ -103,6 +104,8 @@ func startBed(ctx context.Context, c bedConfig) (*bed, error) {
 	spansTo := c.spansTo
 	if spansTo == "" {
 		spansTo = b.receivers[0].GRPCAddr()
+	} else if err := listened(ctx, spansTo); err != nil {
+		return nil, errors.Join(err, b.stopReceivers())
 	}
 	inFlight := ""
 	if c.inFlight {
@@ -118,6 +121,26 @@ func startBed(ctx context.Context, c bedConfig) (*bed, error) {
 	}
 	b.poller = readers.Poll(c.readers, b.assembler, func(err error) { fmt.Fprintln(c.log, err) })
 	return b, nil
+}
+
+// spansWait is how long an ingester may take to hear of the daemon and to open its port.
+const spansWait = 15 * time.Second
+
+// listened waits until somebody listens at an address.
+func listened(ctx context.Context, addr string) error {
+	ctx, cancel := context.WithTimeout(ctx, spansWait)
+	defer cancel()
+	for {
+		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr)
+		if err == nil {
+			return conn.Close()
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("testbed.spans: nobody takes spans at %s: %w: start an ingester there, which reports to the address of ingesters", addr, err)
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
 }
 
 // receive opens the ports for spans. Where they ask for something, the testbed's own processes, which have no token and
