@@ -131,3 +131,88 @@ func withoutEdges(s *foresail.Snapshot) {
 		return l.Has == 0 && !slices.ContainsFunc(l.Services, func(v foresail.ServiceStats) bool { return v.Has != 0 })
 	})
 }
+
+// Where the spans of one trace go to several assemblers, by service, requests count all the same. What is lost is counted: who
+// called whom, and spans of no kind whose parent is elsewhere, since nobody can tell whether they are requests.
+func TestPartsOfSplitTraces(t *testing.T) {
+	o := Options{Start: epoch, Parts: true}
+	from := map[string]*Shards{"front": NewShards(testApp(), o, 1), "cart": NewShards(testApp(), o, 1), "db": NewShards(testApp(), o, 1)}
+	merged := NewShards(testApp(), Options{Start: epoch}, 1)
+	for i := range uint64(10) {
+		for k, service := range []string{"front", "cart", "db"} {
+			s := request(3*i+uint64(k)+1, service, 0, 10*ms)
+			s.Trace = traceID(i + 1)
+			if k > 0 {
+				s.Parent = spanID(3*i + uint64(k))
+			}
+			if service == "db" {
+				s.Kind = foresail.KindUnspecified
+			}
+			from[service].AddBatch(time.Time{}, BatchOf([]foresail.Span{s}))
+		}
+	}
+	sum := newTotal()
+	var p Part
+	for i := 1; i < 150; i++ { // until nobody waits for a parent any more
+		for _, service := range []string{"front", "cart", "db"} {
+			from[service].Take(beat(i), beat(i), &p)
+			merged.AddPart(beat(i-1), &p)
+		}
+		sum.snapshot(testApp(), merged.Cut(beat(i)))
+	}
+	stats := merged.Stats()
+	for _, s := range from {
+		stats = stats.Plus(s.Stats())
+	}
+	c := sum.counts
+	if c["front completions"] != 10 || c["cart completions"] != 10 || c["db completions"]+c["front→cart calls"]+c["cart→db calls"] != 0 {
+		t.Errorf("%v", c)
+	}
+	if stats.CallsLost != 10 || stats.Dropped.Orphan != 10 || stats.Received != 30 {
+		t.Errorf("%+v", stats)
+	}
+}
+
+// What is in flight, as replicas report it to whoever takes in their telemetry, comes with the parts.
+func TestPartsCarryReports(t *testing.T) {
+	from, merged := NewShards(testApp(), Options{Start: epoch, Parts: true}, 2), NewShards(testApp(), Options{Start: epoch}, 1)
+	if r := from.AddReports(beat(1), []Report{report(0, foresail.Gauge{Last: 5, Mean: 4, Max: 6}, 20, 15)}); r.Rejected > 0 {
+		t.Error(r)
+	}
+	var p Part
+	from.Take(beat(1), beat(1), &p)
+	merged.AddPart(beat(1), &p)
+	if c := merged.Cut(beat(1)).Services[1]; c.InFlight != (foresail.Gauge{Last: 5, Mean: 4, Max: 6}) {
+		t.Errorf("%+v", c)
+	}
+	if from.Take(beat(2), beat(2), &p); len(p.Reports) > 0 {
+		t.Error("they come twice")
+	}
+	flood := make([]Report, 20_000)
+	r := from.AddReports(beat(1), flood)
+	if s := from.Stats(); r.Rejected == 0 || s.ReportsDropped != uint64(r.Rejected) {
+		t.Errorf("%+v %+v", r, s)
+	}
+}
+
+// Whatever a part holds, it opens no more than the bounds allow, and what it costs is counted.
+func TestPartsAreBounded(t *testing.T) {
+	a := NewShards(testApp(), Options{Start: epoch, MaxCells: 5, MaxReplicas: 2}, 1)
+	at := epoch.UnixNano() / int64(foresail.Beat)
+	cell := func(beat int64) PartCell { return PartCell{Beat: beat, Arrivals: 1, Completions: 1} }
+	a.AddPart(epoch, &Part{Units: []PartUnit{
+		{Service: "front", Replica: "a", Seen: true, Spans: true, Cells: []PartCell{cell(at), cell(at + 1)}},
+		{Service: "front", Replica: "b", Cells: []PartCell{cell(at), cell(at + 1_000_000)}},       // ahead, both of it
+		{Service: "front", Replica: "c", Cells: []PartCell{cell(at - 1_000_000), cell(0)}},        // too late, and folded
+		{Service: "front", Replica: "d", Cells: []PartCell{cell(at), cell(at + 1), cell(at + 2)}}, // no room
+		{Service: "stranger", Replica: "e", Cells: []PartCell{cell(at)}},
+	}, Endpoints: []PartEndpoint{{Name: "none", Cells: []PartRequests{{Beat: at}}}, {Name: "buy", Cells: []PartRequests{{Beat: at + 1_000_000, Requests: 1}}}},
+		Edges: []PartEdge{{From: "front", To: "none", Cells: []PartCalls{{Beat: at, Calls: 3}}}, {From: "front", To: "cart", Cells: []PartCalls{{Beat: at + 1_000_000, Calls: 4}}}}})
+	s := a.Stats()
+	if s.Dropped != (Dropped{Ahead: 2, TooLate: 2, Limit: 3}) || s.Outside != 1 || s.CallsLost != 7 {
+		t.Errorf("%+v", s)
+	}
+	if c := a.Cut(beat(2)).Services[0]; c.Completions != 2 || len(c.Replicas) != 3 {
+		t.Errorf("%+v", c)
+	}
+}

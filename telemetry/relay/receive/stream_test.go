@@ -37,13 +37,13 @@ func shop() *foresail.App {
 
 // daemon is one that makes snapshots: assemblers, the port for ingesters, and sums over what was cut.
 type daemon struct {
-	t        testing.TB
-	shards   *telemetry.Shards
-	server   *Server
-	now      func() time.Time
-	totals   map[string]float64
-	cuts     int
-	slowest  time.Duration
+	t       testing.TB
+	shards  *telemetry.Shards
+	server  *Server
+	now     func() time.Time
+	totals  map[string]float64
+	cuts    int
+	slowest time.Duration
 }
 
 func newDaemon(t testing.TB, addr string, c Config) *daemon {
