@@ -10,6 +10,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -383,6 +384,17 @@ testbed: {spans: %q}
 		s, err := d.state()
 		return err == nil && len(s.Now.Endpoints) > 0 && s.Now.Endpoints[0].Rate != nil && *s.Now.Endpoints[0].Rate > 0
 	})
+	res, err := http.Get(d.url + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, _ := io.ReadAll(res.Body)
+	res.Body.Close()
+	for _, want := range []string{`foresail_ingesters{state="reporting"} 1`, `foresail_ingest_requests_lost_total{reason="unsure"} 0`, `foresail_ingest_parts_total{outcome="taken"}`} {
+		if !strings.Contains(string(page), want) {
+			t.Errorf("/metrics lacks %s", want)
+		}
+	}
 	d.cmd.Process.Signal(syscall.SIGTERM)
 	if code := d.end(30 * time.Second); code != 0 {
 		t.Fatalf("exit status %d\n%s", code, d.stderr())
