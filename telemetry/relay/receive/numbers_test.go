@@ -30,13 +30,13 @@ func TestEachPartCountsOnce(t *testing.T) {
 		sink := &counter{}
 		r := New(Config{}, sink)
 		var streams []*session
-		newest, seen := uint64(0), map[uint64]bool{}
+		newest, began := map[uint64]uint64{}, map[uint64]bool{} // by life
 		want, missing, duplicate := 0.0, uint64(0), uint64(0)
 		instance := uint64(1)
 		open := func() {
 			s, a, err := r.open(&wire.Hello{Version: wire.Version, Name: "a", Instance: instance}, 5, func() {})
-			if err != nil || a.Welcome == nil || a.Seq != newest || a.Clock.Sent != 5 {
-				t.Fatalf("%v: %+v, want %d", err, a, newest)
+			if err != nil || a.Welcome == nil || a.Seq != newest[instance] || a.Clock.Sent != 5 {
+				t.Fatalf("%v: %+v, want %d", err, a, newest[instance])
 			}
 			streams = append(streams, s)
 		}
@@ -45,13 +45,12 @@ func TestEachPartCountsOnce(t *testing.T) {
 			switch rapid.IntRange(0, 9).Draw(t, "step") {
 			case 0:
 				open()
-			case 1: // it is killed and starts again
-				instance++
-				newest, seen = 0, map[uint64]bool{}
+			case 1: // it is killed and starts again, or one that has the same name comes back
+				instance = rapid.Uint64Range(1, 5).Draw(t, "life")
 				open()
 			default:
 				s := streams[rapid.IntRange(max(len(streams)-2, 0), len(streams)-1).Draw(t, "stream")]
-				seq := rapid.Uint64Range(1, newest+3).Draw(t, "seq")
+				seq := rapid.Uint64Range(1, newest[instance]+3).Draw(t, "seq")
 				p := &wire.Part{Seq: seq, Content: telemetry.Part{Until: 1, Units: []telemetry.PartUnit{{Cells: []telemetry.PartCell{{Completions: 1}}}}}}
 				a, err := s.take(p, 7)
 				if s != streams[len(streams)-1] {
@@ -60,17 +59,17 @@ func TestEachPartCountsOnce(t *testing.T) {
 					}
 					continue
 				}
-				if seq > newest {
+				if seq > newest[instance] {
 					want++
-					if len(seen) > 0 {
-						missing += seq - newest - 1
+					if began[instance] {
+						missing += seq - newest[instance] - 1
 					}
-					newest, seen[seq] = seq, true
+					newest[instance], began[instance] = seq, true
 				} else {
 					duplicate++
 				}
-				if err != nil || a.Seq != newest || a.Welcome != nil || a.Clock.Sent != 7 {
-					t.Fatalf("%v: %+v, want %d", err, a, newest)
+				if err != nil || a.Seq != newest[instance] || a.Welcome != nil || a.Clock.Sent != 7 {
+					t.Fatalf("%v: %+v, want %d", err, a, newest[instance])
 				}
 			}
 			if s := r.Stats(); sink.requests != want || s.Missing != missing || s.Duplicate != duplicate || s.Parts != uint64(want) {

@@ -92,25 +92,69 @@ type Receiver struct {
 
 // ingester is what is known of one.
 type ingester struct {
-	name     string
-	instance uint64
-	streams  uint64 // how many it had: the newest is its own
-	end      func() // ends its stream; nil: it has none
-	seq      uint64 // of the last part
-	heard    time.Time
-	until    int64 // it told all that it received before
-	parts    uint64
-	missed   uint64
-	lost     uint64
-	unsure   uint64
-	offset   int64
-	within   int64
-	told     int64 // the offset that was logged last
-	spans    telemetry.Stats
-	past     telemetry.Stats // of its lives before
-	bye      bool
-	silent   bool // and that was logged
-	started  bool // it has told a part in this life
+	name    string
+	streams uint64 // how many it had: the newest is its own
+	end     func() // ends its stream; nil: it has none
+	heard   time.Time
+	until   int64 // it told all that it received before
+	parts   uint64
+	missed  uint64
+	offset  int64
+	within  int64
+	told    int64 // the offset that was logged last
+	bye     bool
+	silent  bool             // and that was logged
+	said    time.Time        // when it was logged last that it reports
+	*life                    // the present one
+	lives   map[uint64]*life // by instance: two that have one name take turns, and each has numbers of its own
+	past    telemetry.Stats  // of lives that were forgotten
+}
+
+// life is what hangs on one start of an ingester.
+type life struct {
+	seq          uint64 // of the last part
+	last         time.Time
+	started      bool // it has told a part
+	lost, unsure uint64
+	spans        telemetry.Stats
+}
+
+// maxLives is how often an ingester may start within forgotten.
+const maxLives = 16
+
+// counted is what became of its spans.
+func (g *ingester) counted() telemetry.Stats {
+	sum := g.past
+	for _, l := range g.lives {
+		s := l.spans
+		if l != g.life {
+			s.Waiting = 0
+		}
+		sum = sum.Plus(s)
+	}
+	return sum
+}
+
+// begin makes a life the present one; false when there are too many.
+func (g *ingester) begin(instance uint64, now time.Time) bool {
+	for i, l := range g.lives {
+		if l != g.life && now.Sub(l.last) > forgotten {
+			l.spans.Waiting = 0
+			g.past = g.past.Plus(l.spans)
+			delete(g.lives, i)
+		}
+	}
+	l := g.lives[instance]
+	if l == nil {
+		if len(g.lives) >= maxLives {
+			return false
+		}
+		l = &life{}
+		g.lives[instance] = l
+	}
+	l.last = now
+	g.life = l
+	return true
 }
 
 // New makes a Receiver.
@@ -138,7 +182,7 @@ func (r *Receiver) Stats() Stats {
 	s := r.stats
 	s.Ingesters, s.Spans = []Row{}, r.past
 	for _, g := range r.ingesters {
-		spans := g.past.Plus(g.spans)
+		spans := g.counted()
 		row := Row{Name: g.name, Reporting: g.end != nil && !g.silent, Parts: g.parts, Missed: g.missed, Spans: spans,
 			Offset: time.Duration(g.offset).Seconds(), Within: time.Duration(g.within).Seconds()}
 		if g.until > 0 {
@@ -182,21 +226,23 @@ func (r *Receiver) open(h *wire.Hello, sent int64, end func()) (*session, *wire.
 			r.stats.Refused++
 			return nil, nil, fmt.Errorf("%d ingesters report already, which is the limit", len(r.ingesters))
 		}
-		g = &ingester{name: h.Name}
+		g = &ingester{name: h.Name, lives: map[uint64]*life{}}
 		r.ingesters[h.Name] = g
+	}
+	if !g.begin(h.Instance, now) {
+		r.stats.Refused++
+		return nil, nil, fmt.Errorf("%d ingesters of this name have begun within %v: give each a name of its own", maxLives, forgotten)
 	}
 	if g.end != nil {
 		g.end()
 		r.stats.Replaced++
 	}
-	if g.instance != h.Instance { // another life
-		g.spans.Waiting = 0
-		g.past, g.spans = g.past.Plus(g.spans), telemetry.Stats{}
-		g.instance, g.seq, g.lost, g.unsure, g.started = h.Instance, 0, 0, 0, false
+	if g.streams == 0 || g.bye || g.silent || now.Sub(g.said) > forgotten {
+		g.said = now
+		r.cfg.Log(fmt.Sprintf("ingester %q reports", g.name))
 	}
 	g.streams++
 	g.end, g.bye, g.silent, g.heard = end, false, false, now
-	r.cfg.Log("ingester " + g.name + " reports")
 	return &session{r, g, g.streams}, &wire.Answer{Seq: g.seq, Generation: app.Generation, Clock: wire.Clock{At: now.UnixNano(), Sent: sent},
 		Welcome: &wire.Welcome{Instance: r.instance, Seq: g.seq, Beat: int64(r.cfg.Beat), App: app}}, nil
 }
@@ -205,8 +251,9 @@ func (r *Receiver) open(h *wire.Hello, sent int64, end func()) (*session, *wire.
 func (r *Receiver) forget(now time.Time) {
 	for name, g := range r.ingesters {
 		if g.end == nil && now.Sub(g.heard) > forgotten {
-			g.spans.Waiting = 0
-			r.past = r.past.Plus(g.past).Plus(g.spans)
+			sum := g.counted()
+			sum.Waiting = 0
+			r.past = r.past.Plus(sum)
 			delete(r.ingesters, name)
 		}
 	}
@@ -221,7 +268,7 @@ func (s *session) close() {
 	}
 	s.g.end = nil
 	if s.g.bye {
-		s.r.cfg.Log("ingester " + s.g.name + " has ended")
+		s.r.cfg.Log(fmt.Sprintf("ingester %q has ended", s.g.name))
 	}
 }
 
@@ -253,10 +300,10 @@ func (s *session) count(p *wire.Part, now time.Time) (fresh bool, seq uint64, er
 	if g.started {
 		r.stats.Missing += p.Seq - g.seq - 1
 	}
-	g.started, g.seq, g.heard, g.bye = true, p.Seq, now, p.Bye
+	g.started, g.seq, g.last, g.heard, g.bye = true, p.Seq, now, now, p.Bye
 	if g.silent {
 		g.silent = false
-		r.cfg.Log("ingester " + g.name + " reports again")
+		r.cfg.Log(fmt.Sprintf("ingester %q reports again", g.name))
 	}
 	r.stats.Parts++
 	g.parts++
@@ -273,7 +320,7 @@ func (s *session) count(p *wire.Part, now time.Time) (fresh bool, seq uint64, er
 	g.offset, g.within = p.Offset, p.Within
 	if d := time.Duration(g.offset - g.told); d.Abs() > tellable {
 		g.told = g.offset
-		r.cfg.Log(fmt.Sprintf("ingester %s: its clock is %v off this one, to %v; it corrects that", g.name,
+		r.cfg.Log(fmt.Sprintf("ingester %q: its clock is %v off this one, to %v; it corrects that", g.name,
 			-time.Duration(g.offset).Round(time.Millisecond), time.Duration(g.within).Round(time.Microsecond)))
 	}
 	if !p.More {
@@ -300,7 +347,7 @@ func (r *Receiver) Cut(end time.Time) {
 		}
 		if behind := now.Sub(g.heard); behind > awaited {
 			g.silent = true
-			r.cfg.Log(fmt.Sprintf("ingester %s has told nothing for %v: what it takes in is missing", g.name, behind.Round(100*time.Millisecond)))
+			r.cfg.Log(fmt.Sprintf("ingester %q has told nothing for %v: what it takes in is missing", g.name, behind.Round(100*time.Millisecond)))
 			continue
 		}
 		if g.until < r.cut {

@@ -241,10 +241,10 @@ func TestSeveralGiveWhatOneGives(t *testing.T) {
 			t.Errorf("ingester %d adds %g s to its clock, to %g, which is %g s off", i, r.Offset, r.Within, off)
 		}
 	}
-	if !log.has("ingester-1: its clock is 3h0m0s off this one") {
+	if !log.has(`"ingester-1": its clock is 3h0m0s off this one`) {
 		t.Errorf("%q", log.all)
 	}
-	eventually(t, "the end of all", func() bool { return log.has("ingester-2 has ended") && d.server.Stats().Reporting == 0 })
+	eventually(t, "the end of all", func() bool { return log.has(`"ingester-2" has ended`) && d.server.Stats().Reporting == 0 })
 	if s := d.server.Stats(); s.Silent > 0 {
 		t.Errorf("%+v: those that ended are not silent", s)
 	}
@@ -378,7 +378,7 @@ func TestAKilledIngester(t *testing.T) {
 	ahead.Add(int64(2500 * time.Millisecond))
 	cuts := d.cuts
 	d.cut(150 * time.Millisecond)
-	if !log.has("ingester a has told nothing for") || d.server.Stats().Silent != 1 || d.cuts == cuts || d.slowest > time.Second {
+	if !log.has(`ingester "a" has told nothing for`) || d.server.Stats().Silent != 1 || d.cuts == cuts || d.slowest > time.Second {
 		t.Errorf("%q, %+v, slowest cut %v", log.all, d.server.Stats(), d.slowest)
 	}
 	if s := d.server.Stats(); s.Parts != before.Parts {

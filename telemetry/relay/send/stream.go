@@ -87,6 +87,9 @@ func (g *Ingester) report(ctx context.Context, conn *grpc.ClientConn) {
 		if time.Since(began) > g.cfg.Longest || errors.Is(err, errGrown) {
 			wait = 0
 		}
+		if status.Code(err) == codes.Aborted { // another one has its name: the two would end each other's streams all the time
+			wait = g.cfg.Longest
+		}
 		timer := time.NewTimer(wait)
 		select {
 		case <-timer.C:
