@@ -141,3 +141,31 @@ func TestWhoIsMissingFromACut(t *testing.T) {
 		t.Errorf("%q", said)
 	}
 }
+
+// One that begins again and again is refused after some times, so that it can't make the daemon remember without end; a minute
+// later its lives are forgotten, and what it counted in them is not.
+func TestAnIngesterThatBeginsAgainAndAgain(t *testing.T) {
+	now := time.Unix(1000, 0)
+	r := New(Config{Now: func() time.Time { return now }}, &counter{})
+	begin := func(instance uint64) error {
+		s, _, err := r.open(&wire.Hello{Version: wire.Version, Name: "a", Instance: instance}, 0, func() {})
+		if err == nil {
+			_, err = s.take(&wire.Part{Seq: 1, Stats: &telemetry.Stats{Received: 1, Waiting: 1}, Content: telemetry.Part{Until: 1}}, 0)
+		}
+		return err
+	}
+	for i := range uint64(maxLives) {
+		if err := begin(i); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := begin(100); err == nil || len(r.ingesters["a"].lives) != maxLives {
+		t.Errorf("%v with %d lives", err, len(r.ingesters["a"].lives))
+	}
+	if now = now.Add(2 * forgotten); begin(100) != nil {
+		t.Error("it is refused for ever")
+	}
+	if s := r.Stats(); s.Spans.Received != maxLives+1 || s.Spans.Waiting != 1 || len(r.ingesters["a"].lives) > 2 || s.Refused != 1 {
+		t.Errorf("%d lives, %+v", len(r.ingesters["a"].lives), s)
+	}
+}

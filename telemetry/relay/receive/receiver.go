@@ -58,7 +58,7 @@ type Stats struct {
 	Lost       uint64 `json:"lost"`       // requests that ingesters gave up, since they could not send them in time
 	Unsure     uint64 `json:"unsure"`     // requests that ingesters did not send again, since another life of this daemon may have counted them
 	Malformed  uint64 `json:"malformed"`  // streams cut off for what they sent
-	Refused    uint64 `json:"refused"`    // streams refused: too many ingesters, or another version
+	Refused    uint64 `json:"refused"`    // streams refused: too many ingesters, or lives of one, or another version
 	Replaced   uint64 `json:"replaced"`   // streams ended because a newer one has the same name
 	Ingesters  []Row  `json:"ingesters"`  // by name
 	// Spans are the sums of what the ingesters counted of spans, since each of them started.
