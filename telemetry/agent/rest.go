@@ -11,7 +11,8 @@ import (
 
 // What most containers of a node do in most beats is next to nothing, and to read that of each is most of what an agent
 // costs. The group that all containers are below tells at once what they have used together: as long as that is what
-// those have used that are read, the others rest, and nothing of them is read.
+// those have used that are read, the others rest, and nothing of them is read. When it is more, those that rest are read
+// in turn, until it is known whose it was.
 const (
 	untold   = 10 * time.Millisecond // of CPU time that resting containers may have used, all together, and nobody told yet
 	drowsy   = time.Millisecond      // who has used less, at the last look, may rest
@@ -25,6 +26,7 @@ type rest struct {
 	above *cgroup.Group // nil: nobody may rest
 	base  time.Duration // that it has used beyond what the containers have, when all were read
 	known bool          // base is of the present containers
+	turn  int           // who was read last of those that rest
 }
 
 // below finds the group that is above all containers.
@@ -86,14 +88,15 @@ func (s *Sampler) beats(now, length time.Duration, whole bool) (gone bool) {
 		}
 		told += c.meter.Total()
 	}
-	if !all && total-told-s.rest.base > untold {
-		all = true
-		for _, c := range s.containers {
-			if c.skipped {
-				told -= c.meter.Total()
-				gone = !c.beat(now, length, whole, s.buf) || gone
-				told += c.meter.Total()
-			}
+	for n := 0; !all && total-told-s.rest.base > untold; n++ { // who was read longest ago comes first
+		if all = n == len(s.containers); all {
+			break // somebody else has used it, who is no container
+		}
+		s.rest.turn = (s.rest.turn + 1) % len(s.containers)
+		if c := s.containers[s.rest.turn]; c.skipped {
+			told -= c.meter.Total()
+			gone = !c.beat(now, length, whole, s.buf) || gone
+			told += c.meter.Total()
 		}
 	}
 	if all {
