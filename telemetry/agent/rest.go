@@ -17,7 +17,7 @@ const (
 	untold   = 10 * time.Millisecond // of CPU time that resting containers may have used, all together, and nobody told yet
 	drowsy   = time.Millisecond      // who has used less, at the last look, may rest
 	worthy   = 8                     // containers there must be
-	minQuota = 2 * untold            // in a period: who has less could be throttled and not be noticed
+	minQuota = 2 * untold            // in a period: who has less could easily be throttled and not be noticed
 )
 
 // rest is the group above all containers.
@@ -105,8 +105,8 @@ func (s *Sampler) beats(now, length time.Duration, whole bool) (gone bool) {
 	return gone
 }
 
-// rests tells whether a container did next to nothing at the last look, and can't have been throttled since without
-// using as much as would wake all.
+// rests tells whether a container did next to nothing at the last look, and can hardly have been throttled since without
+// using as much as would wake it.
 func (c *container) rests() bool {
 	return c.drowsy && c.group != nil && (c.cores == 0 || c.cores*float64(cgroup.Period) >= float64(minQuota))
 }
