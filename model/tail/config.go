@@ -43,6 +43,7 @@ type Proposed string
 const (
 	ProposedCores       Proposed = "cores"       // as published
 	ProposedUtilisation Proposed = "utilisation" // what the service used in the last seconds, as a share of them
+	ProposedState       Proposed = "state"       // by the network as that share, beside what is in flight, and the highest share of all; by trees as the share
 )
 
 // Optimiser is how the network's weights are found.
@@ -117,7 +118,7 @@ func (c *Config) Check() error {
 	}
 	wrong(len(c.Channels) == 0, "no channels: name some")
 	wrong(c.Label != LabelEndpoints && c.Label != LabelPooled && c.Label != LabelWindows, "label %q: give %s, %s or %s", c.Label, LabelEndpoints, LabelWindows, LabelPooled)
-	wrong(c.Proposed != ProposedCores && c.Proposed != ProposedUtilisation, "proposed %q: give %s or %s", c.Proposed, ProposedCores, ProposedUtilisation)
+	wrong(c.Proposed.inputs() == 0, "proposed %q: give %s, %s or %s", c.Proposed, ProposedState, ProposedUtilisation, ProposedCores)
 	wrong(c.Optimiser != Adam && c.Optimiser != SGD, "optimiser %q: give %s or %s", c.Optimiser, Adam, SGD)
 	wrong(!(c.Rate > 0 && c.Rate <= 1), "rate %v: give one in (0, 1]", c.Rate)
 	wrong(!(c.Decay >= 0 && c.Decay < 1), "decay %v: give one in [0, 1)", c.Decay)
