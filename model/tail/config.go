@@ -96,7 +96,7 @@ type Config struct {
 
 // Default is what trains a model within minutes on one core; docs/decisions/tail.md says why these.
 func Default() Config {
-	return Config{Seed: 1, Channels: []Channel{Rate, Replicas, Cores, Used, Memory, InFlight}, Label: LabelWindows, Proposed: ProposedUtilisation,
+	return Config{Seed: 1, Channels: []Channel{Rate, Replicas, Cores, Used, Memory, InFlight}, Label: LabelWindows, Proposed: ProposedState,
 		Optimiser: Adam, Rate: 0.003, Decay: 0.05, Batch: 128, Epochs: 12, Validation: 0.1, Block: 1, HoldOut: 0.1,
 		Trees: 400, TreeRate: 0.05, Depth: 6, Leaves: 24, Patience: 50}
 }

@@ -62,7 +62,7 @@ tenth of the data that a new model takes is enough, and so is --share 0.1 of it.
 	fl.Uint64Var(&f.seed, "seed", d.Seed, "seed of everything that is drawn")
 	fl.StringVar(&f.label, "label", string(d.Label), "what a violation is: endpoints, windows or pooled; with --from the model's own")
 	fl.StringVar(&f.channels, "channels", joined(d.Channels), "what is looked at of each service; with --from the model's own")
-	fl.StringVar(&f.proposed, "proposed", string(d.Proposed), "how proposed cores are seen: utilisation, or cores as published; with --from the model's own")
+	fl.StringVar(&f.proposed, "proposed", string(d.Proposed), "how proposed cores are seen: state, utilisation, or cores as published; with --from the model's own")
 	fl.StringVar(&f.optimiser, "optimiser", string(d.Optimiser), "adam, or sgd as published")
 	fl.StringVar(&f.calibrate, "calibration", "", "how trees' scores become probabilities: sigmoid or steps; empty: whichever does better")
 	fl.IntVar(&f.epochs, "epochs", 0, fmt.Sprintf("times that the network sees the data; 0: %d, or %d with --from", d.Epochs, t.Epochs))
