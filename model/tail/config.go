@@ -43,6 +43,7 @@ type Proposed string
 const (
 	ProposedCores       Proposed = "cores"       // as published
 	ProposedUtilisation Proposed = "utilisation" // what the service used in the last seconds, as a share of them
+	ProposedState       Proposed = "state"       // by the network as that share, beside what is in flight, and the highest share of all; by trees as the share
 )
 
 // Optimiser is how the network's weights are found.
@@ -95,7 +96,7 @@ type Config struct {
 
 // Default is what trains a model within minutes on one core; docs/decisions/tail.md says why these.
 func Default() Config {
-	return Config{Seed: 1, Channels: []Channel{Rate, Replicas, Cores, Used, Memory, InFlight}, Label: LabelWindows, Proposed: ProposedUtilisation,
+	return Config{Seed: 1, Channels: []Channel{Rate, Replicas, Cores, Used, Memory, InFlight}, Label: LabelWindows, Proposed: ProposedState,
 		Optimiser: Adam, Rate: 0.003, Decay: 0.05, Batch: 128, Epochs: 12, Validation: 0.1, Block: 1, HoldOut: 0.1,
 		Trees: 400, TreeRate: 0.05, Depth: 6, Leaves: 24, Patience: 50}
 }
@@ -117,7 +118,7 @@ func (c *Config) Check() error {
 	}
 	wrong(len(c.Channels) == 0, "no channels: name some")
 	wrong(c.Label != LabelEndpoints && c.Label != LabelPooled && c.Label != LabelWindows, "label %q: give %s, %s or %s", c.Label, LabelEndpoints, LabelWindows, LabelPooled)
-	wrong(c.Proposed != ProposedCores && c.Proposed != ProposedUtilisation, "proposed %q: give %s or %s", c.Proposed, ProposedCores, ProposedUtilisation)
+	wrong(c.Proposed.inputs() == 0, "proposed %q: give %s, %s or %s", c.Proposed, ProposedState, ProposedUtilisation, ProposedCores)
 	wrong(c.Optimiser != Adam && c.Optimiser != SGD, "optimiser %q: give %s or %s", c.Optimiser, Adam, SGD)
 	wrong(!(c.Rate > 0 && c.Rate <= 1), "rate %v: give one in (0, 1]", c.Rate)
 	wrong(!(c.Decay >= 0 && c.Decay < 1), "decay %v: give one in [0, 1)", c.Decay)

@@ -241,7 +241,7 @@ func (s *saved) check() error {
 // take reads what numbers lists.
 func (m *Model) take(data []byte) error {
 	n, f := len(m.schema.Services), m.shape.Features()
-	m.scale = scaling{make([]affine, m.width()), make([]affine, len(Percentiles)), make([]affine, n), make([]affine, n)}
+	m.scale = scaling{make([]affine, m.width()), make([]affine, len(Percentiles)), make([]affine, n), make([]affine, n*m.proposed.inputs())}
 	m.out = make([]affine, len(Percentiles))
 	m.envelope = envelope{History: make([]span, m.width()), Cores: make([]span, n), Latent: cloud{Mean: make([]float32, f), Root: make([]float32, f*(f+1)/2)}}
 	want := 0

@@ -53,10 +53,12 @@ func (m *Model) forward(t *table, samples []sample) *predicted {
 // rowOf writes what the trees see of a sample: features, then the cores that a service has in t+2 to t+5, service by service.
 func (t *table) rowOf(dst []float64, features []float32, s sample, sc *scaling) {
 	at := widen(dst, features)
-	for i := range t.schema.Services {
-		for k := 2; k <= Horizon; k++ {
-			dst[at] = seen(t.next(int(s.row), k, i), sc.Next[i])
-			at++
+	each := t.proposed.inputs()
+	in := make([]float64, len(t.schema.Services)*each)
+	for k := range Horizon - 1 {
+		t.next(in, int(s.row), k+2)
+		for i := range t.schema.Services {
+			dst[at+i*(Horizon-1)+k] = seen(in[i*each], sc.Next[i*each])
 		}
 	}
 }

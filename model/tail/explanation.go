@@ -10,7 +10,7 @@ import (
 // Names of drivers that are no channel.
 const (
 	DriverLatency  = "latency"  // the percentiles that users saw in the last seconds
-	DriverProposed = "proposed" // the cores of the candidate
+	DriverProposed = "proposed" // the cores of the candidate, beside what the service has used and has in flight
 )
 
 // Explanation says what drove a prediction. Base is what the model says when all inputs are at their mean in training; the
@@ -154,10 +154,11 @@ func (q *question) ask(order []int) [][2]float64 {
 	if q.batch == nil {
 		q.batch, q.row = newBatch(&m.layout, evaluationBatch), make([]float64, m.trees.Features())
 	}
-	history, latency, cores := make([]float32, m.width()*Past), make([]float32, Past*5), make([]float32, services) // 0: the mean
-	raw := make([]float64, services)
+	history, latency, cores := make([]float32, m.width()*Past), make([]float32, Past*5), make([]float32, len(q.p.in)) // 0: the mean
+	raw, each, in := make([]float64, services), m.proposed.inputs(), q.p.in
+	tightest := m.proposed.see(in, q.cores, q.p.used, q.p.flight)
 	for i := range raw {
-		raw[i] = float64(m.scale.Next[i].Mean)
+		raw[i] = float64(m.scale.Next[i*each].Mean)
 	}
 	set := func(pl player) {
 		switch {
@@ -165,8 +166,17 @@ func (q *question) ask(order []int) [][2]float64 {
 			copy(latency, q.p.batch.latency.Data)
 		case pl.channel < 0:
 			i := pl.service
-			v := m.proposed.proposed(q.cores[i], q.p.used[i])
-			cores[i], raw[i] = m.scale.Next[i].of(v), seen(v, m.scale.Next[i])
+			for j := i * each; j < (i+1)*each; j++ {
+				if j%each < 2 {
+					cores[j] = m.scale.Next[j].of(in[j])
+				}
+			}
+			if i == tightest && each > 2 { // what it is the highest of moves with it
+				for j := 2; j < len(in); j += each {
+					cores[j] = m.scale.Next[j].of(in[j])
+				}
+			}
+			raw[i] = seen(in[i*each], m.scale.Next[i*each])
 		default:
 			from, to := pl.service, pl.service+1
 			if pl.service < 0 {

@@ -71,6 +71,8 @@ type Predictor struct {
 	trunk  nn.Batch[float32]
 	looked bool
 	used   []float64 // by ServiceID, see usedOf
+	flight []float64 // by ServiceID
+	in     []float64
 	cores  []float32
 	row    []float64
 }
@@ -78,7 +80,7 @@ type Predictor struct {
 // Predictor makes one. It shares the model's weights.
 func (m *Model) Predictor() *Predictor {
 	return &Predictor{m: m, net: m.net(), values: make([]float64, m.width()), past: make([]float32, Past*m.width()),
-		batch: newBatch(&m.layout, 1), used: make([]float64, len(m.schema.Services)), row: make([]float64, m.trees.Features())}
+		batch: newBatch(&m.layout, 1), used: make([]float64, len(m.schema.Services)), flight: make([]float64, len(m.schema.Services)), in: make([]float64, len(m.schema.Services)*m.proposed.inputs()), row: make([]float64, m.trees.Features())}
 }
 
 // net is a network with the model's weights.
@@ -107,7 +109,7 @@ func (p *Predictor) Look(steps []Step) error {
 		p.m.layout.scale(&p.m.scale, &steps[i], p.values, p.past[i*w:(i+1)*w], p.batch.latency.Data[i*5:i*5+5])
 	}
 	for i := range p.used {
-		p.used[i] = usedOf(steps, i)
+		p.used[i], p.flight[i] = usedOf(steps, i), steps[Past-1].Services[i].InFlight
 	}
 	window(p.batch.history.Row(0), p.past, len(p.m.schema.Services), len(p.m.channels))
 	p.trunk = p.net.Trunk(p.batch.history, p.batch.latency, false)
@@ -126,17 +128,19 @@ func (p *Predictor) Try(cores [][]float64, out []Prediction) {
 		return
 	}
 	n := len(p.m.schema.Services)
-	if cap(p.cores) < len(cores)*n {
-		p.cores = make([]float32, len(cores)*n)
+	width, each := len(p.in), p.m.proposed.inputs()
+	if cap(p.cores) < len(cores)*width {
+		p.cores = make([]float32, len(cores)*width)
 	}
-	x := nn.Batch[float32]{Rows: len(cores), Cols: n, Data: p.cores[:len(cores)*n]}
+	x := nn.Batch[float32]{Rows: len(cores), Cols: width, Data: p.cores[:len(cores)*width]}
 	for i, c := range cores {
 		if len(c) != n {
 			panic(fmt.Sprintf("tail: a candidate with cores for %d of %d services", len(c), n))
 		}
 		row := x.Row(i)
-		for s, v := range c {
-			row[s] = p.m.scale.Next[s].of(p.m.proposed.proposed(v, p.used[s]))
+		p.m.proposed.see(p.in, c, p.used, p.flight)
+		for k, v := range p.in {
+			row[k] = p.m.scale.Next[k].of(v)
 		}
 	}
 	y := p.net.Head(p.trunk, x, false)
@@ -146,8 +150,9 @@ func (p *Predictor) Try(cores [][]float64, out []Prediction) {
 			out[i].Latency[k] = max(p.m.squash.Back(float64(p.m.out[k].back(v))), 0)
 		}
 		at := widen(p.row, features.Row(i))
-		for s, v := range c {
-			v = seen(p.m.proposed.proposed(v, p.used[s]), p.m.scale.Next[s])
+		p.m.proposed.see(p.in, c, p.used, p.flight)
+		for s := range c {
+			v := seen(p.in[s*each], p.m.scale.Next[s*each])
 			for range Horizon - 1 {
 				p.row[at] = v
 				at++

@@ -8,7 +8,7 @@ type scaling struct {
 	History []affine // services × channels
 	Latency []affine // by Percentiles, of compressed latencies
 	Cores   []affine // by ServiceID
-	Next    []affine // by ServiceID, of what is proposed: see Proposed
+	Next    []affine // services × inputs, of what is proposed: see Proposed
 }
 
 // affine is (x - Mean) · Per.
@@ -52,17 +52,43 @@ func (m *moments) affine() affine {
 // leastCores is what a proposal of less is taken for, so that what is used can be divided by it.
 const leastCores = 0.01
 
-// proposed is how models see cores that are proposed for a service that has used so many. A utilisation above 1 counts as its
-// logarithm more: by how much it is too high matters less than that it is.
-func (p Proposed) proposed(cores, used float64) float64 {
+// inputs is how many numbers the network sees of what is proposed for a service; 0: there is no such way.
+func (p Proposed) inputs() int {
+	switch p {
+	case ProposedCores, ProposedUtilisation:
+		return 1
+	case ProposedState:
+		return 3
+	default:
+		return 0
+	}
+}
+
+// see writes what the network sees of cores that are proposed, by ServiceID, for services that have used so many and have so
+// much in flight; what trees see of a service comes first of its numbers. It returns the service with the highest
+// utilisation. A utilisation above 1 counts as its logarithm more: by how much it is too high matters less than that it is.
+func (p Proposed) see(out, cores, used, inFlight []float64) (tightest int) {
 	if p == ProposedCores {
-		return cores
+		copy(out, cores)
+		return 0
 	}
-	u := used / max(cores, leastCores)
-	if u > 1 {
-		u = 1 + math.Log(u)
+	n := p.inputs()
+	most := math.Inf(-1)
+	for i, c := range cores {
+		u := used[i] / max(c, leastCores)
+		if u > 1 {
+			u = 1 + math.Log(u)
+		}
+		if out[i*n] = u; u > most {
+			most, tightest = u, i
+		}
 	}
-	return u
+	if p == ProposedState {
+		for i := range cores {
+			out[i*n+1], out[i*n+2] = math.Log1p(max(inFlight[i], 0)), out[tightest*n]
+		}
+	}
+	return tightest
 }
 
 // compress brings latencies that the network looks at to a scale on which an overload of seconds does not dwarf what is

@@ -22,7 +22,9 @@ func (l *layout) width() int { return len(l.schema.Services) * len(l.channels) }
 
 // network is the shape of the network for it.
 func (l *layout) network() network.Config {
-	return network.For(len(l.schema.Services), Past, len(l.channels), len(Percentiles))
+	c := network.For(len(l.schema.Services), Past, len(l.channels), len(Percentiles))
+	c.Inputs = l.proposed.inputs()
+	return c
 }
 
 // fits tells in what a step is not of the application.
@@ -59,6 +61,7 @@ type table struct {
 	latency []float32    // rows × percentiles, scaled
 	cores   []float64    // rows × services: total, in effect
 	used    []float64    // rows × services: total, mean over the seconds that are looked at
+	flight  []float64    // rows × services: in flight
 	seen    [][5]float64 // latencies in ms; NaN where nothing was
 	bad     []bool       // by row t: there is a violation in t+2 to t+5
 	samples []sample
@@ -81,7 +84,9 @@ func (l *layout) checkRuns(runs []Run) error {
 
 // measure finds the scaling of runs, and the envelope of what was seen.
 func (l *layout) measure(runs []Run) (scaling, *envelope) {
-	history, latency, cores, next := make([]moments, l.width()), make([]moments, len(Percentiles)), make([]moments, len(l.schema.Services)), make([]moments, len(l.schema.Services))
+	history, latency, cores, next := make([]moments, l.width()), make([]moments, len(Percentiles)), make([]moments, len(l.schema.Services)), make([]moments, len(l.schema.Services)*l.proposed.inputs())
+	in := make([]float64, len(next))
+	used, flight, proposal := make([]float64, len(cores)), make([]float64, len(cores)), make([]float64, len(cores))
 	values := make([]float64, l.width())
 	for _, r := range runs {
 		for i := range r.Steps {
@@ -96,7 +101,13 @@ func (l *layout) measure(runs []Run) (scaling, *envelope) {
 			for k := range s.Services {
 				cores[k].add(s.Services[k].Cores)
 				if i >= Past {
-					next[k].add(l.proposed.proposed(s.Services[k].Cores, usedOf(r.Steps[i-Past:i], k)))
+					proposal[k], used[k], flight[k] = s.Services[k].Cores, usedOf(r.Steps[i-Past:i], k), r.Steps[i-1].Services[k].InFlight
+				}
+			}
+			if i >= Past {
+				l.proposed.see(in, proposal, used, flight)
+				for k, v := range in {
+					next[k].add(v)
 				}
 			}
 		}
@@ -120,7 +131,7 @@ func (l *layout) tableOf(runs []Run, sc *scaling) *table {
 	}
 	n := len(l.schema.Services)
 	t := &table{layout: *l, history: make([]float32, rows*l.width()), latency: make([]float32, rows*len(Percentiles)),
-		cores: make([]float64, rows*n), used: make([]float64, rows*n), seen: make([][5]float64, rows), bad: make([]bool, rows)}
+		cores: make([]float64, rows*n), used: make([]float64, rows*n), flight: make([]float64, rows*n), seen: make([][5]float64, rows), bad: make([]bool, rows)}
 	values := make([]float64, l.width())
 	row := 0
 	for k, r := range runs {
@@ -128,7 +139,7 @@ func (l *layout) tableOf(runs []Run, sc *scaling) *table {
 			s := &r.Steps[i]
 			l.scale(sc, s, values, t.history[row*l.width():(row+1)*l.width()], t.latency[row*5:row*5+5])
 			for j := range s.Services {
-				t.cores[row*n+j] = s.Services[j].Cores
+				t.cores[row*n+j], t.flight[row*n+j] = s.Services[j].Cores, s.Services[j].InFlight
 				if i >= Past-1 {
 					t.used[row*n+j] = usedOf(r.Steps[i-Past+1:i+1], j)
 				}
@@ -158,10 +169,10 @@ func usedOf(steps []Step, service int) float64 {
 	return sum / n
 }
 
-// next is what the network and the trees see of the cores of a service that many seconds after a row.
-func (t *table) next(row, after, service int) float64 {
+// next writes what is seen of the cores that services have that many seconds after a row.
+func (t *table) next(out []float64, row, after int) {
 	n := len(t.schema.Services)
-	return t.proposed.proposed(t.cores[(row+after)*n+service], t.used[row*n+service])
+	t.proposed.see(out, t.cores[(row+after)*n:(row+after+1)*n], t.used[row*n:(row+1)*n], t.flight[row*n:(row+1)*n])
 }
 
 // scale writes what a step says of services and of latencies, scaled. Where no request told a latency, it is the mean.
@@ -230,7 +241,7 @@ func newBatch(l *layout, rows int) *batch {
 	make2 := func(cols int) nn.Batch[float32] {
 		return nn.Batch[float32]{Rows: rows, Cols: cols, Data: make([]float32, rows*cols)}
 	}
-	return &batch{make2(l.width() * Past), make2(Past * len(Percentiles)), make2(n), make([]float32, rows*len(Percentiles))}
+	return &batch{make2(l.width() * Past), make2(Past * len(Percentiles)), make2(n * l.proposed.inputs()), make([]float32, rows*len(Percentiles))}
 }
 
 // first is the batch of the first rows.
@@ -242,13 +253,15 @@ func (b *batch) first(rows int) batch {
 func (t *table) gather(b *batch, samples []sample, sc *scaling, out []affine) {
 	n, c := len(t.schema.Services), len(t.channels)
 	w := n * c
+	in := make([]float64, n*t.proposed.inputs())
 	for i, s := range samples {
 		row := int(s.row)
 		window(b.history.Row(i), t.history[(row-Past+1)*w:(row+1)*w], n, c)
 		copy(b.latency.Row(i), t.latency[(row-Past+1)*5:(row+1)*5])
 		cores := b.cores.Row(i)
-		for k := range cores {
-			cores[k] = sc.Next[k].of(t.next(row, 1, k))
+		t.next(in, row, 1)
+		for k, v := range in {
+			cores[k] = sc.Next[k].of(v)
 		}
 		for k := range out {
 			y := t.seen[row+1][k]

@@ -25,6 +25,7 @@ type flags struct {
 	share, holdOut, rate, balance         float64
 	seed                                  uint64
 	label, channels, optimiser, calibrate string
+	proposed                              string
 	epochs, batch, trees, block           int
 	force, json                           bool
 }
@@ -61,6 +62,7 @@ tenth of the data that a new model takes is enough, and so is --share 0.1 of it.
 	fl.Uint64Var(&f.seed, "seed", d.Seed, "seed of everything that is drawn")
 	fl.StringVar(&f.label, "label", string(d.Label), "what a violation is: endpoints, windows or pooled; with --from the model's own")
 	fl.StringVar(&f.channels, "channels", joined(d.Channels), "what is looked at of each service; with --from the model's own")
+	fl.StringVar(&f.proposed, "proposed", string(d.Proposed), "how proposed cores are seen: state, utilisation, or cores as published; with --from the model's own")
 	fl.StringVar(&f.optimiser, "optimiser", string(d.Optimiser), "adam, or sgd as published")
 	fl.StringVar(&f.calibrate, "calibration", "", "how trees' scores become probabilities: sigmoid or steps; empty: whichever does better")
 	fl.IntVar(&f.epochs, "epochs", 0, fmt.Sprintf("times that the network sees the data; 0: %d, or %d with --from", d.Epochs, t.Epochs))
@@ -89,6 +91,7 @@ func (f *flags) config(c *cobra.Command) (tail.Config, error) {
 		cfg = tail.Tuning()
 	}
 	cfg.Seed, cfg.Label, cfg.Optimiser, cfg.Calibration = f.seed, tail.Label(f.label), tail.Optimiser(f.optimiser), tail.Calibration(f.calibrate)
+	cfg.Proposed = tail.Proposed(f.proposed)
 	cfg.Batch, cfg.Balance, cfg.Block = f.batch, f.balance, f.block
 	cfg.Channels = nil
 	for _, name := range strings.Split(f.channels, ",") {
@@ -111,7 +114,7 @@ func (f *flags) config(c *cobra.Command) (tail.Config, error) {
 	if !(f.share > 0 && f.share <= 1) {
 		errs = append(errs, fmt.Errorf("--share %v: give a share above 0 and at most 1", f.share))
 	}
-	for _, name := range []string{"label", "channels"} {
+	for _, name := range []string{"label", "channels", "proposed"} {
 		if f.from != "" && c.Flags().Changed(name) {
 			errs = append(errs, fmt.Errorf("--%s is that of the model of --from: leave it out", name))
 		}

@@ -9,6 +9,7 @@ import (
 // Config is the shape of a network.
 type Config struct {
 	Services, Past, Channels, Percentiles int
+	Inputs                                int // what is proposed for a service: 1, its cores, as published; 0: 1
 	Convs                                 []Conv
 	System, Latency                       int // what comes of the convolutions, and of the latencies
 	Joint                                 int // the two layers over both
@@ -58,6 +59,9 @@ func Hotel(services, past, channels, percentiles int) Config {
 		}, System: 32, Latency: 16, Joint: 16, Next: 16, Last: 32}
 }
 
+// inputs is how many numbers are proposed.
+func (c *Config) inputs() int { return c.Services * max(c.Inputs, 1) }
+
 // Features is how many numbers the boosted trees get: those of the proposed cores, then those of the history.
 func (c *Config) Features() int { return c.Next + c.Joint }
 
@@ -91,6 +95,9 @@ func (c *Config) Check() error {
 				return fmt.Errorf("a convolution of kernel %v, stride %v, padding %v and %d filters can't be", v.Kernel, v.Stride, v.Pad, v.Filters)
 			}
 		}
+	}
+	if c.Inputs < 0 || c.Inputs > 16 {
+		return fmt.Errorf("%d numbers proposed for a service: 1 to 16 can be", c.Inputs)
 	}
 	_, err := c.shapes()
 	return err

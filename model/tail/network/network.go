@@ -56,8 +56,8 @@ func New[T nn.Float](c Config, r *nn.Rand) *Net[T] {
 	n.system = append(n.system, dense("system", filters, c.System)...)
 	n.latency = append(nn.Sequential[T]{norm("latency.bn", c.Percentiles, epsImage)}, dense("latency", c.Past*c.Percentiles, c.Latency)...)
 	n.joint = append(dense("joint1", c.System+c.Latency, c.Joint), dense("joint2", c.Joint, c.Joint)...)
-	n.next = nn.Sequential[T]{norm("cores.bn", c.Services, epsImage)}
-	n.next = append(append(n.next, unbiased("next1", c.Services, c.Next)...), unbiased("next2", c.Next, c.Next)...)
+	n.next = nn.Sequential[T]{norm("cores.bn", c.inputs(), epsImage)}
+	n.next = append(append(n.next, unbiased("next1", c.inputs(), c.Next)...), unbiased("next2", c.Next, c.Next)...)
 	n.last = append(dense("last", c.Features(), c.Last), nn.NewDense[T]("percentiles", c.Last, c.Percentiles, r))
 	return n
 }
@@ -95,7 +95,7 @@ func (n *Net[T]) Trunk(history, latency nn.Batch[T], train bool) nn.Batch[T] {
 	return n.joint.Forward(beside(&n.both, system, seen), train)
 }
 
-// Head is the percentiles for proposed cores, on what Trunk returned, which has a row for each, or one for all.
+// Head is the percentiles for what is proposed, Inputs numbers of one service after those of another, on what Trunk returned, which has a row for each, or one for all.
 func (n *Net[T]) Head(trunk, cores nn.Batch[T], train bool) nn.Batch[T] {
 	return n.last.Forward(beside(&n.features, n.next.Forward(cores, train), trunk), train)
 }

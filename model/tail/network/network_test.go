@@ -86,7 +86,7 @@ func walk(t *testing.T, s nn.Sequential[float32], x nn.Batch[float32]) (out []st
 }
 
 func inputs[T nn.Float](c Config, rows int, r *nn.Rand) (out [3]nn.Batch[T]) {
-	for i, cols := range []int{c.Services * c.Past * c.Channels, c.Past * c.Percentiles, c.Services} {
+	for i, cols := range []int{c.Services * c.Past * c.Channels, c.Past * c.Percentiles, c.inputs()} {
 		out[i] = nn.Batch[T]{Rows: rows, Cols: cols, Data: make([]T, rows*cols)}
 		for k := range out[i].Data {
 			out[i].Data[k] = T(r.NormFloat64())
