@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"foresail.dev"
+	"foresail.dev/cmd/foresail/adapting"
 	"foresail.dev/cmd/foresail/cli"
 	"foresail.dev/cmd/foresail/history"
 	"foresail.dev/cmd/foresail/promout"
@@ -18,11 +19,17 @@ import (
 )
 
 // startMetrics begins to show and send metrics of a job.
-func (r *job) startMetrics() (*promout.Running, error) {
+func (r *job) startMetrics(adapter *adapting.Adapter) (*promout.Running, error) {
 	j := promout.Job{App: r.app, Manager: r.manager.Name(), Mode: r.mode, Hold: r.hold(), Metrics: r.metrics, Writes: r.writes,
 		Tell: func(err error) { fmt.Fprintln(r.err, err) }}
 	if r.bed != nil && r.bed.assembler != nil {
-		j.Sources = []exposed.Source{exposed.Spans(r.bed.assembler.Stats), r.bed.receiverHealth}
+		j.Sources = []exposed.Source{exposed.Spans(r.bed.spans), r.bed.receiverHealth}
+		if r.bed.ingesters != nil {
+			j.Sources = append(j.Sources, r.bed.ingesters.Health)
+		}
+	}
+	if adapter != nil {
+		j.Sources = append(j.Sources, adapter.Metrics)
 	}
 	if lost, ok := r.kept.Lost(); ok {
 		j.Sources = append(j.Sources, promout.Lost("disk", lost))

@@ -74,7 +74,7 @@ func (cfg *runConfig) decide(name managerName, model string) error {
 	if model != "" {
 		cfg.Model = model
 	}
-	return nil
+	return cfg.checkAdapt("--manager " + string(cfg.Manager))
 }
 
 // MarshalText is the name.

@@ -13,6 +13,7 @@ import (
 
 	"foresail.dev"
 	"foresail.dev/cluster/sim"
+	"foresail.dev/cmd/foresail/adapting"
 	"foresail.dev/cmd/foresail/cli"
 	"foresail.dev/cmd/foresail/history"
 	"foresail.dev/cmd/foresail/promout"
@@ -77,6 +78,10 @@ Runs until it is stopped (Ctrl-C) or the duration is over, then prints a summary
 // manage runs what a configuration says until it ends, and prints the summary.
 func manage(c *cobra.Command, cfg runConfig, asJSON bool) (err error) {
 	return manageBy(c, cfg, asJSON, func(app *foresail.App, _ string) (guest, error) {
+		if cfg.Adapt.On() {
+			m, o, err := cfg.adapted(c, app)
+			return guest{name: "run", manager: m, state: cfg.State, adapt: o}, err
+		}
 		m, err := cfg.manager(c, app)
 		return guest{name: "run", manager: m, state: cfg.State}, err
 	})
@@ -86,7 +91,8 @@ func manage(c *cobra.Command, cfg runConfig, asJSON bool) (err error) {
 type guest struct {
 	name    string // of the result
 	manager foresail.Manager
-	state   string // where the manager's state is kept; empty: it is not kept
+	state   string            // where the manager's state is kept; empty: it is not kept
+	adapt   *adapting.Options // nil: the manager's model is not adapted
 	events  loop.Events
 	stopBy  func(stop func())                                         // is given what ends the run; nil: it ends by itself
 	after   func(ctx context.Context, cluster foresail.Cluster) error // what to do with the application when it is over; nil: nothing
@@ -121,7 +127,7 @@ func manageBy(c *cobra.Command, cfg runConfig, asJSON bool, invite func(app *for
 	defer away.Close()
 	r := job{app: blueprint.App, manager: who.manager, mode: cfg.Mode, seed: cfg.Seed, duration: cfg.Duration, state: who.state,
 		json: asJSON, name: who.name, guest: who, out: c.OutOrStdout(), err: c.ErrOrStderr(),
-		page: web.Config{Addr: cfg.Listen}, metrics: cfg.Metrics, writes: cfg.RemoteWrite, ports: secured, kept: kept, away: away}
+		page: web.Config{Addr: cfg.Listen}, metrics: cfg.Metrics, writes: cfg.RemoteWrite, ports: secured, kept: kept, away: away, adapt: who.adapt}
 	start := kept.Start(now())
 	origin := start
 	if cfg.Cluster == "testbed" {
@@ -138,7 +144,7 @@ func manageBy(c *cobra.Command, cfg runConfig, asJSON bool, invite func(app *for
 			return err
 		}
 		bed := bedConfig{blueprint: blueprint, readers: sources, load: l, seed: cfg.Seed, duration: cfg.Duration,
-			grpc: cfg.OTLP.GRPC, http: cfg.OTLP.HTTP, ports: secured, inFlight: cfg.OTLP.InFlight, shards: cfg.OTLP.Shards, memory: int64(cfg.OTLP.Memory), log: c.ErrOrStderr(), agents: cfg.Agents, metrics: cfg.Testbed.Metrics, spans: r.traces.Spans()}
+			grpc: cfg.OTLP.GRPC, http: cfg.OTLP.HTTP, ports: secured, inFlight: cfg.OTLP.InFlight, shards: cfg.OTLP.Shards, memory: int64(cfg.OTLP.Memory), log: c.ErrOrStderr(), agents: cfg.Agents, ingesters: cfg.Ingesters, spansTo: cfg.Testbed.Spans, metrics: cfg.Testbed.Metrics, spans: r.traces.Spans()}
 		if cfg.Telemetry.Prometheus != nil {
 			if err := r.fromPrometheus(ctx, bed, cfg.Telemetry.Prometheus); err != nil {
 				return err
@@ -174,6 +180,7 @@ type job struct {
 	cluster  foresail.Cluster
 	bed      *bed // nil unless the cluster is a testbed
 	manager  foresail.Manager
+	adapt    *adapting.Options // nil: the manager's model is not adapted
 	mode     loop.Mode
 	seed     uint64
 	duration time.Duration
@@ -203,7 +210,14 @@ func (r *job) run(ctx context.Context) (err error) {
 	}
 	r.page.App, r.page.Mode, r.page.Manager = r.app, r.mode.String(), r.manager.Name()
 	r.page.Hold = min(r.hold(), time.Second) // a page should not be late, and most spans come within a second
-	metrics, err := r.startMetrics()
+	var adapter *adapting.Adapter
+	if r.adapt != nil {
+		r.adapt.Hold = r.hold()
+		adapter = adapting.Start(*r.adapt)
+		defer adapter.Close()
+		r.manager = adapter.Wrap(r.manager)
+	}
+	metrics, err := r.startMetrics(adapter)
 	if err != nil {
 		return err
 	}
@@ -251,6 +265,7 @@ func (r *job) run(ctx context.Context) (err error) {
 	if r.traces != nil {
 		o.Events = loop.Join(o.Events, r.traces.Events())
 	}
+	adapter.Options(&o)
 	if r.state != "" {
 		o.State = loop.File(r.state)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"foresail.dev/cmd/foresail/adapting"
 	"foresail.dev/cmd/foresail/cli"
 	"foresail.dev/cmd/foresail/history"
 	"foresail.dev/cmd/foresail/learning"
@@ -43,7 +44,7 @@ at all could be trained, or with --strict when any service could not.`,
 		RunE: func(c *cobra.Command, _ []string) error { return train(c, f) },
 	}
 	f.Register(c.Flags())
-	c.AddCommand(learning.New())
+	c.AddCommand(learning.New(), adapting.NewShift())
 	return c
 }
 

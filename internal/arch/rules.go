@@ -21,6 +21,7 @@ var Rules = []Rule{
 	{Dir: "telemetry", Own: []string{"", "sketch"}, Why: "the assembler is fed by every source and knows none"},
 	{Dir: "telemetry/otlp", Own: []string{"", "sketch", "telemetry", "telemetry/source", "access"}, Tests: []string{"access/accesstest", "telemetry/instrument"}, Others: otel, Why: "a wire format knows the assembler and no sibling"},
 	{Dir: "telemetry/agent", Own: []string{"", "sketch", "telemetry/agent/..."}, Tests: []string{"access", "access/accesstest"}, Others: append([]string{"golang.org/x/sys"}, otel...), Why: "an agent knows its node, and of the daemon the wire"},
+	{Dir: "telemetry/relay", Own: []string{"", "sketch", "telemetry", "telemetry/agent/wire", "telemetry/relay/..."}, Tests: []string{"access", "access/accesstest", "telemetry/otlp"}, Others: otel, Why: "what ingesters count is carried to who makes snapshots of it, as what agents see is"},
 	{Dir: "telemetry/agent/cgroup", Others: []string{"golang.org/x/sys"}, Why: "control groups are read by the agent and by the testbed alike"},
 	{Dir: "telemetry/store/seal", Own: []string{"access"}, Others: []string{"github.com/tink-crypto/tink-go", "golang.org/x/crypto", "golang.org/x/sys"}, Why: "what is sealed is bytes, whatever they mean"},
 	{Dir: "telemetry/jaeger", Own: []string{"", "sketch", "telemetry", "telemetry/source"}, Why: "a wire format knows the assembler and no sibling"},
@@ -59,7 +60,7 @@ var Rules = []Rule{
 	{Dir: "cmd", Own: []string{"..."}, Others: []string{"..."}, Why: "wiring"},
 	{Dir: "internal/peers", Why: "peers are other people's programs, started as anybody would"},
 	{Dir: "hack/fleet", Own: []string{"load"}, Why: "what measurements are made on is drawn by the same generators that simulations use"},
-	{Dir: "hack/ingest", Own: []string{"", "telemetry", "telemetry/otlp"}, Others: otel, Why: "a measurement outside of the program"},
+	{Dir: "hack/ingest", Own: []string{"", "telemetry", "telemetry/otlp", "telemetry/relay/receive"}, Others: otel, Why: "a measurement outside of the program"},
 	{Dir: "hack/overhead", Own: []string{"telemetry/instrument"}, Why: "a measurement outside of the program"},
 	{Dir: "internal/arch", Why: "the rules depend on nothing"},
 }

@@ -93,10 +93,10 @@ type Config struct {
 	Source, Commit string // of the data and of the program, for the model file
 }
 
-// Default is what trains a model within minutes on one core; docs/decisions/sinan.md says why these.
+// Default is what trains a model within minutes on one core; docs/decisions/tail.md says why these.
 func Default() Config {
 	return Config{Seed: 1, Channels: []Channel{Rate, Replicas, Cores, Used, Memory, InFlight}, Label: LabelWindows, Proposed: ProposedUtilisation,
-		Optimiser: Adam, Rate: 0.003, Decay: 0, Batch: 256, Epochs: 15, Validation: 0.1, Block: 1, HoldOut: 0.1,
+		Optimiser: Adam, Rate: 0.003, Decay: 0.05, Batch: 128, Epochs: 12, Validation: 0.1, Block: 1, HoldOut: 0.1,
 		Trees: 400, TreeRate: 0.05, Depth: 6, Leaves: 24, Patience: 50}
 }
 

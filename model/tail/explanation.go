@@ -122,12 +122,20 @@ func (q *question) players(last *Step) (out []Driver) {
 			}
 			at := i*len(m.channels) + c
 			q.at = append(q.at, player{channel: c, service: i})
-			out = append(out, Driver{Service: name, Channel: string(ch), Now: values[at], Usual: float64(m.scale.History[at].Mean)})
+			out = append(out, Driver{Service: name, Channel: string(ch), Now: unlog(ch, values[at]), Usual: unlog(ch, float64(m.scale.History[at].Mean))})
 		}
 		q.at = append(q.at, player{channel: -1, service: i})
 		out = append(out, Driver{Service: name, Channel: DriverProposed, Now: q.cores[i], Usual: float64(m.scale.Cores[i].Mean)})
 	}
 	return out
+}
+
+// unlog undoes what layout.values does to a channel.
+func unlog(c Channel, v float64) float64 {
+	if c == InFlight {
+		return math.Expm1(v)
+	}
+	return v
 }
 
 // usualP99 undoes compress.

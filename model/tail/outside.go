@@ -90,7 +90,7 @@ func (m *Model) Outside(steps []Step, cores []float64) []string {
 					say(s.beyond(v), "%s requests/s, trained on %s", short(v), s)
 				}
 			default:
-				say(s.beyond(v), "%s: %s %s, trained on %s", name, short(v), units[c], s)
+				say(s.beyond(v), "%s: %s %s, trained on %s", name, short(unlog(c, v)), units[c], span{float32(unlog(c, float64(s.Low))), float32(unlog(c, float64(s.High)))})
 			}
 		}
 	}

@@ -15,10 +15,11 @@ import (
 type queues struct {
 	app    *foresail.App
 	demand []float64 // core seconds for a request
+	slow   float64   // latencies are multiplied by it
 }
 
 func newQueues(services int) *queues {
-	q := &queues{app: &foresail.App{Name: "queues", Endpoints: []foresail.Endpoint{{Name: "all", Objective: &foresail.Objective{Percentile: 99, Latency: 200 * time.Millisecond}}}}}
+	q := &queues{slow: 1, app: &foresail.App{Name: "queues", Endpoints: []foresail.Endpoint{{Name: "all", Objective: &foresail.Objective{Percentile: 99, Latency: 200 * time.Millisecond}}}}}
 	for i := range services {
 		q.app.Services = append(q.app.Services, foresail.Service{Name: fmt.Sprintf("service-%d", i), Bounds: foresail.Bounds{MinReplicas: 1, MaxReplicas: 1, MinCPU: 0.2, MaxCPU: 4}})
 		q.demand = append(q.demand, 0.002*float64(1+i%4))
@@ -55,7 +56,7 @@ func (q *queues) run(name string, seconds int, seed uint64) tail.Run {
 			wait += 1000*backlog[i]/cores + 20*used/cores/float64(n)*4
 		}
 		for k, f := range []float64{1, 1.1, 1.25, 1.4, 2} {
-			s.Latency[k] = (20 + wait) * f * (1 + 0.02*r.NormFloat64())
+			s.Latency[k] = q.slow * (20 + wait) * f * (1 + 0.02*r.NormFloat64())
 		}
 		late := 0.0
 		if s.Latency[tail.P99] > 200 {

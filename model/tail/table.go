@@ -39,8 +39,13 @@ func (l *layout) values(s *Step, out []float64) {
 	for i := range s.Services {
 		gone := l.schema.Gone(i)
 		for _, c := range l.channels {
-			if out[at] = pick[c](s, &s.Services[i]); gone {
+			switch v := pick[c](s, &s.Services[i]); {
+			case gone:
 				out[at] = 0
+			case c == InFlight:
+				out[at] = math.Log1p(max(v, 0)) // in an overload thousands wait
+			default:
+				out[at] = v
 			}
 			at++
 		}

@@ -75,6 +75,7 @@ type fitting struct {
 	rand     *rand.Rand
 	progress func(float64, string)
 	report   Report
+	tuning   bool // weights are a model's: they stay unless others do better
 }
 
 func newFitting(ctx context.Context, m *Model, cfg Config, progress func(float64, string)) *fitting {
@@ -185,6 +186,9 @@ func (f *fitting) weigh(net *network.Net[float32], t *table, p parts) error {
 	order := f.drawn(t, p.train)
 	steps, taken := cfg.Epochs*(len(order)/rows), 0
 	best, kept := math.Inf(1), []*nn.Param[float32](nil)
+	if m.weights = params; f.tuning {
+		best, kept = m.forward(t, p.stop).rmse99(t, p.stop), copied(params)
+	}
 	for epoch := range cfg.Epochs {
 		f.rand.Shuffle(len(order), func(i, k int) { order[i], order[k] = order[k], order[i] })
 		for from := 0; from+rows <= len(order); from += rows {
@@ -311,6 +315,10 @@ func (f *fitting) grow(t *table, p parts, before *Model) error {
 		if t.bad[s.row] {
 			y[i] = 1
 		}
+	}
+	if before != nil && !enough(y) {
+		m.odds = before.odds
+		return nil
 	}
 	m.odds, err = calibrateOn(cfg.Calibration, odds.score, y)
 	return err

@@ -71,6 +71,7 @@ func (d *decision) decided(i int) {
 			c.name(d.o.app), c.total, d.says(p), d.list[0].total, d.says(&d.p[0]))
 	}
 	d.take(i, rule, text)
+	d.foresee(p)
 	if e := d.m.state.Expected; e != nil {
 		e.Safe, e.Latency = safe, p.Latency[d.limits.percentile]
 		if math.IsNaN(e.Latency) || math.IsInf(e.Latency, 0) {

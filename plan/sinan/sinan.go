@@ -90,6 +90,7 @@ func (m *Manager) Decide(h *foresail.History) (*foresail.Plan, error) {
 	m.came(d)
 	m.score(d)
 	o.now.lowered, o.now.before = s.Lowered, s.Before
+	d.foresee(nil)
 	if err := m.decide(d); err != nil {
 		return nil, err
 	}

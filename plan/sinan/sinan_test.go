@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -49,8 +50,12 @@ func TestItBeginsAtTheMaximumAndComesDown(t *testing.T) {
 		t.Errorf("%v cores for 3 in use", got)
 	}
 	// 1 core of 2 is in use: half, and one of 1.33 or less would be over the cap
-	if p := w.seconds(1); p != nil {
-		t.Errorf("it is at rest, and asks for %+v", p)
+	p = w.seconds(1)
+	if p == nil || len(p.Changes) > 0 || p.Note != "" {
+		t.Fatalf("it is at rest, and asks for %+v", p)
+	}
+	if o := p.Outlook; o == nil || !o.Known || o.Percentile != 99 || o.Limit != 0.09 || o.Latency <= 0 || o.Latency >= o.Limit || o.Violation > 0.1 || !o.Trusted || o.Scored < 25 || o.Missed != 0 {
+		t.Errorf("it expects %+v", p.Outlook)
 	}
 	if tr := w.m.Trust(); tr.Lost || tr.Misses != 0 || tr.Scored < 25 || tr.Error > 20 {
 		t.Errorf("%+v", tr)
@@ -436,7 +441,7 @@ func TestSavedAndRestored(t *testing.T) {
 	}
 	a, errA := w.m.Decide(w.h)
 	b, errB := other.Decide(w.h)
-	if fmt.Sprintf("%+v %v", a, errA) != fmt.Sprintf("%+v %v", b, errB) {
+	if !reflect.DeepEqual(a, b) || errA != nil || errB != nil {
 		t.Errorf("one says %+v, the restored %+v", a, b)
 	}
 	for _, bad := range []string{"", "[]", `{"Age":-1}`, `{"Services":[{"Asked":-1}]}`, `{"Lowered":[[-1]]}`, `{"Trust":{"Ring":[{"e":-1}]}}`} {

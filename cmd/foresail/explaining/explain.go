@@ -40,14 +40,6 @@ type Detail struct {
 	Outside     []string   `json:"outside"` // in what way this lies outside of what the model was trained on
 }
 
-// About says which model it was.
-type About struct {
-	File   string    `json:"file"`
-	Rows   int       `json:"trained_rows,omitempty"`
-	To     time.Time `json:"trained_to,omitzero"`
-	Margin float64   `json:"margin_ms"` // its error of p99 on validation data
-}
-
 // Predicted is a prediction as a result has it.
 type Predicted struct {
 	P90       float64 `json:"p90_ms"`
@@ -135,7 +127,7 @@ func explain(m *moment, model *tail.Model, about About) ([]Row, *Detail, error) 
 	slices.SortStableFunc(d.Decided, func(a, b Change) int { return cmp.Compare(math.Abs(b.P99), math.Abs(a.P99)) })
 	if len(m.next) > 0 {
 		d.Observed = &Observed{P99: figure(m.next[0].Latency[tail.P99])}
-		if yes, ok := m.violated(); ok {
+		if yes, ok := m.violated(model); ok {
 			d.Observed.Violated = &yes
 		}
 	}

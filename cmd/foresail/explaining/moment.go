@@ -53,12 +53,11 @@ func cores(s *tail.Step) []float64 {
 
 // from are the flags that say which moment is meant.
 type from struct {
-	history, key     string
-	data, run        string
-	application, at  string
-	model            string
-	json             bool
-	needsApplication bool
+	history, key    string
+	data, run       string
+	application, at string
+	model           string
+	json            bool
 }
 
 func (f *from) check(command string) error {
@@ -153,23 +152,12 @@ func (m *moment) whole(text string, oldest, newest time.Time) error {
 
 func stamp(t time.Time) string { return t.UTC().Format(time.DateTime) }
 
-// fits refuses a model of something else.
-func fits(m *tail.Model, app *foresail.App, name string) error {
-	if err := m.Fits(app); err != nil {
-		return cli.Usagef("model %s can't be used for %s: %w", name, app.Name, err)
-	}
-	return nil
-}
-
 // violated says whether an objective was missed in the seconds that the trees are about; ok is false where they were not all recorded.
-func (m *moment) violated() (yes, ok bool) {
+func (m *moment) violated(model *tail.Model) (yes, ok bool) {
 	if len(m.next) < tail.Horizon {
 		return false, false
 	}
-	for i := 1; i < tail.Horizon; i++ {
-		yes = yes || m.next[i].Violated(m.app)
-	}
-	return yes, true
+	return model.Missed(m.next[1:tail.Horizon]), true
 }
 
 // printable replaces what would act on a terminal.

@@ -81,8 +81,13 @@ func parseOne(app *foresail.App, text string) (s setting, field string, err erro
 func near(app *foresail.App, name string) string {
 	best, least := "", len(name)/2+1
 	for i := range app.Services {
-		if n := app.Services[i].Name; !app.Services[i].Gone && distance(name, n) < least {
-			best, least = n, distance(name, n)
+		n := app.Services[i].Name
+		d := distance(name, n)
+		if strings.HasPrefix(n, name) {
+			d = 1
+		}
+		if !app.Services[i].Gone && d < least {
+			best, least = n, d
 		}
 	}
 	if best == "" {
