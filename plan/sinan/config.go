@@ -13,7 +13,7 @@ type Config struct {
 	Margin      float64 // the margin as a multiple of the model's error on validation data; 0 means 1, negative: none
 	Utilisation float64 // a service that uses a larger share of its cores is raised, and none is lowered beyond it; 0 means 0.75
 	// Outside takes the place of Utilisation for what is lowered while the model was trained on nothing like what is seen; 0 means
-	// 0.3, which is what the conservative step scaler keeps to.
+	// 0.3, which is what the conservative step scaler keeps to. Where what is seen differs in one or two numbers only, Tight does.
 	Outside float64
 	// Tight takes its place for what is lowered while an endpoint has not shown, over as many requests as it is judged on since
 	// something was lowered beyond Tight, that its percentile is below the share Headroom of its objective. 0 means 0.5 and

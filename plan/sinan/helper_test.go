@@ -1,7 +1,9 @@
 package sinan
 
 import (
+	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
 	"testing"
 	"time"
@@ -130,4 +132,10 @@ func (w *world) total() (sum float64) {
 
 func flat(cores float64) func(foresail.ServiceID, time.Duration) float64 {
 	return func(foresail.ServiceID, time.Duration) float64 { return cores }
+}
+
+// inFull is all that a decision says, behind pointers too.
+func inFull(p *foresail.Plan, err error) string {
+	b, bad := json.Marshal(p)
+	return fmt.Sprint(string(b), err, bad)
 }

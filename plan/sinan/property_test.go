@@ -1,7 +1,6 @@
 package sinan
 
 import (
-	"fmt"
 	"math"
 	"testing"
 	"time"
@@ -107,7 +106,7 @@ func TestOnRandomHistories(t *testing.T) {
 			var said [3]string
 			for i, m := range ms {
 				p, err := m.Decide(h)
-				said[i] = fmt.Sprintf("%+v %v", p, err)
+				said[i] = inFull(p, err)
 				if p != nil && err != nil {
 					t.Fatalf("a plan and an error: %v", err)
 				}

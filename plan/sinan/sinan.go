@@ -177,7 +177,12 @@ func (m *Manager) decide(d *decision) error {
 	return nil
 }
 
-// careful is how it lowers where the model was trained on nothing like what is: nothing beyond Outside's utilisation.
+// few is in how many ways what is seen may lie outside of training and still be much like it: a load that was never seen shows
+// in many.
+const few = 2
+
+// careful is how it lowers where the model was trained on nothing like what is: nothing beyond Outside's utilisation; where
+// little is unlike it, nothing beyond Tight's.
 func (m *Manager) careful(d *decision) {
 	w := &d.o.now
 	held := m.held[:0]
@@ -190,12 +195,16 @@ func (m *Manager) careful(d *decision) {
 		return
 	}
 	d.outside = true
+	most := m.c.Outside
+	if len(out) <= few {
+		most = max(most, min(m.c.Tight, m.c.Utilisation))
+	}
 	for i := range w.low {
 		if g := w.grids[i]; g.unit > 0 {
-			w.low[i] = max(w.low[i], g.up(w.busy[i]/m.c.Outside))
+			w.low[i] = max(w.low[i], g.up(w.busy[i]/most))
 		}
 	}
-	d.draft.Note(fmt.Sprintf("outside what the model was trained on, so nothing is lowered to where it would use more than %.0f %% of its cores: %s", m.c.Outside*100, join(out)))
+	d.draft.Note(fmt.Sprintf("outside what the model was trained on, so nothing is lowered to where it would use more than %.0f %% of its cores: %s", most*100, join(out)))
 }
 
 // limits are those of a decision; notes say what narrows them.

@@ -257,7 +257,8 @@ func TestTheModelFails(t *testing.T) {
 // Where the model knows nothing, services keep three times what they use, whatever it says.
 func TestOutsideOfTraining(t *testing.T) {
 	o := good()
-	o.outside = func([]tail.Step, []float64) []string { return []string{"the load is above 400 requests/s"} }
+	unlike := []string{"the load is above 400 requests/s", "s0 uses more", "s1 uses more"}
+	o.outside = func([]tail.Step, []float64) []string { return unlike }
 	w := newWorld(t, 2, o, Config{}, flat(1))
 	p := w.seconds(60)
 	for i := range 2 {
@@ -267,6 +268,11 @@ func TestOutsideOfTraining(t *testing.T) {
 	}
 	if !says(p, "outside what the model was trained on, so nothing is lowered to where it would use more than 30 % of its cores: the load is above 400 requests/s") {
 		t.Errorf("%+v", p)
+	}
+	unlike = unlike[:1] // a little
+	p = w.seconds(30)
+	if got := w.total(); got != 4 || !says(p, "more than 50 % of its cores") {
+		t.Errorf("%v cores for 2 in use: %+v", got, p)
 	}
 	o.outside = func(_ []tail.Step, cores []float64) []string { // only what is below ten cores is
 		if cores[0] < 10 {
