@@ -118,6 +118,20 @@ type Plan struct {
 	Fallback string `json:"fallback,omitempty"`
 	// Forecasts are what the manager expects, where it forecasts and did so anew, ordered by service and then by time.
 	Forecasts []Forecast `json:"forecasts,omitempty"`
+	// Outlook is what the manager expects of users' latency, where it predicts that; nil: it does not.
+	Outlook *Outlook `json:"outlook,omitempty"`
+}
+
+// Outlook is the latency that a manager expects under what it decided, and how far it is to be believed.
+type Outlook struct {
+	Known      bool    `json:"known"`                // a model was asked; else only what is said of trust holds
+	Percentile float64 `json:"percentile,omitempty"` // of Latency, over the requests of all endpoints, as in 99
+	Latency    float64 `json:"latency_s,omitempty"`  // in the next second
+	Limit      float64 `json:"limit_s,omitempty"`    // what it had to stay under to count as safe
+	Violation  float64 `json:"violation,omitempty"`  // the probability that an objective is missed in the seconds after, 0..1
+	Trusted    bool    `json:"trusted"`              // the model's word is taken: too many of its newest predictions missed a violation otherwise
+	Scored     int     `json:"scored"`               // of its newest predictions, those that were held against what happened
+	Missed     int     `json:"missed"`               // of those, violations that had been predicted safe
 }
 
 // Forecast is what is expected to arrive at one service in one interval ahead.

@@ -5,9 +5,12 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"slices"
 	"testing"
 
 	"foresail.dev/appfile"
+	"foresail.dev/apps/models"
+	"foresail.dev/plan/managers"
 )
 
 // The example in the documentation is read as it stands, with everything that it names, and every field has its place.
@@ -49,6 +52,34 @@ func TestExamples(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 			continue
+		}
+		if _, err := Prepare(e); err != nil {
+			t.Errorf("%s: %v", f, err)
+		}
+	}
+}
+
+// Sinan's experiments can be run but for models: those that Foresail does not bring along are trained first.
+func TestSinanExamples(t *testing.T) {
+	files, _ := filepath.Glob("../examples/sinan/*.yaml")
+	if len(files) < 8 {
+		t.Fatal(files)
+	}
+	for _, f := range files {
+		if filepath.Base(f) == "live.yaml" { // is of foresail explore
+			continue
+		}
+		e, err := Read(f)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		e.Managers = slices.DeleteFunc(e.Managers, func(c Choice) bool {
+			missing := slices.ContainsFunc(e.Applications, func(a Application) bool { return models.For(a.Application) == nil })
+			return managers.UsesModel(c.Manager) && (c.Model != "" || missing)
+		})
+		if len(e.Managers) == 0 {
+			t.Errorf("%s: no manager without a model", f)
 		}
 		if _, err := Prepare(e); err != nil {
 			t.Errorf("%s: %v", f, err)

@@ -84,10 +84,11 @@ type Series struct {
 	Endpoints []EndpointSeries `json:"endpoints"` // those with an objective
 }
 
-// ServiceSeries is the cores that a service holds.
+// ServiceSeries is the cores that a service holds, and those that it uses.
 type ServiceSeries struct {
 	Service string `json:"service"`
 	Cores   Points `json:"cores"`
+	Used    Points `json:"cores_used,omitempty"`
 }
 
 // EndpointSeries is an endpoint's latency at its objective's percentile, in milliseconds, and when it was in violation.

@@ -12,10 +12,11 @@ import (
 
 // Bounds on what is kept of a run over time.
 const (
-	maxPoints    = 600     // of a series
-	maxCells     = 400_000 // points over all services, while a run goes on
-	keptServices = 8       // whose cores are kept one by one
-	maxStretches = 400     // of violation, for each endpoint
+	maxPoints     = 600     // of a series
+	maxCells      = 400_000 // points over all services, while a run goes on
+	keptServices  = 8       // whose cores are kept one by one, at least,
+	servicePoints = 18_000  // and as many as this is enough for
+	maxStretches  = 400     // of violation, for each endpoint
 )
 
 // recorder makes a Series, in steps so long that it stays small however long the run and however large the application.
@@ -31,6 +32,7 @@ type recorder struct {
 	used     []float64
 	replicas []float64
 	services [][]float64
+	busy     [][]float64 // core-seconds that each used; NaN where that was not observed
 	latency  []latencySeries
 }
 
@@ -50,13 +52,11 @@ func newRecorder(app *foresail.App, start time.Time, warmup, length time.Duratio
 		step += time.Second
 	}
 	n := int((length + step - 1) / step)
-	r := &recorder{app: app, start: start, step: step, warmup: warmup, n: n, services: make([][]float64, len(app.Services))}
+	r := &recorder{app: app, start: start, step: step, warmup: warmup, n: n}
 	for _, p := range []*[]float64{&r.rate, &r.covered, &r.cores, &r.used, &r.replicas} {
 		*p = make([]float64, n)
 	}
-	for i := range r.services {
-		r.services[i] = make([]float64, n)
-	}
+	r.follow(len(app.Services))
 	for i, e := range app.Endpoints {
 		if e.Objective != nil {
 			points := slices.Repeat(Points{math.NaN()}, n)
@@ -66,10 +66,17 @@ func newRecorder(app *foresail.App, start time.Time, warmup, length time.Duratio
 	return r
 }
 
-func (r *recorder) observe(app *foresail.App, s *foresail.Snapshot) {
-	for r.app = app; len(r.services) < len(s.Services); { // services that came in mid-run
+// follow makes room for so many services: some come in mid-run.
+func (r *recorder) follow(services int) {
+	for len(r.services) < services {
 		r.services = append(r.services, make([]float64, r.n))
+		r.busy = append(r.busy, slices.Repeat([]float64{math.NaN()}, r.n))
 	}
+}
+
+func (r *recorder) observe(app *foresail.App, s *foresail.Snapshot) {
+	r.app = app
+	r.follow(len(s.Services))
 	at := int(s.Start.Sub(r.start) / r.step)
 	if at < 0 || at >= r.n {
 		return
@@ -83,6 +90,13 @@ func (r *recorder) observe(app *foresail.App, s *foresail.Snapshot) {
 	for i := range s.Services {
 		if c, ok := s.Services[i].Held(); ok {
 			r.services[i][at] += c * d
+		}
+		if c, ok := s.Services[i].Cores(s.Duration()); ok {
+			if b := &r.busy[i][at]; math.IsNaN(*b) {
+				*b = c * d
+			} else {
+				*b += c * d
+			}
 		}
 	}
 	for i := range s.Endpoints {
@@ -133,8 +147,8 @@ func (r *recorder) finish() *Series {
 	}
 	s := &Series{Step: r.step.Seconds(), Warmup: r.warmup.Seconds(),
 		Rate: over(r.rate), Cores: over(r.cores), Used: over(r.used), Replicas: over(r.replicas)}
-	for _, i := range largest(r.services, keptServices) {
-		s.Services = append(s.Services, ServiceSeries{r.app.Services[i].Name, over(r.services[i])})
+	for _, i := range largest(r.services, max(keptServices, servicePoints/r.n)) {
+		s.Services = append(s.Services, ServiceSeries{r.app.Services[i].Name, over(r.services[i]), over(r.busy[i])})
 	}
 	for i := range r.latency {
 		l := &r.latency[i]

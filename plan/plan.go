@@ -115,9 +115,12 @@ func (d *Draft) Note(text string) { d.notes = append(d.notes, text) }
 // Expect adds a forecast. Services must come in ascending order.
 func (d *Draft) Expect(f foresail.Forecast) { d.plan.Forecasts = append(d.plan.Forecasts, f) }
 
-// Plan is what was gathered; nil when there is neither a change nor a remark nor a forecast.
+// Foresee adds what is expected of users' latency.
+func (d *Draft) Foresee(o foresail.Outlook) { d.plan.Outlook = &o }
+
+// Plan is what was gathered; nil when there is neither a change nor a remark nor anything that is expected.
 func (d *Draft) Plan() *foresail.Plan {
-	if len(d.plan.Changes) == 0 && len(d.notes) == 0 && len(d.plan.Forecasts) == 0 {
+	if len(d.plan.Changes) == 0 && len(d.notes) == 0 && len(d.plan.Forecasts) == 0 && d.plan.Outlook == nil {
 		return nil
 	}
 	d.plan.Note = strings.Join(d.notes, "; ")

@@ -20,9 +20,13 @@ type Assembler struct {
 	next      int64             // the first beat that was not cut; valid when started
 	first     int64             // the earliest start so far, for Options.Whole
 	dropped   uint64            // of stats.Dropped, what the last Cut had told
+	lost      uint64            // spans that the assemblers of parts lost, since the last Cut
+	held      []PartReport      // for the next part
 	reporting bool              // there was a report
 	waiting   uint64            // spans of which it is not yet known whether they are requests
 	trace     *foresail.TraceID // of the span that is being counted; nil between spans
+	numbered  *foresail.App     // that numbers is of
+	numbers   map[string]int32  // endpoints by name
 }
 
 // NewAssembler makes an Assembler for app, which is not changed.

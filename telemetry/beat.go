@@ -102,6 +102,12 @@ func (b *beats) at(i int64) *beat {
 	return *slot
 }
 
+// free tells whether at would find or open a beat.
+func (b *beats) free(i int64) bool {
+	t := b.ring[uint64(i)%uint64(len(b.ring))]
+	return t == nil || t.i == i
+}
+
 // count counts a request: its arrival, its completion and the time between. It returns false, and counts nothing but
 // the drop, when there is no room.
 func (a *Assembler) count(c *child) bool {
@@ -170,7 +176,7 @@ func (a *Assembler) countRequest(c *child, first, last int64) {
 // interval starts from.
 func (a *Assembler) step(unit int32, cell *unitCell, beat, at int64, w float64) {
 	n := toFixed(w)
-	if a.started && beat < a.next {
+	if a.started && beat < a.next && !a.o.Parts {
 		a.units[unit].level += n
 		return
 	}

@@ -94,8 +94,8 @@ func (a *Assembler) finish(s *foresail.Snapshot, done []*beat) {
 		a.beats.close(b)
 	}
 	total := a.stats.Dropped.Total()
-	s.Dropped = float64(total - a.dropped)
-	a.dropped = total
+	s.Dropped = float64(total - a.dropped + a.lost)
+	a.dropped, a.lost = total, 0
 }
 
 // settle adds the steps of a beat before the interval to what the interval starts from; there are some only at the

@@ -38,6 +38,7 @@ type unit struct {
 	newest int64 // the beat in which it last reported, or a later one that something of it was counted in
 	waits  int   // its spans that wait for their parent
 	spans  bool  // a span was counted of it
+	taken  int64 // newest, as the last part told it
 	clock  clock
 
 	reported reported

@@ -20,6 +20,8 @@ type Options struct {
 	// Discover adds services that the application does not know, and endpoints: the operations of requests without a
 	// parent. The application's generation then grows. Otherwise spans of other services are counted as outside.
 	Discover bool
+	// Parts makes Shards that are never cut: Take hands over what they counted, for another process to make snapshots of.
+	Parts bool
 
 	MaxSpans     int // remembered to tell duplicates and parents; when there are more the oldest are forgotten early; 0 means 4 Mi
 	MaxWaiting   int // waiting for their parent; 0 means MaxSpans/4

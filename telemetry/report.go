@@ -95,6 +95,9 @@ const maxReported = 1 << 53
 func (a *Assembler) AddReports(received time.Time, reports []Report) Result {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.o.Parts {
+		return a.holdReports(received, reports)
+	}
 	rejected := 0
 	for i := range reports {
 		if !a.addReport(received, reports[i]) {

@@ -213,6 +213,12 @@ func (c *endpointCell) absorb(o *endpointCell) {
 	c.slowest.Take(o.slowest)
 }
 
+// Plus is the sum of two assemblers' counts.
+func (s Stats) Plus(o Stats) Stats {
+	s.add(o)
+	return s
+}
+
 func (s *Stats) add(o Stats) {
 	for _, f := range [...]struct{ dst, src *uint64 }{
 		{&s.Received, &o.Received}, {&s.Assembled, &o.Assembled}, {&s.Outside, &o.Outside}, {&s.Duplicate, &o.Duplicate},

@@ -79,7 +79,7 @@ func text(s *foresail.Snapshot) string {
 		return "none"
 	}
 	var b strings.Builder
-	round := func(v float64) float64 { return math.Round(v*1e6) / 1e6 }
+	round := func(v float64) float64 { return math.Floor(v*1e6+0.501) / 1e6 } // durations are whole nanoseconds: no ties
 	usage := func(u *foresail.Usage) {
 		g := u.InFlight
 		fmt.Fprintf(&b, "%v in flight %g %g %g, %g %g %g", u.Has, round(g.Last), round(g.Mean), round(g.Max), u.Arrivals, u.Completions, u.Errors)

@@ -405,3 +405,35 @@ func TestSlowClientHoldsNothingUp(t *testing.T) {
 		t.Errorf("state answers %d", w.Code)
 	}
 }
+
+// What a manager expects of latency is shown as long as it is new; what it was not asked for is absent.
+func TestOutlook(t *testing.T) {
+	f, h := page(t, nil)
+	f.seconds(2)
+	tell := func(o *foresail.Outlook) object {
+		f.tell(loop.Decision{At: f.now, Mode: loop.Auto, Plan: &foresail.Plan{Manager: "guard(sinan)", Outlook: o}})
+		_, now := state(t, h)
+		got, _ := now["outlook"].(object)
+		if len(list(now, "decisions")) != 0 {
+			t.Error("an outlook alone is shown as a decision")
+		}
+		return got
+	}
+	got := tell(&foresail.Outlook{Known: true, Percentile: 99, Latency: 0.312, Limit: 0.47, Violation: 0, Trusted: true, Scored: 80, Missed: 1})
+	for k, want := range map[string]any{"percentile": 99.0, "latency_ms": 312.0, "limit_ms": 470.0, "violation": 0.0, "trusted": true, "scored": 80.0, "missed": 1.0} {
+		if got[k] != want {
+			t.Errorf("%s is %v, want %v", k, got[k], want)
+		}
+	}
+	got = tell(&foresail.Outlook{Scored: 80, Missed: 3})
+	if _, there := got["latency_ms"]; there || got["trusted"] != false || got["missed"] != 3.0 {
+		t.Errorf("without a prediction: %v", got)
+	}
+	if got = tell(nil); got == nil {
+		t.Error("gone after one decision without it")
+	}
+	f.seconds(6)
+	if got = tell(nil); got != nil {
+		t.Errorf("still there after six seconds: %v", got)
+	}
+}

@@ -21,6 +21,7 @@ type decisionLog struct {
 	nextID    int
 	decisions []*decision
 	whys      []*why // by ServiceID; nil: no reason given yet
+	outlook   *outlookView
 }
 
 func (l *decisionLog) reset() {
@@ -43,6 +44,9 @@ func (l *decisionLog) add(d loop.Decision, app *foresail.App, seq uint64) bool {
 			l.manager = d.Plan.Manager
 		}
 		rec.Note, rec.Fallback = d.Plan.Note, d.Plan.Fallback
+		if o := d.Plan.Outlook; o != nil {
+			l.outlook, shown = viewOutlook(o, l.at), true
+		}
 		l.changes(rec, d, app)
 	}
 	rec.Manager = l.manager
@@ -134,6 +138,9 @@ func (d *decision) same(e *decision) bool {
 // since adds to u what came after update seq.
 func (l *decisionLog) since(seq uint64, u *update) {
 	u.Fallback, u.Error, u.DecidedAt, u.Decided = l.fallback, l.err, l.at, l.count
+	if o := l.outlook; o != nil && l.at-o.At <= Recent.Milliseconds() {
+		u.Outlook = o
+	}
 	for _, d := range l.decisions {
 		if d.seq > seq {
 			u.Decisions = append(u.Decisions, d)

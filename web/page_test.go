@@ -12,6 +12,7 @@ import (
 	"github.com/chromedp/chromedp/kb"
 
 	"foresail.dev"
+	"foresail.dev/loop"
 	"foresail.dev/web"
 )
 
@@ -257,6 +258,8 @@ func TestNothingIsClipped(t *testing.T) {
 	s, url := serve(t, web.Config{App: f.app, Mode: "auto", Manager: "guard(hpa)"})
 	f.events = append(f.events, s.Events())
 	f.seconds(60)
+	f.tell(loop.Decision{At: f.now, Mode: loop.Auto, Plan: &foresail.Plan{Manager: "guard(sinan)",
+		Outlook: &foresail.Outlook{Known: true, Percentile: 99.9, Latency: 0.8888, Limit: 0.47, Violation: 0.288, Scored: 100, Missed: 33}}})
 	const clipped = `[...document.querySelectorAll(".calls span, .cell .sub, .cell .big")].filter((e) => e.scrollWidth > e.clientWidth || e.scrollHeight > e.clientHeight + 1).map((e) => e.textContent).join()`
 	for _, v := range []view{{w: 390, h: 844, phone: true}, {w: 1024, h: 768}, {w: 1440, h: 900}} {
 		b.size(v.w, v.h, v.phone)
@@ -388,4 +391,32 @@ func TestGraphIsLaidOutByCallDepth(t *testing.T) {
 	} else {
 		t.Logf("a thousand services take %.0f ms", ms)
 	}
+}
+
+// Where the manager predicts latency the page says what it expects, and whether it is believed; where none does, it says
+// nothing of that.
+func TestPageShowsWhatIsExpected(t *testing.T) {
+	b := browser(t)
+	f := newFeeder()
+	s, url := serve(t, web.Config{App: f.app, Mode: "auto"})
+	f.events = append(f.events, s.Events())
+	f.seconds(3)
+	b.open(url)
+	if !eval[bool](b, `document.querySelector("#v-next").hidden`) {
+		t.Error("something is expected though nobody predicts")
+	}
+	says := func(o foresail.Outlook, big, sub, state string) {
+		t.Helper()
+		f.tell(loop.Decision{At: f.now, Mode: loop.Auto, Plan: &foresail.Plan{Manager: "guard(sinan)", Outlook: &o}})
+		b.wait(fmt.Sprintf(`(() => { const c = document.querySelector("#v-next"), plain = (q) => c.querySelector(q).textContent.replaceAll("\u202f", " ");
+			return !c.hidden && plain(".big").includes(%q) && plain(".sub").includes(%q) && (c.dataset.state ?? "") === %q })()`, big, sub, state))
+	}
+	o := foresail.Outlook{Known: true, Percentile: 99, Latency: 0.312, Limit: 0.47, Violation: 0.031, Trusted: true, Scored: 80, Missed: 1}
+	says(o, "p99 312", "1 of 80 missed", "")
+	o.Latency = 0.48
+	says(o, "p99 480", "3.1", "bad")
+	o.Trusted, o.Missed = false, 3
+	says(o, "p99 480", "not trusted: 3 of 80 missed", "warn")
+	says(foresail.Outlook{Trusted: true}, "Not asked", "not tried yet", "wait")
+	b.clean()
 }

@@ -52,6 +52,18 @@ func TestScreenshots(t *testing.T) {
 			f.seconds(12)
 			return web.Config{Controls: newDemo()}
 		},
+		"predicted": func(f *feeder) web.Config {
+			f.seconds(420)
+			f.tell(loop.Decision{At: f.now, Mode: loop.Auto, Applied: true, Plan: &foresail.Plan{Manager: "guard(sinan)",
+				Outlook: &foresail.Outlook{Known: true, Percentile: 99, Latency: 0.312, Limit: 0.47, Violation: 0.031, Trusted: true, Scored: 100, Missed: 1}}})
+			return web.Config{Controls: newDemo()}
+		},
+		"mistrusted": func(f *feeder) web.Config {
+			f.seconds(420)
+			f.tell(loop.Decision{At: f.now, Mode: loop.Auto, Applied: true, Plan: &foresail.Plan{Manager: "guard(sinan)",
+				Outlook: &foresail.Outlook{Known: true, Percentile: 99, Latency: 0.512, Limit: 0.44, Violation: 0.31, Scored: 100, Missed: 3}}})
+			return web.Config{}
+		},
 		"fallback": func(f *feeder) web.Config {
 			f.seconds(200)
 			f.tell(loop.Decision{At: f.now, Mode: loop.Auto, Applied: true, Plan: &foresail.Plan{Manager: "guard(hpa)",

@@ -61,7 +61,28 @@ type update struct {
 	Points    []*point      `json:"points,omitempty"`    // new seconds, oldest first
 	Decisions []*decision   `json:"decisions,omitempty"` // new or changed, oldest first
 	Why       []*why        `json:"why,omitempty"`       // new reasons for what a service has
+	Outlook   *outlookView  `json:"outlook,omitempty"`   // where the manager predicts latency
 	Load      *LoadState    `json:"load,omitempty"`
+}
+
+// outlookView is what the manager expects of users' latency under what it decided. It is not changed once it is handed out.
+type outlookView struct {
+	At         int64 `json:"at"` // of the decision
+	Percentile value `json:"percentile,omitzero"`
+	Latency    value `json:"latency_ms,omitzero"` // absent where no model was asked, as below
+	Limit      value `json:"limit_ms,omitzero"`   // under which it counts as safe
+	Violation  value `json:"violation,omitzero"`  // probability, 0..1
+	Trusted    bool  `json:"trusted"`
+	Scored     int   `json:"scored"` // of the newest predictions, those held against what happened
+	Missed     int   `json:"missed"` // of those, violations that had been predicted safe
+}
+
+func viewOutlook(o *foresail.Outlook, at int64) *outlookView {
+	v := &outlookView{At: at, Percentile: absent, Latency: absent, Limit: absent, Violation: absent, Trusted: o.Trusted, Scored: o.Scored, Missed: o.Missed}
+	if o.Known {
+		v.Percentile, v.Latency, v.Limit, v.Violation = value(o.Percentile), millis(o.Latency), millis(o.Limit), value(o.Violation)
+	}
+	return v
 }
 
 // stateView is an update since nothing, with what does not change.

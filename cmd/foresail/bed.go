@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"net"
 	"sync"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"foresail.dev/cluster/testbed/wire"
 	"foresail.dev/cmd/foresail/agents"
 	"foresail.dev/cmd/foresail/cli"
+	"foresail.dev/cmd/foresail/ingesters"
 	"foresail.dev/cmd/foresail/security"
 	"foresail.dev/cmd/foresail/summary"
 	"foresail.dev/load"
@@ -22,14 +24,16 @@ import (
 	"foresail.dev/telemetry/agent/receive"
 	"foresail.dev/telemetry/otlp"
 	"foresail.dev/telemetry/readers"
+	relay "foresail.dev/telemetry/relay/receive"
 )
 
 // bed is a testbed and the receiver that its processes report to.
 type bed struct {
 	*testbed.Cluster
-	assembler *telemetry.Shards // nil, as receivers are: nobody receives spans
-	receivers []*otlp.Receiver  // the processes' own first
-	agents    *agents.Observer  // nil: cgroups are read here
+	assembler *telemetry.Shards   // nil, as receivers are: nobody receives spans
+	receivers []*otlp.Receiver    // the processes' own first
+	agents    *agents.Observer    // nil: cgroups are read here
+	ingesters *ingesters.Observer // nil: all spans come here
 	poller    *readers.Poller
 	stopped   sync.Once
 	stopErr   error
@@ -43,6 +47,8 @@ type bedConfig struct {
 	duration   time.Duration
 	grpc, http string // where spans are received; http may be empty
 	agents     agents.Config
+	ingesters  ingesters.Config
+	spansTo    string // where its processes send spans instead of here; empty: here
 	ports      security.Ports
 	log        io.Writer
 	readers    []readers.Source
@@ -88,13 +94,26 @@ func startBed(ctx context.Context, c bedConfig) (*bed, error) {
 		observer = b.agents
 		fmt.Fprintf(c.log, "agents report to %s\n", b.agents.Server.Addr())
 	}
+	if c.ingesters.Listen != "" {
+		if b.ingesters, err = ingesters.Listen(c.ingesters, c.ports, wire.NewClock(epoch).Now, users.Service, b.assembler, observer); err != nil {
+			return nil, errors.Join(badAddress(err), b.stopReceivers())
+		}
+		observer = b.ingesters
+		fmt.Fprintf(c.log, "ingesters report to %s\n", b.ingesters.Server.Addr())
+	}
+	spansTo := c.spansTo
+	if spansTo == "" {
+		spansTo = b.receivers[0].GRPCAddr()
+	} else if err := listened(ctx, spansTo); err != nil {
+		return nil, errors.Join(err, b.stopReceivers())
+	}
 	inFlight := ""
 	if c.inFlight {
 		inFlight = b.receivers[0].HTTPAddr()
 	}
 	b.Cluster, err = testbed.New(ctx, testbed.Config{
 		Blueprint: c.blueprint, Load: c.load, Seed: c.seed, Duration: c.duration, Agent: b.agents != nil,
-		Observer: observer, OTLP: b.receivers[0].GRPCAddr(), Epoch: epoch, Log: c.log, Favour: c.favour,
+		Observer: observer, OTLP: spansTo, Epoch: epoch, Log: c.log, Favour: c.favour,
 		InFlight: inFlight, Metrics: c.metrics.Listen, Targets: c.metrics.Targets, MetricsTLS: c.metrics.tls, MetricsGuard: c.metrics.guard,
 	})
 	if err != nil {
@@ -102,6 +121,26 @@ func startBed(ctx context.Context, c bedConfig) (*bed, error) {
 	}
 	b.poller = readers.Poll(c.readers, b.assembler, func(err error) { fmt.Fprintln(c.log, err) })
 	return b, nil
+}
+
+// spansWait is how long an ingester may take to hear of the daemon and to open its port.
+const spansWait = 15 * time.Second
+
+// listened waits until somebody listens at an address.
+func listened(ctx context.Context, addr string) error {
+	ctx, cancel := context.WithTimeout(ctx, spansWait)
+	defer cancel()
+	for {
+		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr)
+		if err == nil {
+			return conn.Close()
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("testbed.spans: nobody takes spans at %s: %w: start an ingester there, which reports to the address of ingesters", addr, err)
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
 }
 
 // receive opens the ports for spans. Where they ask for something, the testbed's own processes, which have no token and
@@ -142,7 +181,7 @@ func (b *bed) stop() error {
 func (b *bed) stopReceivers() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	errs := []error{b.agents.Stop()}
+	errs := []error{b.agents.Stop(), b.ingesters.Stop()}
 	for _, r := range b.receivers {
 		if err := r.Shutdown(ctx); err != nil {
 			errs = append(errs, fmt.Errorf("stopping the OTLP receiver: %w", err))
@@ -158,6 +197,7 @@ type bedDetail struct {
 	Behind  float64         `json:"behind_s"` // how long after its intended time the last request was sent
 	Spans   telemetry.Stats `json:"spans"`
 	Agents  *receive.Stats  `json:"agents,omitempty"`
+	Ingest  *relay.Stats    `json:"ingest,omitempty"`
 }
 
 // writeDetail is one limit that a plan wrote to a cgroup.
@@ -188,6 +228,10 @@ func (b *bed) detail() bedDetail {
 		stats := b.agents.Server.Stats()
 		d.Agents = &stats
 	}
+	if b.ingesters != nil {
+		stats := b.ingesters.Server.Stats()
+		d.Ingest = &stats
+	}
 	for _, w := range b.Writes() {
 		if !w.Initial {
 			d.Writes = append(d.Writes, writeDetail{w.At, w.Replica, w.Path, w.Value})
@@ -202,10 +246,23 @@ func (b *bed) detail() bedDetail {
 	return d
 }
 
+// spans is what became of spans, here and in ingesters.
+func (b *bed) spans() telemetry.Stats {
+	s := b.assembler.Stats()
+	if b.ingesters != nil {
+		s = s.Plus(b.ingesters.Server.Stats().Spans)
+	}
+	return s
+}
+
 // print says what was written, for people.
 func (b *bed) print(w io.Writer) error {
 	d := b.detail()
-	_, err := fmt.Fprintf(w, "%d limits written to cgroups by plans; %d spans received\n", len(d.Writes), d.Spans.Received)
+	if _, err := fmt.Fprintf(w, "%d limits written to cgroups by plans; %d spans received\n", len(d.Writes), d.Spans.Received); err != nil || d.Ingest == nil {
+		return err
+	}
+	_, err := fmt.Fprintf(w, "%d ingesters: %d spans received, %d dropped; %d snapshots without the part of one; %d requests lost, %d unsure\n", len(d.Ingest.Ingesters),
+		d.Ingest.Spans.Received, d.Ingest.Spans.Dropped.Total(), d.Ingest.Incomplete, d.Ingest.Lost, d.Ingest.Unsure)
 	return err
 }
 

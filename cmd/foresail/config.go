@@ -12,6 +12,7 @@ import (
 	"foresail.dev/cmd/foresail/agents"
 	"foresail.dev/cmd/foresail/cli"
 	"foresail.dev/cmd/foresail/history"
+	"foresail.dev/cmd/foresail/ingesters"
 	"foresail.dev/cmd/foresail/promout"
 	"foresail.dev/cmd/foresail/security"
 	"foresail.dev/cmd/foresail/tracing"
@@ -47,7 +48,8 @@ type runConfig struct {
 	Adapt     *adapting.Config      `yaml:"adapt"`  // whether the model is fine-tuned while the run goes on
 	Models    string                `yaml:"models"` // where foresail train has put models; empty: there are none
 	ModelsKey string                `yaml:"models_key_file"`
-	Agents    agents.Config         `yaml:"agents"` // of a testbed: where node agents report
+	Agents    agents.Config         `yaml:"agents"`    // of a testbed: where node agents report
+	Ingesters ingesters.Config      `yaml:"ingesters"` // of a testbed: where ingesters report what they count of spans
 	Security  security.Config       `yaml:"security"`
 	Telemetry telemetryConfig       `yaml:"telemetry"`
 	Testbed   testbedConfig         `yaml:"testbed"`
@@ -98,6 +100,9 @@ func readRunConfig(path string) (runConfig, error) {
 	}
 	if c.Cluster != "testbed" && c.Agents.Listen != "" {
 		return c, cli.Usagef("%s: agents: a simulated cluster has no nodes that an agent could run on; leave it out, or use cluster: testbed", path)
+	}
+	if c.Cluster != "testbed" && c.Ingesters.Listen != "" {
+		return c, cli.Usagef("%s: ingesters: a simulated cluster sends no spans that they could take in; leave it out, or use cluster: testbed", path)
 	}
 	if c.OTLP.InFlight && (c.Cluster != "testbed" || c.OTLP.HTTP == "") {
 		return c, cli.Usagef("%s: otlp.in_flight: replicas of a testbed report over HTTP: use cluster: testbed and set otlp.http, or leave it out", path)

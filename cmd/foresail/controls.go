@@ -35,11 +35,11 @@ type demoCluster struct {
 	rate   float64       // in effect, requests a second
 }
 
-func newDemoControls(c *sim.Cluster, day *load.Load, app *foresail.App) *demoCluster {
+func newDemoControls(c *sim.Cluster, day *load.Load, app *foresail.App, of *demo) *demoCluster {
 	d := &demoCluster{Cluster: c, level: 1, mix: make([]float64, len(app.Endpoints)), shapes: []*load.Load{
 		day,
-		{Name: "steady", Curve: []load.Segment{{Shape: load.Constant, From: 200}}},
-		{Name: "ramp", Curve: []load.Segment{{Shape: load.Ramp, From: 60, To: 450, For: 3 * time.Minute}}},
+		{Name: "steady", Curve: []load.Segment{{Shape: load.Constant, From: of.steady}}},
+		{Name: "ramp", Curve: []load.Segment{{Shape: load.Ramp, From: of.low, To: of.high, For: 3 * time.Minute}}},
 	}}
 	day.Shares(0, d.mix)
 	d.rate = day.Level(0)

@@ -26,6 +26,7 @@ type telemetryConfig struct {
 // testbedConfig is what of a testbed the file may say.
 type testbedConfig struct {
 	Metrics bedMetrics `yaml:"metrics"`
+	Spans   string     `yaml:"spans"` // where the processes send spans, an ingester or a Collector; empty: to this daemon
 }
 
 // bedMetrics is where a testbed's metrics are for Prometheus; empty: it keeps none.
@@ -66,6 +67,10 @@ func (c *runConfig) observed(path string) error {
 	switch {
 	case (m.Listen != "" || m.Targets != "") && c.Cluster != "testbed":
 		return cli.Usagef("%s: testbed: only real processes have metrics to scrape; use cluster: testbed", path)
+	case c.Testbed.Spans != "" && c.Cluster != "testbed":
+		return cli.Usagef("%s: testbed.spans: only real processes send spans; use cluster: testbed", path)
+	case c.Testbed.Spans != "" && c.Ingesters.Listen == "":
+		return cli.Usagef("%s: testbed.spans: without ingesters.listen nobody would tell this daemon of them: give that too", path)
 	case m.Targets != "" && m.Listen == "":
 		return cli.Usagef("%s: testbed.metrics: targets without listen: give the address that metrics are served at, 127.0.0.1:0 for a free port", path)
 	case c.Telemetry.Prometheus != nil && c.Cluster != "testbed":

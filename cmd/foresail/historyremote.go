@@ -23,7 +23,10 @@ func (r *job) startMetrics(adapter *adapting.Adapter) (*promout.Running, error) 
 	j := promout.Job{App: r.app, Manager: r.manager.Name(), Mode: r.mode, Hold: r.hold(), Metrics: r.metrics, Writes: r.writes,
 		Tell: func(err error) { fmt.Fprintln(r.err, err) }}
 	if r.bed != nil && r.bed.assembler != nil {
-		j.Sources = []exposed.Source{exposed.Spans(r.bed.assembler.Stats), r.bed.receiverHealth}
+		j.Sources = []exposed.Source{exposed.Spans(r.bed.spans), r.bed.receiverHealth}
+		if r.bed.ingesters != nil {
+			j.Sources = append(j.Sources, r.bed.ingesters.Health)
+		}
 	}
 	if adapter != nil {
 		j.Sources = append(j.Sources, adapter.Metrics)

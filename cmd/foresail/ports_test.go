@@ -16,6 +16,7 @@ func TestNoPortIsOpenByAccident(t *testing.T) {
 		"OTLP gRPC":       {bed + "otlp: {grpc: '0.0.0.0:0', http: '127.0.0.1:0'}\n", "otlp"},
 		"OTLP HTTP":       {bed + "otlp: {grpc: '127.0.0.1:0', http: '[::]:0'}\n", "otlp"},
 		"agents":          {bed + "otlp: {grpc: '127.0.0.1:0', http: '127.0.0.1:0'}\nagents: {listen: '0.0.0.0:0'}\n", "agents"},
+		"ingesters":       {bed + "otlp: {grpc: '127.0.0.1:0', http: '127.0.0.1:0'}\ningesters: {listen: '0.0.0.0:0'}\n", "ingesters"},
 		"testbed metrics": {bed + "otlp: {grpc: '127.0.0.1:0', http: '127.0.0.1:0'}\ntestbed: {metrics: {listen: '0.0.0.0:0'}}\n", "metrics"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -42,7 +43,7 @@ func TestNoPortIsOpenByAccident(t *testing.T) {
 
 // portsBut are the names of all ports but one.
 func portsBut(port string) (out []string) {
-	for _, p := range []string{"page", "otlp", "agents", "metrics"} {
+	for _, p := range []string{"page", "otlp", "agents", "metrics", "ingesters"} {
 		if p != port {
 			out = append(out, p)
 		}

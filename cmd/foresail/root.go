@@ -13,6 +13,7 @@ import (
 	"foresail.dev/cmd/foresail/comparing"
 	"foresail.dev/cmd/foresail/explaining"
 	"foresail.dev/cmd/foresail/fitting"
+	"foresail.dev/cmd/foresail/ingesters"
 	"foresail.dev/cmd/foresail/scenes"
 	"foresail.dev/cmd/foresail/security"
 )
@@ -48,7 +49,7 @@ Try it, with nothing to install or configure:
 			r.Detail = detail
 			return cli.PrintJSON(w, r)
 		}}
-	root.AddCommand(newDemo(), newRun(), newSimulate(), newTestbed(), fitting.New(), newFidelity(), comparing.New(startCompared), newForecast(), newTrain(), newExplore(), newHistory(), explaining.NewExplain(), explaining.NewWhatIf(), scenes.New(), newImport(), newTraces(), agents.NewAgent(node), newDoctor(), apps.New(), security.NewToken(ports), security.NewKey(ports), newVersion())
+	root.AddCommand(newDemo(), newRun(), newSimulate(), newTestbed(), fitting.New(), newFidelity(), comparing.New(startCompared), newForecast(), newTrain(), newExplore(), newHistory(), explaining.NewExplain(), explaining.NewWhatIf(), scenes.New(), newImport(), newTraces(), agents.NewAgent(node), ingesters.New(), newDoctor(), apps.New(), security.NewToken(ports), security.NewKey(ports), newVersion())
 	return root
 }
 

@@ -144,7 +144,7 @@ func manageBy(c *cobra.Command, cfg runConfig, asJSON bool, invite func(app *for
 			return err
 		}
 		bed := bedConfig{blueprint: blueprint, readers: sources, load: l, seed: cfg.Seed, duration: cfg.Duration,
-			grpc: cfg.OTLP.GRPC, http: cfg.OTLP.HTTP, ports: secured, inFlight: cfg.OTLP.InFlight, shards: cfg.OTLP.Shards, memory: int64(cfg.OTLP.Memory), log: c.ErrOrStderr(), agents: cfg.Agents, metrics: cfg.Testbed.Metrics, spans: r.traces.Spans()}
+			grpc: cfg.OTLP.GRPC, http: cfg.OTLP.HTTP, ports: secured, inFlight: cfg.OTLP.InFlight, shards: cfg.OTLP.Shards, memory: int64(cfg.OTLP.Memory), log: c.ErrOrStderr(), agents: cfg.Agents, ingesters: cfg.Ingesters, spansTo: cfg.Testbed.Spans, metrics: cfg.Testbed.Metrics, spans: r.traces.Spans()}
 		if cfg.Telemetry.Prometheus != nil {
 			if err := r.fromPrometheus(ctx, bed, cfg.Telemetry.Prometheus); err != nil {
 				return err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -16,6 +17,13 @@ func TestMain(m *testing.M) {
 		os.Exit(code)
 	}
 	if filepath.Base(os.Args[0]) == "foresail" {
+		if len(os.Args) == 3 && os.Args[1] == "merging" {
+			if err := mergingProcess(os.Args[2]); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				os.Exit(1)
+			}
+			os.Exit(0)
+		}
 		os.Exit(Main())
 	}
 	testscript.Main(m, map[string]func(){"foresail": func() { os.Exit(Main()) }})

@@ -15,6 +15,13 @@ import (
 // hundreds of runs fit in one page.
 const maxDrawn = 240
 
+// Of each run the services that hold most are drawn; of the runs with the first seed all that are kept, which are drawn one
+// by one too, as long as that is not more than maxServicePoints.
+const (
+	fewServices      = 8
+	maxServicePoints = 3_000_000
+)
+
 // packed is what the page's charts are drawn of.
 type packed struct {
 	Limit     float64       `json:"limit"` // percent
@@ -62,6 +69,7 @@ type packedObjective struct {
 // pack is the data of the page's charts: JSON, compressed, in base64.
 func pack(r *compare.Results) (string, error) {
 	p := packed{Limit: r.Violations * 100, Reference: r.Reference, Groups: []packedGroup{}, Runs: []packedRun{}}
+	left := maxServicePoints
 	for i, rows := range r.Groups() {
 		g := packedGroup{Name: rows[0].Application + ", " + rows[0].Load}
 		for _, row := range rows {
@@ -71,7 +79,13 @@ func pack(r *compare.Results) (string, error) {
 			g.Points = append(g.Points, packedPoint{name(row), row.Guarded, row.Endpoint, row.Cores, row.CoresCI, times(row.Violations, 100), times(row.ViolationsCI, 100)})
 			for _, seed := range r.Seeds {
 				if o := find(r, row, seed); o != nil {
-					p.Runs = append(p.Runs, packRun(i, name(row), o))
+					services := fewServices
+					if s := o.Series; s != nil && seed == r.Seeds[0] {
+						if n := 2 * len(s.Services) * min(len(s.Cores), maxDrawn); n <= left {
+							left, services = left-n, len(s.Services)
+						}
+					}
+					p.Runs = append(p.Runs, packRun(i, name(row), o, services))
 				}
 			}
 		}
@@ -99,9 +113,9 @@ func times(v *float64, f float64) *float64 {
 	return &w
 }
 
-func packRun(group int, manager string, o *compare.Outcome) packedRun {
+func packRun(group int, manager string, o *compare.Outcome, services int) packedRun {
 	p := packedRun{Group: group, Manager: manager, Seed: o.Inputs.Seed, Failed: o.Failed, Cores: o.Cores, Used: o.CoresUsed, Replicas: o.Replicas,
-		Changes: o.PlanChanges, Scaling: o.ScalingActions, Objectives: map[string]packedObjective{}, Series: thin(o.Series)}
+		Changes: o.PlanChanges, Scaling: o.ScalingActions, Objectives: map[string]packedObjective{}, Series: thin(o.Series, services)}
 	windows, violated := 0, 0
 	for _, e := range o.Endpoints {
 		p.Objectives[e.Endpoint] = packedObjective{e.Percentile, e.Objective}
@@ -114,9 +128,9 @@ func packRun(group int, manager string, o *compare.Outcome) packedRun {
 	return p
 }
 
-// thin is a series in at most maxDrawn longer steps: means, but the largest latency. Endpoints that nobody called, and
-// services that hold next to nothing, are left out.
-func thin(s *compare.Series) *compare.Series {
+// thin is a series in at most maxDrawn longer steps: means, but the largest latency. Endpoints that nobody called are left
+// out, and all services but so many; what they use is told only where these are more than a few.
+func thin(s *compare.Series, services int) *compare.Series {
 	if s == nil {
 		return nil
 	}
@@ -124,8 +138,12 @@ func thin(s *compare.Series) *compare.Series {
 	mean := func(p compare.Points) compare.Points { return every(p, k, average) }
 	out := &compare.Series{Step: s.Step * float64(k), Warmup: s.Warmup, Rate: mean(s.Rate), Cores: mean(s.Cores), Used: mean(s.Used), Replicas: compare.Points{},
 		Services: []compare.ServiceSeries{}, Endpoints: []compare.EndpointSeries{}}
-	for _, sv := range s.Services {
-		out.Services = append(out.Services, compare.ServiceSeries{Service: sv.Service, Cores: mean(sv.Cores)})
+	for _, sv := range s.Services[:min(services, len(s.Services))] {
+		one := compare.ServiceSeries{Service: sv.Service, Cores: mean(sv.Cores)}
+		if services > fewServices {
+			one.Used = mean(sv.Used)
+		}
+		out.Services = append(out.Services, one)
 	}
 	for _, e := range s.Endpoints {
 		if slices.ContainsFunc(e.Latency, func(v float64) bool { return !math.IsNaN(v) }) {

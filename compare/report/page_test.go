@@ -198,6 +198,19 @@ func TestPage(t *testing.T) {
 	if eval[int](b, `document.querySelectorAll("#charts svg .limit").length`) != 1 {
 		t.Error("no objective line in the chart of latency")
 	}
+	// Each service has a picture of its own, once they are asked for.
+	if eval[int](b, `document.querySelectorAll("#services svg").length`) != 0 {
+		t.Error("services are drawn while nobody sees them")
+	}
+	b.do(chromedp.Click(`#each summary`))
+	b.wait(`document.querySelectorAll("#services svg").length >= 8`)
+	for _, w := range []int64{1400, 390} {
+		b.do(chromedp.EmulateViewport(w, 900))
+		b.wait(fmt.Sprintf("innerWidth === %d", w))
+		for _, fault := range eval[[]string](b, clipped) {
+			t.Errorf("services at %d px: %s", w, fault)
+		}
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, f := range b.faults {

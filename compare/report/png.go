@@ -340,7 +340,9 @@ func tiles(panels [][]*plot.Plot, legend plot.Legend, entries int, w, h vg.Lengt
 	t := draw.Tiles{Rows: len(panels), Cols: len(panels[0]), PadX: vg.Points(14), PadY: vg.Points(10)}
 	for y, row := range plot.Align(panels, t, left) {
 		for x, c := range row {
-			panels[y][x].Draw(c)
+			if panels[y][x] != nil {
+				panels[y][x].Draw(c)
+			}
 		}
 	}
 	legend.Draw(draw.Crop(all, w-margin+vg.Points(10), 0, 0, -vg.Points(24)))

@@ -134,6 +134,54 @@ func TestPlots(t *testing.T) {
 	}
 }
 
+// A run over time is a picture, as a whole and service by service; one of which nothing is kept says so.
+func TestRunPlots(t *testing.T) {
+	for _, o := range show(t).Runs {
+		for _, draw := range []func(*compare.Outcome) (report.Plot, error){report.RunPlot, report.ServicesPlot} {
+			p, err := draw(o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if img, err := png.Decode(strings.NewReader(string(p.PNG))); err != nil || img.Bounds().Dx() < 500 {
+				t.Errorf("%s: %v", p.Name, err)
+			}
+			bare := *o
+			bare.Series = nil
+			if _, err := draw(&bare); err == nil || !strings.Contains(err.Error(), "nothing over time is kept") {
+				t.Error(err)
+			}
+		}
+	}
+}
+
+// How long recovery took has a column where a load has spikes, and only there; where it did not always recover, it is at least that.
+func TestRecoveryHasAColumn(t *testing.T) {
+	r := show(t)
+	if strings.Contains(report.Markdown(r, report.Header{}), "recovery") {
+		t.Error("a column though nothing spikes")
+	}
+	for i, row := range r.Groups()[1] {
+		took, half, lost := 12.5, 1.5, 0.2
+		row.Recovery, row.RecoveryCI = &took, &half
+		if i == 0 {
+			row.Unrecovered = &lost
+		}
+	}
+	rows := r.Groups()[1]
+	head, cells, _ := report.Text(r, rows)
+	last := len(head) - 1
+	if head[last] != "recovery s" || cells[0][last] != "≥ 12.5 ± 1.5" || cells[1][last] != "12.5 ± 1.5" {
+		t.Errorf("%q: %q, %q", head[last], cells[0][last], cells[1][last])
+	}
+	if m := report.Markdown(r, report.Header{}); strings.Count(m, "recovery s |") != 1 || !strings.Contains(m, "| ≥ 12.5 ± 1.5 |") {
+		t.Error(m)
+	}
+	page, err := report.HTML(r, report.Header{})
+	if err != nil || strings.Count(string(page), ">recovery s<") != 1 || !strings.Contains(string(page), "≥ 12.5") {
+		t.Error(err)
+	}
+}
+
 // What can't be drawn of runs that all failed, or of runs without anything over time, is left out, and the rest is there.
 func TestNothingToDraw(t *testing.T) {
 	r := show(t)

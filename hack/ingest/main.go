@@ -17,6 +17,7 @@ import (
 
 type options struct {
 	collector, commit, out string
+	foresail               string
 	rounds                 int
 	warmup, duration       time.Duration
 	seed                   uint64
@@ -31,6 +32,7 @@ type row struct {
 	RSS          float64   `json:"rss_mib"` // the largest
 	Ratio        float64   `json:"ratio_to_spanmetrics"`
 	Snapshots    int       `json:"snapshots,omitempty"`
+	Daemon       float64   `json:"daemon_share,omitempty"` // of the processor time, the process that merges
 	Rounds       []float64 `json:"rounds_spans_per_core_s"`
 }
 
@@ -42,8 +44,16 @@ func main() {
 		}
 		return
 	}
+	if len(os.Args) > 1 && os.Args[1] == "merge" {
+		if err := merge(os.Args[2]); err != nil {
+			fmt.Fprintln(os.Stderr, "ingest:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	var o options
 	flag.StringVar(&o.collector, "collector", "", "the Collector's binary; empty: Foresail alone")
+	flag.StringVar(&o.foresail, "foresail", "", "the program; given, ingesters that report to a daemon are measured beside one process")
 	flag.StringVar(&o.commit, "commit", "", "the commit measured")
 	flag.StringVar(&o.out, "out", "", "file for the result as JSON")
 	flag.IntVar(&o.rounds, "rounds", 5, "times that each receiver is measured, in turn")
@@ -66,9 +76,12 @@ func run(o *options) error {
 	if o.collector != "" {
 		targets = append(targets, collectorTarget{o.collector, true}, collectorTarget{o.collector, false})
 	}
-	w := newWorkload(o.seed)
+	if o.foresail != "" {
+		targets = append(targets, relayTarget{o.foresail, 1}, relayTarget{o.foresail, 2})
+	}
+	w := []*workload{newWorkload(o.seed), newWorkload(o.seed + 1)}
 	rows := make([]row, len(targets))
-	rates := make([][]float64, len(targets))
+	rates, shares := make([][]float64, len(targets)), make([][]float64, len(targets))
 	for round := range o.rounds {
 		for i, t := range targets {
 			m, err := measure(t, w, o)
@@ -81,20 +94,22 @@ func run(o *options) error {
 			r.Rounds = append(r.Rounds, math.Round(m.perCore()))
 			rates[i] = append(rates[i], m.perSecond())
 			r.RSS = max(r.RSS, math.Round(m.rss))
+			shares[i] = append(shares[i], m.share)
 		}
 	}
 	for i := range rows {
 		rows[i].SpansPerCore, rows[i].SpansPerS = median(rows[i].Rounds), math.Round(median(rates[i]))
+		rows[i].Daemon = math.Round(median(shares[i])*1e4) / 1e4
 		rows[i].Busy = math.Round(rows[i].SpansPerS/rows[i].SpansPerCore*100) / 100
 	}
 	for i := range rows {
-		if len(rows) > 1 {
+		if o.collector != "" {
 			rows[i].Ratio = math.Round(rows[i].SpansPerCore/rows[1].SpansPerCore*100) / 100
 		}
 	}
-	fmt.Printf("%-36s %14s %10s %6s %9s %6s\n", "receiver", "spans/core-s", "spans/s", "cores", "ratio", "MiB")
+	fmt.Printf("%-36s %14s %10s %6s %9s %6s %7s\n", "receiver", "spans/core-s", "spans/s", "cores", "ratio", "MiB", "daemon")
 	for _, r := range rows {
-		fmt.Printf("%-36s %14.0f %10.0f %6.2f %9.2f %6.0f\n", r.Receiver, r.SpansPerCore, r.SpansPerS, r.Busy, r.Ratio, r.RSS)
+		fmt.Printf("%-36s %14.0f %10.0f %6.2f %9.2f %6.0f %6.1f%%\n", r.Receiver, r.SpansPerCore, r.SpansPerS, r.Busy, r.Ratio, r.RSS, 100*r.Daemon)
 	}
 	if o.out == "" {
 		return nil

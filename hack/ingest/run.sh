@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Measures how many spans a second one core takes in: Foresail with snapshots out, and beside it, in the same run and with
-# the same requests, the OpenTelemetry Collector with its spanmetrics connector and passing spans through.
+# the same requests, the OpenTelemetry Collector with its spanmetrics connector and passing spans through, and Foresail as one and
+# two ingesters with a daemon that merges what they count.
 #
 #	hack/ingest/run.sh [--rounds 5] [--duration 10s]
 #
@@ -14,6 +15,7 @@ if [ ! -x "$here/build/collector/otelcol" ]; then
 fi
 cd "$here/../.."
 go build -o "$here/build/ingest" ./hack/ingest
+go build -o "$here/build/foresail" ./cmd/foresail
 commit=$(git rev-parse --short HEAD)
 git diff --quiet HEAD || commit+=-dirty
-exec "$here/build/ingest" --collector "$here/build/collector/otelcol" --commit "$commit" --out "$here/build/result.json" "$@"
+exec "$here/build/ingest" --collector "$here/build/collector/otelcol" --foresail "$here/build/foresail" --commit "$commit" --out "$here/build/result.json" "$@"

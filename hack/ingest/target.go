@@ -29,7 +29,8 @@ import (
 // target is a receiver to measure.
 type target interface {
 	name() string
-	command(addr, dir string) (*exec.Cmd, error)
+	// commands are the processes, the one whose last words are checked first; to is where spans go, one address or several.
+	commands(dir string) (cmds []*exec.Cmd, to []string, err error)
 	check(m *measured, said []byte) error // of what the process said at its end
 }
 
@@ -37,9 +38,13 @@ type foresailTarget struct{}
 
 func (foresailTarget) name() string { return "foresail, snapshots out" }
 
-func (foresailTarget) command(addr, _ string) (*exec.Cmd, error) {
+func (foresailTarget) commands(string) ([]*exec.Cmd, []string, error) {
+	addr, err := freeAddress()
+	if err != nil {
+		return nil, nil, err
+	}
 	self, err := os.Executable()
-	return exec.Command(self, "serve", addr), err
+	return []*exec.Cmd{exec.Command(self, "serve", addr)}, []string{addr}, err
 }
 
 // report is what serve says at its end.
@@ -149,7 +154,11 @@ const collectorMetrics = `    metrics:
       exporters: [nop]
 `
 
-func (c collectorTarget) command(addr, dir string) (*exec.Cmd, error) {
+func (c collectorTarget) commands(dir string) ([]*exec.Cmd, []string, error) {
+	addr, err := freeAddress()
+	if err != nil {
+		return nil, nil, err
+	}
 	to, more := "nop", ""
 	if c.metrics {
 		to, more = "spanmetrics", collectorMetrics
@@ -159,7 +168,7 @@ func (c collectorTarget) command(addr, dir string) (*exec.Cmd, error) {
 		text = strings.Replace(text, "connectors:\n  spanmetrics:\n", "", 1)
 	}
 	path := filepath.Join(dir, "collector.yaml")
-	return exec.Command(c.binary, "--config", path), os.WriteFile(path, []byte(text), 0o600)
+	return []*exec.Cmd{exec.Command(c.binary, "--config", path)}, []string{addr}, os.WriteFile(path, []byte(text), 0o600)
 }
 
 func (collectorTarget) check(*measured, []byte) error { return nil }
@@ -171,6 +180,7 @@ type measured struct {
 	took, cpu time.Duration
 	rss       float64 // MiB
 	snapshots int
+	share     float64 // of the processor time, the first process
 }
 
 func (m *measured) perCore() float64   { return float64(m.spans) / m.cpu.Seconds() }
@@ -179,39 +189,46 @@ func (m *measured) perSecond() float64 { return float64(m.spans) / m.took.Second
 // senders is how many requests are under way at once.
 const senders = 4
 
-// measure starts a receiver, sends for a while, and ends it.
-func measure(t target, w *workload, o *options) (m measured, err error) {
+// measure starts a receiver, sends for a while, and ends it. All of its processes share one processor.
+func measure(t target, w []*workload, o *options) (m measured, err error) {
 	dir, err := os.MkdirTemp("", "ingest")
 	if err != nil {
 		return m, err
 	}
 	defer os.RemoveAll(dir)
-	addr, err := freeAddress()
-	if err != nil {
-		return m, err
-	}
-	cmd, err := t.command(addr, dir)
+	cmds, to, err := t.commands(dir)
 	if err != nil {
 		return m, err
 	}
 	var said strings.Builder
-	cmd.Path, cmd.Args = "/usr/bin/taskset", append([]string{"taskset", "-c", "0", cmd.Path}, cmd.Args[1:]...)
-	cmd.Env = append(os.Environ(), "GOMAXPROCS=1")
-	cmd.Stdout, cmd.Stderr = &said, os.Stderr
-	if err := cmd.Start(); err != nil {
-		return m, err
+	var pids []int
+	var ended []chan error
+	for i, cmd := range cmds {
+		cmd.Path, cmd.Args = "/usr/bin/taskset", append([]string{"taskset", "-c", "0", cmd.Path}, cmd.Args[1:]...)
+		cmd.Env = append(os.Environ(), "GOMAXPROCS=1")
+		if cmd.Stderr = os.Stderr; i == 0 {
+			cmd.Stdout = &said
+		}
+		if err = cmd.Start(); err != nil {
+			break
+		}
+		end := make(chan error, 1)
+		go func() { end <- cmd.Wait() }()
+		pids, ended = append(pids, cmd.Process.Pid), append(ended, end)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
-	err = drive(&m, addr, cmd.Process.Pid, w, o)
-	_ = cmd.Process.Signal(syscall.SIGTERM)
-	select {
-	case werr := <-ended:
-		err = errors.Join(err, werr)
-	case <-time.After(20 * time.Second):
-		_ = cmd.Process.Kill()
-		<-ended
-		err = errors.Join(err, errors.New("it did not end"))
+	if err == nil {
+		err = drive(&m, to, pids, w, o)
+	}
+	for i := len(ended) - 1; i >= 0; i-- { // the first is told what the others have last
+		_ = cmds[i].Process.Signal(syscall.SIGTERM)
+		select {
+		case werr := <-ended[i]:
+			err = errors.Join(err, werr)
+		case <-time.After(20 * time.Second):
+			_ = cmds[i].Process.Kill()
+			<-ended[i]
+			err = errors.Join(err, errors.New("it did not end"))
+		}
 	}
 	if err != nil {
 		return m, err
@@ -229,19 +246,24 @@ func freeAddress() (string, error) {
 }
 
 // drive sends requests until the measured time is over.
-func drive(m *measured, addr string, pid int, w *workload, o *options) error {
-	conn, err := grpc.NewClient(addr, grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(raw{}), grpc.WaitForReady(true)))
-	if err != nil {
-		return err
+func drive(m *measured, to []string, pids []int, workloads []*workload, o *options) error {
+	var conns []*grpc.ClientConn
+	for _, addr := range to {
+		conn, err := grpc.NewClient(addr, grpc.WithTransportCredentials(insecure.NewCredentials()),
+			grpc.WithDefaultCallOptions(grpc.ForceCodecV2(raw{}), grpc.WaitForReady(true)))
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		conns = append(conns, conn)
 	}
-	defer conn.Close()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	var sent atomic.Uint64
 	var wg sync.WaitGroup
 	failed := make(chan error, senders)
-	for range senders {
+	for i := range senders {
+		conn, w := conns[i%len(conns)], workloads[i%len(conns)] // a trace is in one workload
 		wg.Go(func() {
 			for ctx.Err() == nil {
 				q := w.take()
@@ -267,13 +289,26 @@ func drive(m *measured, addr string, pid int, w *workload, o *options) error {
 			return err
 		}
 	}
-	if err = wait(o.warmup); err == nil {
-		cpu, _ := usage(pid)
+	used := func() (all, first time.Duration, rss float64) {
+		for i, pid := range pids {
+			cpu, mem := usage(pid)
+			if all, rss = all+cpu, rss+mem; i == 0 {
+				first = cpu
+			}
+		}
+		return all, first, rss
+	}
+	err := wait(o.warmup)
+	if err == nil {
+		all, first, _ := used()
 		begun, before := time.Now(), sent.Load()
 		err = wait(o.duration)
 		m.spans, m.took = sent.Load()-before, time.Since(begun)
-		after, rss := usage(pid)
-		m.cpu, m.rss = after-cpu, rss
+		allNow, firstNow, rss := used()
+		m.cpu, m.rss = allNow-all, rss
+		if len(pids) > 1 {
+			m.share = (firstNow - first).Seconds() / m.cpu.Seconds()
+		}
 	}
 	cancel()
 	wg.Wait()

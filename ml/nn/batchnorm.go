@@ -9,6 +9,7 @@ type BatchNorm[T Float] struct {
 	Eps       float64 // added to variances
 	Momentum  float64 // of running statistics: what is kept of the old at each step
 	FixScale  bool    // the scale stays 1
+	Frozen    bool    // training, too, uses the running statistics, and leaves them as they are
 	scale     *Param[T]
 	shift     *Param[T]
 	mean      *Param[T]
@@ -44,6 +45,12 @@ func (b *BatchNorm[T]) Forward(x Batch[T], train bool) Batch[T] {
 	y := growBatch(&b.y, x.Rows, x.Cols)
 	b.trained = train
 	c := b.Channels
+	if b.Frozen {
+		for j := range c {
+			b.inverse[j] = T(1 / math.Sqrt(float64(b.variance.W[j])+b.Eps))
+			b.mu[j] = float64(b.mean.W[j])
+		}
+	}
 	if !train {
 		for j := range c {
 			b.gain[j] = b.scaleOf(j) / T(math.Sqrt(float64(b.variance.W[j])+b.Eps))
@@ -52,7 +59,9 @@ func (b *BatchNorm[T]) Forward(x Batch[T], train bool) Batch[T] {
 		normalise(y.Data, x.Data, b.gain, b.off)
 		return y
 	}
-	b.estimate(x)
+	if !b.Frozen {
+		b.estimate(x)
+	}
 	xhat := grow(&b.xhat, len(x.Data))
 	for j := range c {
 		b.gain[j], b.off[j] = b.inverse[j], -T(b.mu[j])*b.inverse[j]
@@ -139,6 +148,9 @@ func (b *BatchNorm[T]) Backward(dy Batch[T]) Batch[T] {
 	for j := range c {
 		b.gain[j] = b.scaleOf(j) * b.inverse[j]
 		b.off[j], b.slope[j] = -b.gain[j]*T(sum[j]/n), -b.gain[j]*T(dot[j]/n)
+		if b.Frozen { // mean and variance do not hang on the inputs
+			b.off[j], b.slope[j] = 0, 0
+		}
 	}
 	for i := 0; i < len(dy.Data); i += c {
 		d, hat := dy.Data[i:i+c], b.xhat[i:i+c]

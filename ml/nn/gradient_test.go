@@ -57,6 +57,8 @@ func TestGradientsOfLayers(t *testing.T) {
 	strided.StrideH, strided.Top, strided.Left, strided.Right = 2, 1, 2, 1
 	fixed := NewBatchNorm[float64]("bn", 3)
 	fixed.FixScale = true
+	frozen := NewBatchNorm[float64]("bn", 3)
+	frozen.Frozen = true
 	// Weights away from where they begin, so that no gradient is right by symmetry.
 	shaken := func(l Layer[float64]) Layer[float64] {
 		for _, p := range l.Params() {
@@ -80,6 +82,7 @@ func TestGradientsOfLayers(t *testing.T) {
 		{"mean over pixels", 12, 2, &MeanPool[float64]{Pixels: 4, Channels: 3}},
 		{"batch norm", 6, 4, NewBatchNorm[float64]("bn", 3)},
 		{"batch norm without scale", 6, 4, fixed},
+		{"batch norm with kept statistics", 6, 4, frozen},
 		{"relu", 6, 3, &Activation[float64]{Func: ReLU}},
 		{"sigmoid", 6, 3, &Activation[float64]{Func: Sigmoid}},
 		{"tanh", 6, 3, &Activation[float64]{Func: Tanh}},

@@ -22,6 +22,20 @@ func (c *calibrated) probability(score float64) float64 {
 // leastForSteps is how many rows isotonic regression needs at least; with fewer it follows chance.
 const leastForSteps = 500
 
+// What takes the place of an old calibration must rest on so many rows, and so many of each class.
+const (
+	leastToReplace = 100
+	leastOfEach    = 10
+)
+
+func enough(y []float64) bool {
+	ones := 0
+	for _, v := range y {
+		ones += int(v)
+	}
+	return len(y) >= leastToReplace && ones >= leastOfEach && len(y)-ones >= leastOfEach
+}
+
 // calibrateOn fits to rows that made no tree and ended no training. With CalibrationAuto it is the one that did better, by
 // Brier score, on the half of the rows that it was not fitted to, both ways.
 func calibrateOn(kind Calibration, score, y []float64) (calibrated, error) {

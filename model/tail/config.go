@@ -36,6 +36,15 @@ const (
 	LabelPooled    Label = "pooled"    // the p99 of all requests is at the objective or above, as published
 )
 
+// Proposed is how the network and the trees see the cores that are proposed.
+type Proposed string
+
+// The ways to see them.
+const (
+	ProposedCores       Proposed = "cores"       // as published
+	ProposedUtilisation Proposed = "utilisation" // what the service used in the last seconds, as a share of them
+)
+
 // Optimiser is how the network's weights are found.
 type Optimiser string
 
@@ -60,6 +69,7 @@ type Config struct {
 	Seed     uint64
 	Channels []Channel
 	Label    Label
+	Proposed Proposed
 
 	Optimiser   Optimiser
 	Rate        float64 // of learning, at first
@@ -83,10 +93,10 @@ type Config struct {
 	Source, Commit string // of the data and of the program, for the model file
 }
 
-// Default is what trains a model within minutes on one core; docs/decisions/sinan.md says why these.
+// Default is what trains a model within minutes on one core; docs/decisions/tail.md says why these.
 func Default() Config {
-	return Config{Seed: 1, Channels: []Channel{Rate, Replicas, Cores, Used, Memory, InFlight}, Label: LabelEndpoints,
-		Optimiser: Adam, Rate: 0.003, Decay: 0, Batch: 256, Epochs: 15, Validation: 0.1, Block: 1, HoldOut: 0.1,
+	return Config{Seed: 1, Channels: []Channel{Rate, Replicas, Cores, Used, Memory, InFlight}, Label: LabelWindows, Proposed: ProposedUtilisation,
+		Optimiser: Adam, Rate: 0.003, Decay: 0.05, Batch: 128, Epochs: 12, Validation: 0.1, Block: 1, HoldOut: 0.1,
 		Trees: 400, TreeRate: 0.05, Depth: 6, Leaves: 24, Patience: 50}
 }
 
@@ -107,6 +117,7 @@ func (c *Config) Check() error {
 	}
 	wrong(len(c.Channels) == 0, "no channels: name some")
 	wrong(c.Label != LabelEndpoints && c.Label != LabelPooled && c.Label != LabelWindows, "label %q: give %s, %s or %s", c.Label, LabelEndpoints, LabelWindows, LabelPooled)
+	wrong(c.Proposed != ProposedCores && c.Proposed != ProposedUtilisation, "proposed %q: give %s or %s", c.Proposed, ProposedCores, ProposedUtilisation)
 	wrong(c.Optimiser != Adam && c.Optimiser != SGD, "optimiser %q: give %s or %s", c.Optimiser, Adam, SGD)
 	wrong(!(c.Rate > 0 && c.Rate <= 1), "rate %v: give one in (0, 1]", c.Rate)
 	wrong(!(c.Decay >= 0 && c.Decay < 1), "decay %v: give one in [0, 1)", c.Decay)

@@ -38,6 +38,7 @@ type saved struct {
 	Schema   Schema      `json:"schema"`
 	Channels []Channel   `json:"channels"`
 	Label    Label       `json:"label"`
+	Proposed Proposed    `json:"proposed"`
 	Knee     float64     `json:"knee_ms"`
 	Room     float64     `json:"room_ms"`
 	Slope    float64     `json:"slope"`
@@ -74,7 +75,7 @@ func Read(r io.Reader) (*Model, error) {
 // numbers are the arrays of scaling and envelope.
 func (m *Model) numbers() [][]float32 {
 	var out [][]float32
-	for _, a := range [][]affine{m.scale.History, m.scale.Latency, m.scale.Cores, m.out} {
+	for _, a := range [][]affine{m.scale.History, m.scale.Latency, m.scale.Cores, m.scale.Next, m.out} {
 		v := make([]float32, 0, 2*len(a))
 		for _, x := range a {
 			v = append(v, x.Mean, x.Per)
@@ -93,7 +94,7 @@ func (m *Model) numbers() [][]float32 {
 
 // MarshalBinary writes the model in the format that UnmarshalBinary reads.
 func (m *Model) MarshalBinary() ([]byte, error) {
-	about, err := json.Marshal(saved{*m.schema, m.channels, m.label, m.squash.Knee, m.squash.Room, m.odds.sigmoid.Slope, m.odds.sigmoid.Offset, m.margin, m.trained})
+	about, err := json.Marshal(saved{*m.schema, m.channels, m.label, m.proposed, m.squash.Knee, m.squash.Room, m.odds.sigmoid.Slope, m.odds.sigmoid.Offset, m.margin, m.trained})
 	if err != nil {
 		return nil, err
 	}
@@ -181,7 +182,7 @@ func assemble(parts [5][]byte) (*Model, error) {
 	if err := s.check(); err != nil {
 		return nil, err
 	}
-	m := &Model{layout: layout{schema: &s.Schema, channels: s.Channels, squash: Squash{s.Knee, s.Room}, label: s.Label}, margin: s.Margin, trained: s.Trained}
+	m := &Model{layout: layout{schema: &s.Schema, channels: s.Channels, squash: Squash{s.Knee, s.Room}, label: s.Label, proposed: s.Proposed}, margin: s.Margin, trained: s.Trained}
 	m.shape = m.layout.network()
 	if err := m.shape.Check(); err != nil {
 		return nil, err
@@ -227,7 +228,7 @@ func (s *saved) check() error {
 		return err
 	}
 	c := Default()
-	c.Channels, c.Label, c.Knee, c.Room = s.Channels, s.Label, s.Knee, s.Room
+	c.Channels, c.Label, c.Proposed, c.Knee, c.Room = s.Channels, s.Label, s.Proposed, s.Knee, s.Room
 	if err := c.Check(); err != nil {
 		return err
 	}
@@ -240,7 +241,7 @@ func (s *saved) check() error {
 // take reads what numbers lists.
 func (m *Model) take(data []byte) error {
 	n, f := len(m.schema.Services), m.shape.Features()
-	m.scale = scaling{make([]affine, m.width()), make([]affine, len(Percentiles)), make([]affine, n)}
+	m.scale = scaling{make([]affine, m.width()), make([]affine, len(Percentiles)), make([]affine, n), make([]affine, n)}
 	m.out = make([]affine, len(Percentiles))
 	m.envelope = envelope{History: make([]span, m.width()), Cores: make([]span, n), Latent: cloud{Mean: make([]float32, f), Root: make([]float32, f*(f+1)/2)}}
 	want := 0
@@ -255,7 +256,7 @@ func (m *Model) take(data []byte) error {
 		data = data[4:]
 		return v
 	}
-	for _, a := range [][]affine{m.scale.History, m.scale.Latency, m.scale.Cores, m.out} {
+	for _, a := range [][]affine{m.scale.History, m.scale.Latency, m.scale.Cores, m.scale.Next, m.out} {
 		for i := range a {
 			if a[i] = (affine{next(), next()}); !finite32([]float32{a[i].Mean, a[i].Per}) {
 				return errors.New("the model's scales are not all numbers")

@@ -36,7 +36,7 @@ func (m *Model) forward(t *table, samples []sample) *predicted {
 	for from := 0; from < len(samples); from += evaluationBatch {
 		some := samples[from:min(from+evaluationBatch, len(samples))]
 		in := b.first(len(some))
-		t.gather(&in, some, nil)
+		t.gather(&in, some, &m.scale, nil)
 		y := net.Head(net.Trunk(in.history, in.latency, false), in.cores, false)
 		for i := range some {
 			var ms [5]float64
@@ -51,15 +51,22 @@ func (m *Model) forward(t *table, samples []sample) *predicted {
 }
 
 // rowOf writes what the trees see of a sample: features, then the cores that a service has in t+2 to t+5, service by service.
-func (t *table) rowOf(dst []float64, features []float32, s sample) {
+func (t *table) rowOf(dst []float64, features []float32, s sample, sc *scaling) {
 	at := widen(dst, features)
-	n := len(t.schema.Services)
-	for i := range n {
+	for i := range t.schema.Services {
 		for k := 2; k <= Horizon; k++ {
-			dst[at] = float64(t.raw[(int(s.row)+k)*n+i])
+			dst[at] = seen(t.next(int(s.row), k, i), sc.Next[i])
 			at++
 		}
 	}
+}
+
+// seen is what trees see of a number: what is missing is the mean.
+func seen(v float64, a affine) float64 {
+	if v != v {
+		return float64(a.Mean)
+	}
+	return float64(float32(v))
 }
 
 // predict runs samples through network and trees.
@@ -68,7 +75,7 @@ func (m *Model) predict(t *table, samples []sample) *predicted {
 	p.score = make([]float64, len(samples))
 	row, f := make([]float64, m.trees.Features()), m.shape.Features()
 	for i, s := range samples {
-		t.rowOf(row, p.features[i*f:(i+1)*f], s)
+		t.rowOf(row, p.features[i*f:(i+1)*f], s, &m.scale)
 		p.score[i] = m.trees.Score(row)
 	}
 	return p

@@ -122,12 +122,20 @@ func (q *question) players(last *Step) (out []Driver) {
 			}
 			at := i*len(m.channels) + c
 			q.at = append(q.at, player{channel: c, service: i})
-			out = append(out, Driver{Service: name, Channel: string(ch), Now: values[at], Usual: float64(m.scale.History[at].Mean)})
+			out = append(out, Driver{Service: name, Channel: string(ch), Now: unlog(ch, values[at]), Usual: unlog(ch, float64(m.scale.History[at].Mean))})
 		}
 		q.at = append(q.at, player{channel: -1, service: i})
 		out = append(out, Driver{Service: name, Channel: DriverProposed, Now: q.cores[i], Usual: float64(m.scale.Cores[i].Mean)})
 	}
 	return out
+}
+
+// unlog undoes what layout.values does to a channel.
+func unlog(c Channel, v float64) float64 {
+	if c == InFlight {
+		return math.Expm1(v)
+	}
+	return v
 }
 
 // usualP99 undoes compress.
@@ -149,7 +157,7 @@ func (q *question) ask(order []int) [][2]float64 {
 	history, latency, cores := make([]float32, m.width()*Past), make([]float32, Past*5), make([]float32, services) // 0: the mean
 	raw := make([]float64, services)
 	for i := range raw {
-		raw[i] = float64(m.scale.Cores[i].Mean)
+		raw[i] = float64(m.scale.Next[i].Mean)
 	}
 	set := func(pl player) {
 		switch {
@@ -157,10 +165,8 @@ func (q *question) ask(order []int) [][2]float64 {
 			copy(latency, q.p.batch.latency.Data)
 		case pl.channel < 0:
 			i := pl.service
-			cores[i] = m.scale.Cores[i].of(q.cores[i])
-			if q.cores[i] == q.cores[i] {
-				raw[i] = float64(float32(q.cores[i]))
-			}
+			v := m.proposed.proposed(q.cores[i], q.p.used[i])
+			cores[i], raw[i] = m.scale.Next[i].of(v), seen(v, m.scale.Next[i])
 		default:
 			from, to := pl.service, pl.service+1
 			if pl.service < 0 {

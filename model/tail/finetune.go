@@ -9,19 +9,21 @@ import (
 	"foresail.dev/model/tail/network"
 )
 
-// Tuning is a Config to fine-tune with: a tenth of the rate of training, fewer epochs, and no runs held out. What a model is,
+// Tuning is a Config to fine-tune with: a tenth of the rate of training, fewer epochs, small trees, and no runs held out. What a model is,
 // its channels, label and squashing, stays as it was.
 func Tuning() Config {
 	c := Default()
-	c.Rate, c.Epochs, c.HoldOut, c.Trees = c.Rate/10, 8, 0, 100
+	c.Rate, c.Epochs, c.HoldOut, c.Trees, c.TreeRate, c.Leaves, c.Validation = c.Rate/10, 8, 0, 100, c.TreeRate/2, 8, 0.2
 	return c
 }
 
 // FineTune goes on from a model's weights and trees on other data of the same application: after the mix of its load, its
 // machine or one of its services has changed. It needs a tenth of the data that a model needs at first. Inputs keep their
-// scale; all weights move, at the rate of cfg; trees are added to those there are, up to a limit, then grown anew; what is
-// calibrated, the margin and the ranges that Outside knows are those of the new data, the latter beside the old. The report
-// compares the new model with the old one on the same samples. See Train for the rest.
+// scale, and normalisations their statistics, since the new data may show few loads; all weights move, at the rate of cfg,
+// and stay where they were when no epoch does better; trees are added to those there are, up to a limit, then grown anew.
+// Calibration is fitted to the new data when that is enough; the margin is that of the new data, and the ranges that
+// Outside knows are those of both. The report compares the new model with the old one on the same samples. See Train for
+// the rest.
 func FineTune(ctx context.Context, old *Model, runs []Run, cfg Config, progress func(done float64, what string)) (*Model, *Report, error) {
 	if err := cfg.Check(); err != nil {
 		return nil, nil, err
@@ -34,7 +36,9 @@ func FineTune(ctx context.Context, old *Model, runs []Run, cfg Config, progress 
 	train, held := holdOut(runs, cfg.HoldOut, f.rand)
 	_, seen := m.measure(train)
 	m.envelope = envelope{History: wider(old.envelope.History, seen.History), Cores: wider(old.envelope.Cores, seen.Cores)}
+	f.tuning = true
 	net := network.New[float32](m.shape, nn.NewRand(cfg.Seed, 1))
+	net.Freeze()
 	for i, p := range net.Params() {
 		copy(p.W, old.weights[i].W)
 	}

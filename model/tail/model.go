@@ -70,6 +70,7 @@ type Predictor struct {
 	batch  *batch
 	trunk  nn.Batch[float32]
 	looked bool
+	used   []float64 // by ServiceID, see usedOf
 	cores  []float32
 	row    []float64
 }
@@ -77,7 +78,7 @@ type Predictor struct {
 // Predictor makes one. It shares the model's weights.
 func (m *Model) Predictor() *Predictor {
 	return &Predictor{m: m, net: m.net(), values: make([]float64, m.width()), past: make([]float32, Past*m.width()),
-		batch: newBatch(&m.layout, 1), row: make([]float64, m.trees.Features())}
+		batch: newBatch(&m.layout, 1), used: make([]float64, len(m.schema.Services)), row: make([]float64, m.trees.Features())}
 }
 
 // net is a network with the model's weights.
@@ -104,6 +105,9 @@ func (p *Predictor) Look(steps []Step) error {
 			return fmt.Errorf("%w: %w", ErrHistory, err)
 		}
 		p.m.layout.scale(&p.m.scale, &steps[i], p.values, p.past[i*w:(i+1)*w], p.batch.latency.Data[i*5:i*5+5])
+	}
+	for i := range p.used {
+		p.used[i] = usedOf(steps, i)
 	}
 	window(p.batch.history.Row(0), p.past, len(p.m.schema.Services), len(p.m.channels))
 	p.trunk = p.net.Trunk(p.batch.history, p.batch.latency, false)
@@ -132,7 +136,7 @@ func (p *Predictor) Try(cores [][]float64, out []Prediction) {
 		}
 		row := x.Row(i)
 		for s, v := range c {
-			row[s] = p.m.scale.Cores[s].of(v)
+			row[s] = p.m.scale.Next[s].of(p.m.proposed.proposed(v, p.used[s]))
 		}
 	}
 	y := p.net.Head(p.trunk, x, false)
@@ -143,11 +147,9 @@ func (p *Predictor) Try(cores [][]float64, out []Prediction) {
 		}
 		at := widen(p.row, features.Row(i))
 		for s, v := range c {
-			if v != v {
-				v = float64(p.m.scale.Cores[s].Mean)
-			}
+			v = seen(p.m.proposed.proposed(v, p.used[s]), p.m.scale.Next[s])
 			for range Horizon - 1 {
-				p.row[at] = float64(float32(v))
+				p.row[at] = v
 				at++
 			}
 		}

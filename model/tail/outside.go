@@ -80,24 +80,24 @@ func (m *Model) Outside(steps []Step, cores []float64) []string {
 			continue
 		}
 		s := m.envelope.Cores[i]
-		say(s.beyond(cores[i]), "%s: %.3g cores, trained on %s", name, cores[i], s)
+		say(s.beyond(cores[i]), "%s: %s cores, trained on %s", name, short(cores[i]), s)
 		for k, c := range m.channels {
 			at := i*len(m.channels) + k
 			s, v := m.envelope.History[at], values[at]
 			switch {
 			case c == Rate:
 				if i == m.firstService() {
-					say(s.beyond(v), "%.3g requests/s, trained on %s", v, s)
+					say(s.beyond(v), "%s requests/s, trained on %s", short(v), s)
 				}
 			default:
-				say(s.beyond(v), "%s: %.3g %s, trained on %s", name, v, units[c], s)
+				say(s.beyond(v), "%s: %s %s, trained on %s", name, short(unlog(c, v)), units[c], span{float32(unlog(c, float64(s.Low))), float32(unlog(c, float64(s.High)))})
 			}
 		}
 	}
 	out := make([]Prediction, 1)
 	p.Try([][]float64{cores}, out)
 	if d := m.envelope.Latent.distance(p.net.Features().Row(0)); d > float64(m.envelope.Latent.Most) {
-		say(d/float64(m.envelope.Latent.Most)-1, "all together is unlike what it was trained on: distance %.3g, trained up to %.3g", d, m.envelope.Latent.Most)
+		say(d/float64(m.envelope.Latent.Most)-1, "all together is unlike what it was trained on: distance %s, trained up to %s", short(d), short(float64(m.envelope.Latent.Most)))
 	}
 	slices.SortStableFunc(all, func(a, b found) int { return cmp.Compare(b.far, a.far) })
 	var text []string
@@ -109,9 +109,17 @@ func (m *Model) Outside(steps []Step, cores []float64) []string {
 
 func (s span) String() string {
 	if s.Low == s.High {
-		return fmt.Sprintf("%.3g", s.Low)
+		return short(float64(s.Low))
 	}
-	return fmt.Sprintf("%.3g to %.3g", s.Low, s.High)
+	return short(float64(s.Low)) + " to " + short(float64(s.High))
+}
+
+// short is a number with three digits, or all before the point.
+func short(v float64) string {
+	if math.Abs(v) >= 100 {
+		return fmt.Sprintf("%.0f", v)
+	}
+	return fmt.Sprintf("%.3g", v)
 }
 
 func (m *Model) firstService() int {

@@ -2,9 +2,7 @@ package tail_test
 
 import (
 	"fmt"
-	"math"
 	"math/rand/v2"
-	"testing"
 	"time"
 
 	"foresail.dev"
@@ -17,20 +15,16 @@ import (
 type queues struct {
 	app    *foresail.App
 	demand []float64 // core seconds for a request
+	slow   float64   // latencies are multiplied by it
 }
 
 func newQueues(services int) *queues {
-	q := &queues{app: &foresail.App{Name: "queues", Endpoints: []foresail.Endpoint{{Name: "all", Objective: &foresail.Objective{Percentile: 99, Latency: 200 * time.Millisecond}}}}}
+	q := &queues{slow: 1, app: &foresail.App{Name: "queues", Endpoints: []foresail.Endpoint{{Name: "all", Objective: &foresail.Objective{Percentile: 99, Latency: 200 * time.Millisecond}}}}}
 	for i := range services {
 		q.app.Services = append(q.app.Services, foresail.Service{Name: fmt.Sprintf("service-%d", i), Bounds: foresail.Bounds{MinReplicas: 1, MaxReplicas: 1, MinCPU: 0.2, MaxCPU: 4}})
 		q.demand = append(q.demand, 0.002*float64(1+i%4))
 	}
 	return q
-}
-
-func (q *queues) schema(t testing.TB) tail.Schema {
-	t.Helper()
-	return tail.SchemaOf(q.app)
 }
 
 // run is so many seconds in which cores move at random about what is needed.
@@ -62,7 +56,7 @@ func (q *queues) run(name string, seconds int, seed uint64) tail.Run {
 			wait += 1000*backlog[i]/cores + 20*used/cores/float64(n)*4
 		}
 		for k, f := range []float64{1, 1.1, 1.25, 1.4, 2} {
-			s.Latency[k] = (20 + wait) * f * (1 + 0.02*r.NormFloat64())
+			s.Latency[k] = q.slow * (20 + wait) * f * (1 + 0.02*r.NormFloat64())
 		}
 		late := 0.0
 		if s.Latency[tail.P99] > 200 {
@@ -86,19 +80,4 @@ func quick() tail.Config {
 	c.Epochs, c.Batch, c.Trees, c.HoldOut = 8, 64, 60, 0.2
 	c.TreeRate = 0.15
 	return c
-}
-
-func TestQueues(t *testing.T) {
-	q := newQueues(6)
-	m, r, err := tail.Train(t.Context(), q.schema(t), q.runs(6, 600), quick(), func(done float64, what string) { t.Logf("%.2f %s", done, what) })
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Logf("%+v", r.Scores)
-	t.Logf("%+v", *r.Held)
-	data, err := m.MarshalBinary()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Log(len(data), r.Trees, math.Sqrt(m.Margin()))
 }

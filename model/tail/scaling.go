@@ -8,6 +8,7 @@ type scaling struct {
 	History []affine // services × channels
 	Latency []affine // by Percentiles, of compressed latencies
 	Cores   []affine // by ServiceID
+	Next    []affine // by ServiceID, of what is proposed: see Proposed
 }
 
 // affine is (x - Mean) · Per.
@@ -46,6 +47,22 @@ func (m *moments) affine() affine {
 		a.Per = float32(1 / sd)
 	}
 	return a
+}
+
+// leastCores is what a proposal of less is taken for, so that what is used can be divided by it.
+const leastCores = 0.01
+
+// proposed is how models see cores that are proposed for a service that has used so many. A utilisation above 1 counts as its
+// logarithm more: by how much it is too high matters less than that it is.
+func (p Proposed) proposed(cores, used float64) float64 {
+	if p == ProposedCores {
+		return cores
+	}
+	u := used / max(cores, leastCores)
+	if u > 1 {
+		u = 1 + math.Log(u)
+	}
+	return u
 }
 
 // compress brings latencies that the network looks at to a scale on which an overload of seconds does not dwarf what is

@@ -14,6 +14,7 @@ type layout struct {
 	channels []Channel
 	squash   Squash
 	label    Label
+	proposed Proposed
 }
 
 // width is how many numbers of services a second has.
@@ -38,8 +39,13 @@ func (l *layout) values(s *Step, out []float64) {
 	for i := range s.Services {
 		gone := l.schema.Gone(i)
 		for _, c := range l.channels {
-			if out[at] = pick[c](s, &s.Services[i]); gone {
+			switch v := pick[c](s, &s.Services[i]); {
+			case gone:
 				out[at] = 0
+			case c == InFlight:
+				out[at] = math.Log1p(max(v, 0)) // in an overload thousands wait
+			default:
+				out[at] = v
 			}
 			at++
 		}
@@ -51,8 +57,8 @@ type table struct {
 	layout
 	history []float32    // rows × services × channels, scaled
 	latency []float32    // rows × percentiles, scaled
-	cores   []float32    // rows × services: what was in effect, scaled
-	raw     []float32    // the same in cores
+	cores   []float64    // rows × services: total, in effect
+	used    []float64    // rows × services: total, mean over the seconds that are looked at
 	seen    [][5]float64 // latencies in ms; NaN where nothing was
 	bad     []bool       // by row t: there is a violation in t+2 to t+5
 	samples []sample
@@ -75,7 +81,7 @@ func (l *layout) checkRuns(runs []Run) error {
 
 // measure finds the scaling of runs, and the envelope of what was seen.
 func (l *layout) measure(runs []Run) (scaling, *envelope) {
-	history, latency, cores := make([]moments, l.width()), make([]moments, len(Percentiles)), make([]moments, len(l.schema.Services))
+	history, latency, cores, next := make([]moments, l.width()), make([]moments, len(Percentiles)), make([]moments, len(l.schema.Services)), make([]moments, len(l.schema.Services))
 	values := make([]float64, l.width())
 	for _, r := range runs {
 		for i := range r.Steps {
@@ -89,10 +95,13 @@ func (l *layout) measure(runs []Run) (scaling, *envelope) {
 			}
 			for k := range s.Services {
 				cores[k].add(s.Services[k].Cores)
+				if i >= Past {
+					next[k].add(l.proposed.proposed(s.Services[k].Cores, usedOf(r.Steps[i-Past:i], k)))
+				}
 			}
 		}
 	}
-	return scaling{affines(history), affines(latency), affines(cores)}, &envelope{History: spans(history), Cores: spans(cores)}
+	return scaling{affines(history), affines(latency), affines(cores), affines(next)}, &envelope{History: spans(history), Cores: spans(cores)}
 }
 
 func affines(m []moments) []affine {
@@ -111,7 +120,7 @@ func (l *layout) tableOf(runs []Run, sc *scaling) *table {
 	}
 	n := len(l.schema.Services)
 	t := &table{layout: *l, history: make([]float32, rows*l.width()), latency: make([]float32, rows*len(Percentiles)),
-		cores: make([]float32, rows*n), raw: make([]float32, rows*n), seen: make([][5]float64, rows), bad: make([]bool, rows)}
+		cores: make([]float64, rows*n), used: make([]float64, rows*n), seen: make([][5]float64, rows), bad: make([]bool, rows)}
 	values := make([]float64, l.width())
 	row := 0
 	for k, r := range runs {
@@ -119,12 +128,10 @@ func (l *layout) tableOf(runs []Run, sc *scaling) *table {
 			s := &r.Steps[i]
 			l.scale(sc, s, values, t.history[row*l.width():(row+1)*l.width()], t.latency[row*5:row*5+5])
 			for j := range s.Services {
-				c := s.Services[j].Cores
-				t.cores[row*n+j] = sc.Cores[j].of(c)
-				if c != c {
-					c = float64(sc.Cores[j].Mean)
+				t.cores[row*n+j] = s.Services[j].Cores
+				if i >= Past-1 {
+					t.used[row*n+j] = usedOf(r.Steps[i-Past+1:i+1], j)
 				}
-				t.raw[row*n+j] = float32(c)
 			}
 			t.seen[row] = s.Latency
 			if i >= Past-1 && i+Horizon < len(r.Steps) {
@@ -137,6 +144,24 @@ func (l *layout) tableOf(runs []Run, sc *scaling) *table {
 		}
 	}
 	return t
+}
+
+// usedOf is the mean of what a service used in some seconds, over all replicas; NaN where none told it.
+func usedOf(steps []Step, service int) float64 {
+	sum, n := 0.0, 0.0
+	for i := range steps {
+		s := &steps[i].Services[service]
+		if v := s.Used * s.Replicas; v == v {
+			sum, n = sum+v, n+1
+		}
+	}
+	return sum / n
+}
+
+// next is what the network and the trees see of the cores of a service that many seconds after a row.
+func (t *table) next(row, after, service int) float64 {
+	n := len(t.schema.Services)
+	return t.proposed.proposed(t.cores[(row+after)*n+service], t.used[row*n+service])
 }
 
 // scale writes what a step says of services and of latencies, scaled. Where no request told a latency, it is the mean.
@@ -214,14 +239,17 @@ func (b *batch) first(rows int) batch {
 }
 
 // gather fills a batch with samples and, where out is given, squashed targets in its unit.
-func (t *table) gather(b *batch, samples []sample, out []affine) {
+func (t *table) gather(b *batch, samples []sample, sc *scaling, out []affine) {
 	n, c := len(t.schema.Services), len(t.channels)
 	w := n * c
 	for i, s := range samples {
 		row := int(s.row)
 		window(b.history.Row(i), t.history[(row-Past+1)*w:(row+1)*w], n, c)
 		copy(b.latency.Row(i), t.latency[(row-Past+1)*5:(row+1)*5])
-		copy(b.cores.Row(i), t.cores[(row+1)*n:(row+2)*n])
+		cores := b.cores.Row(i)
+		for k := range cores {
+			cores[k] = sc.Next[k].of(t.next(row, 1, k))
+		}
 		for k := range out {
 			y := t.seen[row+1][k]
 			if math.IsNaN(y) {

@@ -1,6 +1,7 @@
 package tail
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -30,7 +31,7 @@ func Train(ctx context.Context, schema Schema, runs []Run, cfg Config, progress 
 	if err := cfg.Check(); err != nil {
 		return nil, nil, err
 	}
-	m := &Model{layout: layout{schema: &schema, channels: slices.Clone(cfg.Channels), squash: squashFor(&schema, &cfg), label: cfg.Label}}
+	m := &Model{layout: layout{schema: &schema, channels: slices.Clone(cfg.Channels), squash: squashFor(&schema, &cfg), label: cfg.Label, proposed: cfg.Proposed}}
 	m.shape = m.layout.network()
 	if err := m.checkRuns(runs); err != nil {
 		return nil, nil, err
@@ -74,6 +75,7 @@ type fitting struct {
 	rand     *rand.Rand
 	progress func(float64, string)
 	report   Report
+	tuning   bool // weights are a model's: they stay unless others do better
 }
 
 func newFitting(ctx context.Context, m *Model, cfg Config, progress func(float64, string)) *fitting {
@@ -121,7 +123,7 @@ func (f *fitting) fit(train, held []Run, net *network.Net[float32], before *Mode
 		f.report.Before = &s
 	}
 	f.report.Runs, f.report.Trained, f.report.Trees, f.report.Margin = len(train)+len(held), len(p.train), m.trees.Trees(), m.margin
-	m.trained = ml.Training{Source: cfg.Source, Rows: len(p.train), Seed: cfg.Seed, Commit: cfg.Commit}
+	m.trained = ml.Training{Source: cmp.Or(cfg.Source, "runs"), Rows: len(p.train), Seed: cfg.Seed, Commit: cfg.Commit}
 	for _, r := range train {
 		if n := len(r.Steps); n > 0 {
 			if from := r.Steps[0].End.Add(-Interval); m.trained.From.IsZero() || from.Before(m.trained.From) {
@@ -184,13 +186,16 @@ func (f *fitting) weigh(net *network.Net[float32], t *table, p parts) error {
 	order := f.drawn(t, p.train)
 	steps, taken := cfg.Epochs*(len(order)/rows), 0
 	best, kept := math.Inf(1), []*nn.Param[float32](nil)
+	if m.weights = params; f.tuning {
+		best, kept = m.forward(t, p.stop).rmse99(t, p.stop), copied(params)
+	}
 	for epoch := range cfg.Epochs {
 		f.rand.Shuffle(len(order), func(i, k int) { order[i], order[k] = order[k], order[i] })
 		for from := 0; from+rows <= len(order); from += rows {
 			if err := f.ctx.Err(); err != nil {
 				return err
 			}
-			t.gather(b, order[from:from+rows], m.out)
+			t.gather(b, order[from:from+rows], &m.scale, m.out)
 			y := net.Head(net.Trunk(b.history, b.latency, true), b.cores, true)
 			nn.MSE(y.Data, b.target, dy.Data)
 			net.Backward(dy)
@@ -264,7 +269,7 @@ func (m *Model) data(t *table, samples []sample) gbt.Data {
 	features := m.forward(t, samples).features
 	d := gbt.Data{X: make([]float64, len(samples)*width), Features: width, Y: make([]float64, len(samples))}
 	for i, s := range samples {
-		t.rowOf(d.X[i*width:(i+1)*width], features[i*f:(i+1)*f], s)
+		t.rowOf(d.X[i*width:(i+1)*width], features[i*f:(i+1)*f], s, &m.scale)
 		if t.bad[s.row] {
 			d.Y[i] = 1
 		}
@@ -286,7 +291,9 @@ func (f *fitting) grow(t *table, p parts, before *Model) error {
 	if cfg.Monotone {
 		g.Monotone = make([]int8, train.Features)
 		for i := m.shape.Features(); i < len(g.Monotone); i++ {
-			g.Monotone[i] = -1
+			if g.Monotone[i] = -1; m.proposed == ProposedUtilisation {
+				g.Monotone[i] = 1
+			}
 		}
 	}
 	var err error
@@ -308,6 +315,10 @@ func (f *fitting) grow(t *table, p parts, before *Model) error {
 		if t.bad[s.row] {
 			y[i] = 1
 		}
+	}
+	if before != nil && !enough(y) {
+		m.odds = before.odds
+		return nil
 	}
 	m.odds, err = calibrateOn(cfg.Calibration, odds.score, y)
 	return err

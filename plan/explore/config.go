@@ -17,6 +17,9 @@ type Config struct {
 	Cap      float64    // utilisation above which a service is not lowered, and is raised to it; 0: 0.8 and 0.7
 	Random   float64    // share of a service's seconds in which its cores are drawn at random; 0: 0.01; negative: none
 	Hold     float64    // share of seconds in which all services are held; 0: 0.05; negative: none
+	Dwell    int        // seconds, in the mean, that all services are then held for; 0: 1
+	Reach    float64    // how many times what a service uses it is raised to at most, and a unit more; 0: as far as its bounds allow
+	Replicas bool       // the number of replicas is moved as well where the CPU of one comes to its bounds; else each service keeps those it has
 	Unit     float64    // cores that allocations are whole multiples of, and fifths below one; 0: 1
 	Warmup   int        // seconds at the maximum in the beginning; 0: 5
 	Recovery int        // seconds of recovery in a row after which everything goes to the maximum; 0: 30
@@ -69,6 +72,9 @@ func (c Config) withDefaults(objective float64) Config {
 	if c.Recovery == 0 {
 		c.Recovery = 30
 	}
+	if c.Dwell == 0 {
+		c.Dwell = 1
+	}
 	if c.Reserve == 0 {
 		c.Reserve = delay * time.Second
 	}
@@ -96,6 +102,8 @@ func (c *Config) check(objective float64) error {
 	must(c.Hold <= 1, "hold %v: must be at most 1", c.Hold)
 	must(finite(c.Unit), "unit %v cores: must be above 0", c.Unit)
 	must(c.Warmup >= 1, "warm-up of %d seconds: must be at least 1", c.Warmup)
+	must(c.Dwell >= 1, "dwell of %d seconds: must be at least 1", c.Dwell)
+	must(c.Reach == 0 || c.Reach >= 1 && !math.IsInf(c.Reach, 0), "reach %v: must be at least 1", c.Reach)
 	must(c.Recovery >= 1, "recovery of %d seconds: must be at least 1", c.Recovery)
 	must(c.Budget >= 0, "budget %v: must not be negative", c.Budget)
 	must(c.Budget == 0 || c.Budget > c.Reserve, "budget %v: must be above what is kept for requests in flight, %v", c.Budget, c.Reserve)

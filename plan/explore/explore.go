@@ -14,9 +14,10 @@ import (
 )
 
 const (
-	delay   = 5 // seconds after which a violation still belongs to an action
-	holding = 3 // seconds of holding after a recovery
-	recent  = 3 // seconds that utilisation is a mean of
+	delay   = 5                // seconds after which a violation still belongs to an action
+	holding = 3                // seconds of holding after a recovery
+	recent  = 3                // seconds that utilisation is a mean of
+	outage  = 10 * time.Second // without being asked, after which it begins at the maximum again
 )
 
 // Manager is "explore".
@@ -53,13 +54,26 @@ func (m *Manager) Needs() foresail.Needs {
 		Seconds:  int(foresail.RevisionLimit/time.Second) + recent}
 }
 
-// Spent is for how long the objective was violated, of what was seen so far.
+// Spent is for how long the objective was violated, of what was seen so far, but for warm-ups: what is violated with everything
+// at its maximum in the beginning, nobody explored.
 func (m *Manager) Spent() time.Duration {
-	return time.Duration(m.state.Spent+m.state.Unsettled) * tail.Interval
+	bad := m.state.Spent
+	for _, o := range m.state.Open {
+		if o.Bad {
+			bad++
+		}
+	}
+	return time.Duration(bad) * tail.Interval
 }
 
 // Stopped reports whether the budget is spent: everything is at its maximum from then on.
 func (m *Manager) Stopped() bool { return m.state.Stopped }
+
+// End puts everything to its maximum, for whoever manages the application next; nil where it is there already.
+func (m *Manager) End(h *foresail.History) *foresail.Plan {
+	n := &now{m: m, app: h.App(), last: h.Last(), draft: plan.NewDraft(h, m.Name())}
+	return n.most("explore/end", "exploring is over")
+}
 
 // now is one decision.
 type now struct {
@@ -87,13 +101,21 @@ func (m *Manager) Decide(h *foresail.History) (*foresail.Plan, error) {
 	s := &m.state
 	n.rng = rand.New(rand.NewPCG(m.seed, uint64(s.Decided)))
 	s.Decided++
-	if d := n.last.Duration(); d > tail.Interval {
+	if d := n.last.Duration(); d >= 2*tail.Interval {
 		return nil, fmt.Errorf("explore: a snapshot covers %v: exploring needs one each second", d)
 	}
+	if gap := n.last.End.Sub(s.Last); gap < 0 || gap > outage { // a start, or as good as one
+		s.Warm, s.Log, s.Recovering, s.Holding, s.Dwelling = 0, nil, 0, 0, 0
+	}
+	fresh := !n.last.End.Equal(s.Last)
+	s.Last = n.last.End
 	m.spend(n)
-	if !n.last.Has.Has(foresail.SignalEndpoints) || h.Now().Sub(n.last.End) >= 2*tail.Interval {
+	switch {
+	case !n.last.Has.Has(foresail.SignalEndpoints) || h.Now().Sub(n.last.End) >= 2*tail.Interval:
 		s.Log = nil
 		return n.most("explore/blind", "what users see was not observed in the last second"), nil
+	case !fresh:
+		return nil, nil
 	}
 	n.see()
 	amended := s.amend(n)
@@ -105,11 +127,12 @@ func (m *Manager) Decide(h *foresail.History) (*foresail.Plan, error) {
 	switch {
 	case s.Stopped:
 		return n.most("explore/budget", fmt.Sprintf("the objective was violated for %v of a budget of %v, of which %v is kept for what is in flight", m.Spent(), m.c.Budget, m.c.Reserve)), nil
-	case s.Decided <= m.c.Warmup:
-		return n.most("explore/warm-up", fmt.Sprintf("second %d of %d at the maximum", s.Decided, m.c.Warmup)), nil
+	case s.Warm < m.c.Warmup:
+		s.Warm++
+		return n.most("explore/warm-up", fmt.Sprintf("second %d of %d at the maximum", s.Warm, m.c.Warmup)), nil
 	case recovering:
 		s.Recovering++
-		s.Log = nil
+		s.Log, s.Dwelling = nil, 0
 		if s.Recovering > m.c.Recovery {
 			return n.most("explore/lost", fmt.Sprintf("p99 is above %.0f ms for %d seconds in a row", m.c.Roof, s.Recovering)), nil
 		}
@@ -198,12 +221,22 @@ func (n *now) service(i int) (v service, ok bool) {
 	v.in = st.Allocation
 	v.wanted, _ = plan.Wanted(v.svc, st)
 	v.cores = v.in.Cores()
-	v.least, v.most = tail.CoreBounds(v.svc)
 	if v.cores <= 0 {
 		v.in, v.cores = v.wanted, v.wanted.Cores()
 	}
+	v.least, v.most = n.m.bounds(v.svc, v.in)
 	v.utilisation = n.utilisation(v.id)
 	return v, v.cores > 0
+}
+
+// bounds are the fewest and the most cores that a service may have, total over replicas.
+func (m *Manager) bounds(svc *foresail.Service, has foresail.Allocation) (least, most float64) {
+	if m.c.Replicas || has.Replicas < 1 {
+		return tail.CoreBounds(svc)
+	}
+	b := svc.Bounds
+	n := float64(min(max(has.Replicas, b.MinReplicas), b.Max().Replicas))
+	return n * b.MinCPU, n * b.Max().CPU
 }
 
 // utilisation is the mean of the last seconds in which it was observed.
@@ -225,7 +258,7 @@ func (n *now) utilisation(id foresail.ServiceID) float64 {
 // all moves every service by one of the operations from one on.
 func (n *now) all(rule string, from int) {
 	n.chosen = make([]int32, len(n.app.Services))
-	held := n.rng.Float64() < n.m.c.Hold && from < firstUp
+	held := from < firstUp && n.dwell()
 	for i := range n.app.Services {
 		v, ok := n.service(i)
 		if !ok {
@@ -246,8 +279,21 @@ func (n *now) all(rule string, from int) {
 			Considered: why.considered})
 	}
 	if held {
-		n.draft.Note("all services are held for a second, by chance")
+		n.draft.Note("all services are held, by chance")
 	}
+}
+
+// dwell reports whether all services are held in this second: each begins a stretch with a small chance.
+func (n *now) dwell() bool {
+	s, c := &n.m.state, &n.m.c
+	if s.Dwelling == 0 && n.rng.Float64() < c.Hold {
+		s.Dwelling = 1 + n.rng.IntN(2*c.Dwell-1)
+	}
+	if s.Dwelling > 0 {
+		s.Dwelling--
+		return true
+	}
+	return false
 }
 
 // why says how cores were chosen.
@@ -265,10 +311,15 @@ func (n *now) choose(v *service, from int) (float64, why) {
 		to := min(max(ceil(lo+n.rng.Float64()*max(v.most-lo, 0), c.Unit), least), v.most)
 		return to, why{"drawn at random", []string{"the operations: this happens in one of so many seconds"}}
 	}
+	reach := v.most
+	if c.Reach > 0 {
+		reach = min(max(ceil(c.Reach*v.utilisation*v.cores, c.Unit)+c.Unit, v.cores, least), v.most)
+	}
 	best, score, ties := 0, math.Inf(-1), 1.0
 	next, counts := 0.0, count{}
 	for k := from; k < len(ops); k++ {
 		to := min(max(ops[k].next(v.cores, v.most, c.Unit), least), v.most)
+		to = min(to, reach)
 		have := n.m.state.Arms[arm{n.hidden, int32(v.id), milli(to)}]
 		switch s := have.score(c.Bias[k], v.utilisation, v.cores, to); {
 		case s > score:
@@ -298,7 +349,7 @@ func (n *now) most(rule, text string) *foresail.Plan {
 			continue
 		}
 		from, known := plan.Wanted(svc, plan.Stats(n.last, foresail.ServiceID(i)))
-		_, most := tail.CoreBounds(svc)
+		_, most := n.m.bounds(svc, from)
 		to, bound := autoscale.Spread(svc.Bounds, from, most)
 		n.draft.Set(foresail.ServiceID(i), svc, from, to, plan.Admit(foresail.Reason{Rule: rule, Text: text, Bound: bound}, known))
 	}

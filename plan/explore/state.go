@@ -1,9 +1,9 @@
 package explore
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -14,16 +14,25 @@ import (
 // state is what it has learnt and where it is.
 type state struct {
 	Arms       arms
-	Log        []entry // what was done in the last seconds, oldest first
-	Decided    int     // decisions so far
-	Recovering int     // seconds of recovery in a row
-	Holding    int     // seconds of holding that are left
+	Log        []entry   // what was done in the last seconds, oldest first
+	Decided    int       // decisions so far
+	Warm       int       // seconds at the maximum since the start
+	Last       time.Time // the end of the second that was last decided on
+	Recovering int       // seconds of recovery in a row
+	Holding    int       // seconds of holding that are left, after a recovery
+	Dwelling   int       // seconds of holding that are left, by chance
 
-	Spent     int           // seconds of violation that are final
-	Unsettled int           // of the newest seconds, in which late requests may still become known
-	Settled   time.Time     // up to where seconds are counted in Spent
-	Since     time.Duration // how long was explored so far, over restarts
-	Stopped   bool          // the budget is spent
+	Spent   int       // seconds of violation that are final
+	Open    []mark    // the newest seconds, oldest first: late requests may still become known in them
+	Settled time.Time // up to where seconds are counted in Spent
+	Final   int       // seconds that are final
+	Stopped bool      // the budget is spent
+}
+
+// mark says of a second whether an objective was violated in it, as far as is known.
+type mark struct {
+	End time.Time
+	Bad bool
 }
 
 // entry is what was done in one second.
@@ -77,29 +86,48 @@ func (s *state) count(e entry, by count) {
 // many.
 func (m *Manager) spend(n *now) {
 	s := &m.state
-	final := n.last.End.Add(-foresail.RevisionLimit)
+	if s.Warm < m.c.Warmup {
+		s.settle(time.Unix(math.MaxInt32, 0)) // what is open is from before a restart
+		s.Settled = n.last.End
+		return
+	}
 	if s.Settled.After(n.last.End) { // time was put back
+		s.settle(s.Settled.Add(foresail.RevisionLimit))
 		s.Settled = time.Time{}
 	}
-	s.Unsettled = 0
 	for _, sec := range n.seconds {
 		if !sec.End.After(s.Settled) {
 			continue
 		}
-		bad := n.violated(sec)
-		if !sec.End.After(final) {
-			s.Settled = sec.End
-			s.Since += sec.Duration()
-			if bad {
-				s.Spent++
-			}
-		} else if bad {
-			s.Unsettled++
+		now := mark{sec.End, n.violated(sec)}
+		if i := slices.IndexFunc(s.Open, func(o mark) bool { return o.End.Equal(now.End) }); i >= 0 {
+			s.Open[i] = now
+		} else {
+			s.Open = append(s.Open, now)
 		}
 	}
+	s.settle(n.last.End)
 	if m.c.Budget > 0 && m.Spent()+m.c.Reserve >= m.c.Budget {
 		s.Stopped = true
 	}
+}
+
+// settle counts the seconds that are final at an instant.
+func (s *state) settle(now time.Time) {
+	final := now.Add(-foresail.RevisionLimit)
+	s.Open = slices.DeleteFunc(s.Open, func(o mark) bool {
+		if o.End.After(final) {
+			return false
+		}
+		s.Final++
+		if o.Bad {
+			s.Spent++
+		}
+		if o.End.After(s.Settled) {
+			s.Settled = o.End
+		}
+		return true
+	})
 }
 
 // ahead reports whether more of the budget is spent than its pace allows.
@@ -107,7 +135,7 @@ func (m *Manager) ahead() bool {
 	if m.c.Budget == 0 || m.c.Pace == 0 {
 		return false
 	}
-	share := m.state.Since.Seconds() / m.c.Pace.Seconds()
+	share := float64(m.state.Final) / m.c.Pace.Seconds()
 	return m.Spent() > m.c.Reserve+time.Duration(share*float64(m.c.Budget-2*m.c.Reserve))
 }
 
@@ -163,9 +191,9 @@ func (m *Manager) Restore(b []byte) error {
 	if s.Arms == nil {
 		s.Arms = arms{}
 	}
-	least := cmp.Or(min(s.Decided, s.Recovering, s.Holding, s.Spent, s.Unsettled), 0)
-	if least < 0 || s.Since < 0 || len(s.Log) > delay {
-		return fmt.Errorf("explore: state: it counts %d decisions, %d and %d seconds of violation and %d actions: it is damaged", s.Decided, s.Spent, s.Unsettled, len(s.Log))
+	if min(s.Decided, s.Warm, s.Recovering, s.Holding, s.Dwelling, s.Spent, s.Final-s.Spent) < 0 || len(s.Log) > delay || len(s.Open) > 100*delay {
+		return fmt.Errorf("explore: state: it counts %d decisions, %d of %d seconds in violation, %d that are open and %d actions: it is damaged",
+			s.Decided, s.Spent, s.Final, len(s.Open), len(s.Log))
 	}
 	m.state = s
 	return nil

@@ -19,14 +19,11 @@ type Model struct {
 	hash   string
 }
 
-// tailKind is what model files of package model/tail are.
-const tailKind = "tail"
-
 // ReadModel reads a model file; it fails with ml's errors. Whether it is of an application, Fits says.
 func ReadModel(file []byte) (*Model, error) {
 	m := &Model{tail: new(tail.Model)}
 	var err error
-	if m.header, err = ml.Load(bytes.NewReader(file), ml.Header{Kind: tailKind}, m.tail); err != nil {
+	if m.header, err = ml.Load(bytes.NewReader(file), ml.Header{Kind: tail.Kind}, m.tail); err != nil {
 		return nil, err
 	}
 	sum := sha256.Sum256(file)

@@ -171,17 +171,20 @@ func sinanParams() []Param {
 		{Name: "up", Min: 0.01, Max: 0.9, Default: sinan.DefaultUp, Log: true, Doc: "the probability, at least down, below which something is held or raised to"},
 		{Name: "margin", Min: 0, Max: 5, Default: 1, Doc: "how many times the model's error p99 must stay below the objective"},
 		{Name: "utilisation", Min: 0.3, Max: 0.95, Default: sinan.DefaultUtilisation, Doc: "a service that uses a larger share of its cores is raised"},
+		{Name: "tight", Min: 0.1, Max: 1, Default: 0.5, Fixed: true, Doc: "beyond this utilisation something is lowered only when every endpoint has shown headroom since; 1: always"},
+		{Name: "headroom", Min: 0.1, Max: 1, Default: 0.7, Fixed: true, Doc: "the share of its objective that an endpoint's percentile must be below for that"},
 		{Name: "unit", Min: 0.1, Max: 4, Default: 1, Log: true, Fixed: true, Doc: "cores of a step up or down, for services with a maximum of 4 and more"},
 		{Name: "rate", Max: 1, Default: 0, Integer: true, Fixed: true, Choices: []string{"averaged", "published"},
 			Doc: "when the load counts as steady, so that something may be lowered"},
-		{Name: "boost_s", Min: 1, Max: 120, Default: 5, Fixed: true, Doc: "seconds at the maximum after a violation that was predicted safe"},
+		{Name: "boost_s", Min: 1, Max: 120, Default: 3, Fixed: true, Doc: "seconds at the maximum after a violation that was predicted safe"},
 		{Name: "misses", Min: 1, Max: 100, Default: 3, Integer: true, Fixed: true, Doc: "so many misses in a hundred decisions lose the model its trust"},
 		{Name: "earn", Min: 1, Max: 1000, Default: 30, Integer: true, Fixed: true, Doc: "so many correct predictions in a row give it back"},
 	}
 }
 
 func buildSinan(a *foresail.App, v values, o Options) (foresail.Manager, error) {
-	c := sinan.Config{Down: v["down"], Up: max(v["up"], v["down"]), Margin: orNone(v["margin"]), Utilisation: v["utilisation"], Unit: v["unit"],
+	c := sinan.Config{Down: v["down"], Up: max(v["up"], v["down"]), Margin: orNone(v["margin"]), Utilisation: v["utilisation"], Outside: min(0.3, v["utilisation"]),
+		Tight: v["tight"], Headroom: v["headroom"], Unit: v["unit"],
 		PublishedRate: v["rate"] == 1, Boost: v.duration("boost_s"), Misses: int(v["misses"]), Earn: int(v["earn"])}
 	if o.Model == nil {
 		return sinan.New(a, nil, c, o.Seed)

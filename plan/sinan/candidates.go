@@ -16,6 +16,7 @@ const (
 	hold kind = iota // as it is, but for services over the utilisation cap
 	up
 	down
+	back // down to somewhat more than there was before everything was raised
 	most // every service at its maximum
 )
 
@@ -39,8 +40,10 @@ type now struct {
 	// low is what each service may be lowered to: what it uses, at the cap.
 	low     []float64
 	used    []float64              // share of its cores that each service uses
+	busy    []float64              // cores that each service uses
 	fixed   []bool                 // services that no candidate changes but the most
 	lowered [][]foresail.ServiceID // services that the last actions lowered, oldest first
+	before  []float64              // totals before everything was raised to its maximum, by ServiceID; nil: it was not
 }
 
 // candidates makes the candidates and keeps their memory.
@@ -82,12 +85,13 @@ func (c *candidates) make(n *now) []candidate {
 		}
 	}
 	c.least(n)
+	c.back(n)
 	return c.list
 }
 
 // most is how many candidates there can be for so many services.
 func (c *candidates) most(services int) int {
-	return 2 + len(ups)*(services+1+2*remembered) + len(downs)*(2*services+1)
+	return 2 + len(returns) + len(ups)*(services+1+2*remembered) + len(downs)*(2*services+1)
 }
 
 // victims are raised together: those that the newest action lowered, those of the newest two and so on, and the same from
@@ -140,6 +144,38 @@ func (c *candidates) least(n *now) {
 		for i := range downs {
 			c.add(n, down, "the least used services", downs[i].name, c.set[:size], &downs[i])
 		}
+	}
+}
+
+// returns are how much more than before there is after everything was raised; they spare many small steps down.
+var returns = [...]struct {
+	factor float64
+	name   string
+}{{1.5, "half as much again as before the violation"}, {2, "twice as much as before the violation"}}
+
+// back goes back towards what there was before everything was raised to its maximum.
+func (c *candidates) back(n *now) {
+	if n.before == nil {
+		return
+	}
+	for _, r := range returns {
+		begin := len(c.slab)
+		c.slab = append(c.slab, n.cores...)
+		cores := c.slab[begin:len(c.slab):len(c.slab)]
+		total, lowered := 0.0, false
+		for i := range cores {
+			if g := n.grids[i]; g.unit > 0 && !n.fixed[i] && i < len(n.before) {
+				to := max(g.up(n.before[i]*r.factor), min(n.low[i], cores[i]))
+				lowered = lowered || to < cores[i]-rounding
+				cores[i] = max(min(cores[i], to), n.floor[i])
+			}
+			total += cores[i]
+		}
+		if !lowered {
+			c.slab = c.slab[:begin]
+			continue
+		}
+		c.list = append(c.list, candidate{kind: back, what: r.name, one: -1, cores: cores, total: total})
 	}
 }
 

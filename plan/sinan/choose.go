@@ -65,13 +65,14 @@ func choose(list []candidate, p []tail.Prediction, l *limits, may func(*candidat
 	return best
 }
 
-// lowest is the cheapest safe candidate that lowers something; -1: there is none.
+// lowest is the cheapest safe candidate that lowers something; -1: there is none. One that goes back is held against the test of
+// what is held: there was less a moment ago.
 func lowest(list []candidate, p []tail.Prediction, l *limits, may func(*candidate) bool) int {
 	last := -1
 	for {
 		best := -1
 		for i := range list {
-			if list[i].kind != down || !l.fits(down, &p[i]) || last >= 0 && !before(list, p, l, last, i) {
+			if k := list[i].kind; k != down && k != back || !l.fits(k, &p[i]) || last >= 0 && !before(list, p, l, last, i) {
 				continue
 			}
 			if best < 0 || before(list, p, l, i, best) {

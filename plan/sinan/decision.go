@@ -13,14 +13,15 @@ import (
 
 // decision is one Decide on its way.
 type decision struct {
-	m      *Manager
-	o      *observation
-	draft  *plan.Draft
-	list   []candidate
-	p      []tail.Prediction // nil: the model was not asked
-	limits limits
-	why    []string // what kept something from being lowered or held
-	asked  int      // how often the model was asked whether a candidate lies outside
+	m       *Manager
+	o       *observation
+	draft   *plan.Draft
+	list    []candidate
+	p       []tail.Prediction // nil: the model was not asked
+	limits  limits
+	why     []string // what kept something from being lowered or held
+	outside bool     // what there is now is outside what the model was trained on
+	asked   int      // how often the model was asked whether a candidate lies outside
 }
 
 // refuse notes that nothing may be lowered; told: a person should know, whatever is decided.
@@ -36,8 +37,12 @@ func (d *decision) refuse(l *limits, why string, told bool) {
 // outside of what it knows knows nothing of what is cheap.
 const tries = 20
 
-// inside reports whether the model was trained on the like of a candidate.
+// inside reports whether the model was trained on the like of a candidate; where it knows nothing of what there is either,
+// careful's bounds must do.
 func (d *decision) inside(c *candidate) bool {
+	if d.outside {
+		return true
+	}
 	d.asked++
 	return d.asked <= tries && len(d.m.model.Outside(d.o.steps, c.cores)) == 0
 }
@@ -50,7 +55,7 @@ func (d *decision) decided(i int) {
 	switch c.kind {
 	case hold:
 		rule = "sinan/hold"
-	case down:
+	case down, back:
 		rule = "sinan/lower"
 	case up:
 		rule = "sinan/raise"
@@ -66,6 +71,7 @@ func (d *decision) decided(i int) {
 			c.name(d.o.app), c.total, d.says(p), d.list[0].total, d.says(&d.p[0]))
 	}
 	d.take(i, rule, text)
+	d.foresee(p)
 	if e := d.m.state.Expected; e != nil {
 		e.Safe, e.Latency = safe, p.Latency[d.limits.percentile]
 		if math.IsNaN(e.Latency) || math.IsInf(e.Latency, 0) {
@@ -122,6 +128,9 @@ func (d *decision) take(i int, rule, text string) {
 		mine.Asked, mine.Before = to.Cores(), d.o.have[k]
 		if to.Cores() < from.Cores() {
 			lowered = append(lowered, id)
+			if d.o.now.busy[k] > d.m.c.Tight*to.Cores() {
+				s.Tightened = d.o.at
+			}
 		}
 	}
 	s.Expected = nil
@@ -129,6 +138,9 @@ func (d *decision) take(i int, rule, text string) {
 		s.Expected = &expected{Cores: append([]float64(nil), c.cores...)}
 	}
 	s.acted(lowered)
+	if !forced && len(lowered) > 0 {
+		s.Before = nil
+	}
 }
 
 // considered says what was binding, and what else was weighed: how many, and what is next to the one that was taken.
@@ -148,7 +160,7 @@ func (d *decision) considered(i int) (bound string, out []string) {
 		e := &d.list[next]
 		ok, why := d.limits.safe(e.kind, &d.p[next])
 		switch {
-		case ok && e.kind == down && !d.limits.lower || ok && e.kind == hold && !d.limits.hold:
+		case ok && (e.kind == down || e.kind == back) && !d.limits.lower || ok && e.kind == hold && !d.limits.hold:
 			why, bound = strings.Join(d.why, "; "), "no lowering"
 		case ok:
 			why, bound = "outside what the model was trained on", "training data"
@@ -158,13 +170,16 @@ func (d *decision) considered(i int) (bound string, out []string) {
 			bound = "probability of a violation"
 		}
 		out = append(out, fmt.Sprintf("the next cheapest, %s (%.2f cores): %s", e.name(d.o.app), e.total, why))
-	} else if c.kind == down {
+	} else if c.kind == down || c.kind == back {
 		bound = "least candidate"
 	}
-	if c.kind != hold && c.kind != down {
+	if c.kind == up || c.kind == most {
 		if ok, why := d.limits.safe(hold, &d.p[0]); !ok {
 			out = append(out, "as it is: "+why)
 		}
+	}
+	if d.o.close != "" {
+		out = append(out, fmt.Sprintf("lowering anything to where it would use more than %.0f %% of its cores: %s", d.m.c.Tight*100, d.o.close))
 	}
 	return bound, append(out, d.why...)
 }

@@ -8,10 +8,11 @@ import (
 	"foresail.dev"
 	"foresail.dev/model/tail"
 	"foresail.dev/plan"
+	"foresail.dev/sketch"
 )
 
 // lookback is how many seconds are looked at: the model looks at a few, and rates and rare endpoints at more.
-const lookback = 30
+const lookback = 60
 
 // observation is what one decision is made on.
 type observation struct {
@@ -22,6 +23,7 @@ type observation struct {
 	from     []foresail.Allocation
 	have     []float64 // totals in effect, by ServiceID; NaN: not observed
 	pending  []bool    // a change is under way
+	close    string    // an endpoint that has not yet shown that it keeps well within its objective, and how it stands; empty: all have
 	violated string    // the endpoint whose objective is missed now; empty: none
 	now      now
 }
@@ -48,6 +50,7 @@ func (m *Manager) observe(h *foresail.History) (*observation, error) {
 		o.steps = append(o.steps, tail.Observe(o.app, s))
 	}
 	o.violated = violated(o.app, o.seconds)
+	o.close = unproven(o.app, after(o.seconds, m.state.Tightened), m.c.Headroom, len(o.seconds) == lookback)
 	m.base(o, plan.Tail(h.Beats(int(tail.Interval/foresail.Beat)), tail.Interval))
 	return o, nil
 }
@@ -70,7 +73,7 @@ func (m *Manager) base(o *observation, beats []*foresail.Snapshot) {
 	o.from, o.have, o.pending = sized(o.from, n), sized(o.have, n), sized(o.pending, n)
 	w := &o.now
 	w.grids, w.cores, w.floor, w.low = sized(w.grids, n), sized(w.cores, n), sized(w.floor, n), sized(w.low, n)
-	w.used, w.fixed = sized(w.used, n), sized(w.fixed, n)
+	w.used, w.busy, w.fixed = sized(w.used, n), sized(w.busy, n), sized(w.fixed, n)
 	for i := range o.app.Services {
 		svc := &o.app.Services[i]
 		o.have[i] = math.NaN()
@@ -91,16 +94,28 @@ func (m *Manager) base(o *observation, beats []*foresail.Snapshot) {
 	}
 }
 
-// usage is what a service uses of its cores, and what it must have for that.
+// usage is what a service uses of its cores, and what it must have for that. What it is lowered to leaves room for how much
+// its use varies from second to second: a service with a few requests in a second that each take long is busy for a while and
+// then idle, and what comes meanwhile waits.
 func (m *Manager) usage(o *observation, i int) {
 	w := &o.now
-	newest := w.mean(o.steps[max(len(o.steps)-3, 0):], i)
-	all := w.mean(o.steps, i)
+	k := len(o.seconds)
+	newest, _ := use(o.seconds[max(k-3, 0):], i)
+	few, _ := use(o.seconds[max(k-m.model.Steps(), 0):], i)
+	all, varies := use(o.seconds, i)
 	if math.IsNaN(newest) {
 		w.fixed[i] = true // it may need more than it has, or less: nobody knows
 		return
 	}
-	w.low[i] = w.grids[i].up(max(newest, all) / m.c.Utilisation)
+	w.busy[i] = max(newest, few, all)
+	most := m.c.Utilisation
+	if o.close != "" {
+		most = min(most, m.c.Tight)
+	}
+	w.low[i] = w.grids[i].up(max(w.busy[i]/most, all+bursts*varies))
+	if mine := m.state.Services; i < len(mine) && o.at.Before(mine[i].Taught) {
+		w.low[i] = max(w.low[i], w.grids[i].within(mine[i].Least))
+	}
 	if o.have[i] > 0 {
 		w.used[i] = newest / o.have[i]
 	}
@@ -109,16 +124,22 @@ func (m *Manager) usage(o *observation, i int) {
 	}
 }
 
-// mean is the mean number of cores that a service used in steps, over replicas; NaN: not observed.
-func (*now) mean(steps []tail.Step, i int) float64 {
-	sum, n := 0.0, 0
-	for k := range steps {
-		if s := &steps[k].Services[i]; !math.IsNaN(s.Used) && !math.IsNaN(s.Replicas) {
-			sum += s.Used * s.Replicas
-			n++
+// bursts is how many standard deviations above its mean what a service uses in a second may be without having to wait.
+const bursts = 3
+
+// use is the mean number of cores that a service used in seconds, over replicas, and the standard deviation of that; NaN: not
+// observed.
+func use(seconds []*foresail.Snapshot, i int) (mean, deviation float64) {
+	n, sum, squares := 0.0, 0.0, 0.0
+	for _, s := range seconds {
+		if st := plan.Stats(s, foresail.ServiceID(i)); st != nil {
+			if c, ok := st.Cores(s.Duration()); ok {
+				n, sum, squares = n+1, sum+c, squares+c*c
+			}
 		}
 	}
-	return sum / float64(n)
+	mean = sum / n
+	return mean, math.Sqrt(max(squares/n-mean*mean, 0))
 }
 
 // violated names an endpoint whose objective is missed in the newest second. An endpoint with few requests in a second is
@@ -149,6 +170,62 @@ func violated(app *foresail.App, seconds []*foresail.Snapshot) string {
 		}
 	}
 	return ""
+}
+
+// after are the seconds that began at a time or later.
+func after(seconds []*foresail.Snapshot, at time.Time) []*foresail.Snapshot {
+	i := len(seconds)
+	for i > 0 && !seconds[i-1].Start.Before(at) {
+		i--
+	}
+	return seconds[i:]
+}
+
+// unproven names an endpoint that has not shown in seconds that it stays below the share headroom of its objective: its
+// percentile is above, or it had fewer requests than a judgement takes and could still get them (all: there are no older
+// seconds to be had, so what there is must do).
+//
+// The model sees latencies of all requests together and predicts a few seconds. An endpoint with five requests in a second is
+// judged over twenty, and what it makes of an allocation shows in as many: a probability that is small for a few seconds may
+// be large for those.
+func unproven(app *foresail.App, seconds []*foresail.Snapshot, headroom float64, all bool) string {
+	for i := range app.Endpoints {
+		o := app.Endpoints[i].Objective
+		if o == nil {
+			continue
+		}
+		requests, late, slow := 0.0, 0.0, 0.0
+		for _, s := range seconds {
+			if !s.Has.Has(foresail.SignalEndpoints) || i >= len(s.Endpoints) {
+				continue
+			}
+			e := &s.Endpoints[i]
+			requests += e.Requests
+			late += e.Late
+			slow += e.Errors
+			if e.Latency != nil {
+				slow += above(e.Latency, headroom*o.Latency.Seconds())
+			}
+		}
+		least := float64(o.MinRequestsOrDefault())
+		switch {
+		case max(slow, late) > o.Allowed()*max(requests, least)*(1+1e-9):
+			return fmt.Sprintf("%s had %.0f of %.0f requests above %.0f %% of its objective", app.Endpoints[i].Name, max(slow, late), requests, headroom*100)
+		case requests < least && !(all && len(seconds) >= lookback-1):
+			return fmt.Sprintf("%s had %.0f of the %.0f requests that it is judged on", app.Endpoints[i].Name, requests, least)
+		}
+	}
+	return ""
+}
+
+// above is how many of a sketch's values lie above a bound.
+func above(s *sketch.Sketch, bound float64) (n float64) {
+	for b, c := range s.Buckets() {
+		if sketch.UpperBound(b) > bound {
+			n += c
+		}
+	}
+	return n
 }
 
 // Of the comparison of rates.

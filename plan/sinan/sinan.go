@@ -28,6 +28,7 @@ type Manager struct {
 	candidates candidates
 	predicted  []tail.Prediction
 	totals     [][]float64
+	held       []float64
 }
 
 // New builds a manager for an application, or tells every fault of c. A model that is nil or does not fit the application
@@ -88,7 +89,8 @@ func (m *Manager) Decide(h *foresail.History) (*foresail.Plan, error) {
 	d := &decision{m: m, o: o, draft: plan.NewDraft(h, m.Name())}
 	m.came(d)
 	m.score(d)
-	o.now.lowered = s.Lowered
+	o.now.lowered, o.now.before = s.Lowered, s.Before
+	d.foresee(nil)
 	if err := m.decide(d); err != nil {
 		return nil, err
 	}
@@ -135,6 +137,10 @@ func strictest(app *foresail.App) int {
 // decide chooses the rule and fills in the plan.
 func (m *Manager) decide(d *decision) error {
 	o, s := d.o, &m.state
+	enough := len(o.steps) >= m.model.Steps()
+	if enough {
+		m.careful(d)
+	}
 	list := m.candidates.make(&o.now)
 	d.list = list
 	if s.Trust.lost() {
@@ -149,7 +155,7 @@ func (m *Manager) decide(d *decision) error {
 		d.draft.Note(why)
 		d.take(1, "sinan/boost", why)
 		return nil
-	case len(o.steps) < m.model.Steps():
+	case !enough:
 		d.draft.Note(fmt.Sprintf("kept: %d of the %d seconds that the model looks at were observed without a gap", len(o.steps), m.model.Steps()))
 		m.forget()
 		return nil
@@ -171,6 +177,27 @@ func (m *Manager) decide(d *decision) error {
 	return nil
 }
 
+// careful is how it lowers where the model was trained on nothing like what is: nothing beyond Outside's utilisation.
+func (m *Manager) careful(d *decision) {
+	w := &d.o.now
+	held := m.held[:0]
+	for i := range w.cores {
+		held = append(held, max(w.cores[i], w.floor[i]))
+	}
+	m.held = held
+	out := m.model.Outside(d.o.steps, held)
+	if len(out) == 0 {
+		return
+	}
+	d.outside = true
+	for i := range w.low {
+		if g := w.grids[i]; g.unit > 0 {
+			w.low[i] = max(w.low[i], g.up(w.busy[i]/m.c.Outside))
+		}
+	}
+	d.draft.Note(fmt.Sprintf("outside what the model was trained on, so nothing is lowered to where it would use more than %.0f %% of its cores: %s", m.c.Outside*100, join(out)))
+}
+
 // limits are those of a decision; notes say what narrows them.
 func (m *Manager) limits(d *decision) limits {
 	margin := m.margin
@@ -180,9 +207,6 @@ func (m *Manager) limits(d *decision) limits {
 		d.refuse(&l, m.mistrust(), false)
 	}
 	l.latency = m.reference - min(margin, m.reference/2) // with more than that nothing were ever safe
-	if out := m.model.Outside(d.o.steps, d.list[0].cores); len(out) > 0 {
-		d.refuse(&l, "outside what the model was trained on, so nothing is lowered: "+join(out), true)
-	}
 	if ok, why := m.steady(d.o); !ok {
 		d.refuse(&l, "nothing is lowered: "+why, false)
 	}
@@ -263,9 +287,35 @@ func (m *Manager) score(d *decision) {
 	miss, changed := s.Trust.score(d.o.at, e.Safe, d.o.violated != "", k, m.c.Misses, m.c.Earn)
 	if miss {
 		s.Boost = d.o.at.Add(m.c.Boost)
+		s.Before = append([]float64(nil), d.o.now.cores...)
+		m.learn(d)
 	}
 	if changed && !s.Trust.lost() {
 		d.draft.Note(fmt.Sprintf("%d predictions in a row were right: the model is trusted again", m.c.Earn))
+	}
+}
+
+// Of what a miss teaches.
+const (
+	usedUp  = 0.75            // of its cores in one of the seconds that the model looks at: then a service may have been short
+	more    = 1.25            // of what it had is what it keeps then
+	lessons = 5 * time.Minute // for so long, whatever the model says
+)
+
+// learn notes after a miss which services may have been short, and that they are not to be as short again for a while. The
+// model would say the same of the same allocation again, and be wrong again.
+func (m *Manager) learn(d *decision) {
+	for i := range d.o.now.cores {
+		peak := 0.0
+		for _, s := range d.o.steps {
+			if st := &s.Services[i]; st.Cores > 0 {
+				peak = max(peak, st.Used*st.Replicas/st.Cores)
+			}
+		}
+		g := d.o.now.grids[i]
+		if least := g.up(d.o.now.cores[i] * more); g.unit > 0 && peak > usedUp && least < g.most { // what had nearly all was not short by a mistake
+			m.state.Services[i].Least, m.state.Services[i].Taught = least, d.o.at.Add(lessons)
+		}
 	}
 }
 

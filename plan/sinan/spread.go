@@ -7,9 +7,9 @@ import (
 	"foresail.dev/plan"
 )
 
-// back is the share of the maximum that replicas may come to have when one of them goes: well under all, so that a small
+// roomy is the share of the maximum that replicas may come to have when one of them goes: well under all, so that a small
 // raise does not bring it back.
-const back = 0.5
+const roomy = 0.5
 
 // spread gives a service a total of cores: in CPU for each replica while that stays within its bounds, then in replicas.
 // Replicas that were added go again when the rest has half of its maximum at most. It names the bound that moved replicas.
@@ -26,7 +26,7 @@ func spread(b foresail.Bounds, from foresail.Allocation, total float64) (foresai
 	case lo > 0 && each < lo-rounding:
 		n, bound = math.Floor(total/lo+rounding), "min CPU of a replica"
 	case !raise && hi > 0 && n > float64(least):
-		if fewer := max(math.Ceil(total/(back*hi)-rounding), float64(least)); fewer < n {
+		if fewer := max(math.Ceil(total/(roomy*hi)-rounding), float64(least)); fewer < n {
 			n, bound = fewer, "half of the max CPU of a replica"
 		}
 	}

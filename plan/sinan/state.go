@@ -15,13 +15,15 @@ const remembered = 5
 // state is what is remembered, as it is kept over a restart. It hangs on no model, so a manager with a newer model of the
 // same application goes on from it.
 type state struct {
-	Now      time.Time              // the newest second that was decided on
-	Age      int                    // decisions
-	Lowered  [][]foresail.ServiceID `json:",omitempty"` // services that the last actions lowered, oldest first
-	Services []service
-	Expected *expected `json:",omitempty"` // of the second after Now; nil: nothing that could be scored
-	Boost    time.Time // everything stays at its maximum until then
-	Trust    trust
+	Now       time.Time              // the newest second that was decided on
+	Age       int                    // decisions
+	Lowered   [][]foresail.ServiceID `json:",omitempty"` // services that the last actions lowered, oldest first
+	Services  []service
+	Expected  *expected `json:",omitempty"` // of the second after Now; nil: nothing that could be scored
+	Boost     time.Time // everything stays at its maximum until then
+	Tightened time.Time // when something was last lowered beyond Config.Tight
+	Before    []float64 `json:",omitempty"` // totals before that, by ServiceID, until something was lowered again
+	Trust     trust
 }
 
 // service is what is remembered of one service.
@@ -30,6 +32,8 @@ type service struct {
 	Before  float64   `json:",omitempty"` // the total in effect then
 	Refused int       `json:",omitempty"` // decisions in a row after which nothing of it had come about
 	Until   time.Time `json:",omitzero"`  // it is left alone until then
+	Least   float64   `json:",omitempty"` // it is not lowered below that
+	Taught  time.Time `json:",omitzero"`  // until then
 }
 
 // expected is what a decision said of the next second.
@@ -47,7 +51,7 @@ func (s *state) grow(n int) {
 
 // restart forgets what has a place in time, after that has jumped back.
 func (s *state) restart() {
-	s.Now, s.Boost, s.Expected, s.Lowered = time.Time{}, time.Time{}, nil, nil
+	s.Now, s.Boost, s.Tightened, s.Expected, s.Lowered, s.Before = time.Time{}, time.Time{}, time.Time{}, nil, nil, nil
 	clear(s.Services)
 }
 
@@ -69,8 +73,13 @@ func (m *Manager) Restore(b []byte) error {
 
 func (s *state) check() error {
 	for i, svc := range s.Services {
-		if !(svc.Asked >= 0) || !(svc.Before >= 0) || math.IsInf(svc.Asked, 0) || math.IsInf(svc.Before, 0) || svc.Refused < 0 {
+		if !(svc.Asked >= 0) || !(svc.Before >= 0) || !(svc.Least >= 0) || math.IsInf(svc.Least, 0) || math.IsInf(svc.Asked, 0) || math.IsInf(svc.Before, 0) || svc.Refused < 0 {
 			return fmt.Errorf("service %d: asked for %v with %v, refused %d times", i, svc.Asked, svc.Before, svc.Refused)
+		}
+	}
+	for i, c := range s.Before {
+		if !(c >= 0) || math.IsInf(c, 0) {
+			return fmt.Errorf("service %d had %v cores", i, c)
 		}
 	}
 	for _, ids := range s.Lowered {

@@ -14,15 +14,16 @@ import (
 
 // container is one group that is looked at.
 type container struct {
-	key    int // for as long as the agent runs
-	path   string
-	dir    string // of its group, where its processes are listed
-	pid    int    // one of its processes; 0: none is known
-	what   wire.Container
-	unsure bool // what it is could not be told for certain
-	gone   bool
-	age    int  // seconds that it was looked at, begun anywhere, so that not all containers take long in the same one
-	seen   bool // sample holds something
+	key             int // for as long as the agent runs
+	path            string
+	dir             string // of its group, where its processes are listed
+	pid             int    // one of its processes; 0: none is known
+	what            wire.Container
+	unsure          bool // what it is could not be told for certain
+	gone            bool
+	age             int  // seconds that it was looked at, begun anywhere, so that not all containers take long in the same one
+	seen            bool // sample holds something
+	drowsy, skipped bool // it did next to nothing at the last look; it was not looked at in this beat
 
 	group *cgroup.Group
 	meter cgroup.Meter
@@ -35,8 +36,9 @@ type container struct {
 	cpuStalled, memoryStalled, ioStalled      node.Counter
 	dev, snmp                                 *cgroup.File // of its network namespace, where that is its own
 	in, out, resent                           node.Counter
-	counting                                  bool // resent was read once
-	placed                                    bool // it was tried to find its network namespace
+	counting                                  bool    // resent was read once
+	traffic                                   traffic // of its network namespace, as read last
+	placed                                    bool    // it was tried to find its network namespace
 	space                                     *space
 	backlog, limit, unread, unreadBytes, busy int64
 	listening                                 bool // somebody of it listens
@@ -68,7 +70,7 @@ func (c *container) calm() time.Duration {
 // beat reads what each beat tells; false when the group is gone. All of it where whole is true.
 func (c *container) beat(now, length time.Duration, whole bool, buf []byte) bool {
 	c.sample = wire.Sample{}
-	c.seen = false
+	c.seen, c.skipped = false, false
 	if c.group == nil {
 		return false
 	}
@@ -83,6 +85,7 @@ func (c *container) beat(now, length time.Duration, whole bool, buf []byte) bool
 	}
 	cpu, throttled := c.meter.Next(stats, c.cores, now)
 	c.used = cpu
+	c.drowsy = cpu < drowsy && throttled == 0
 	c.seen = true
 	c.sample.Has = beatSignals
 	c.sample.Value[wire.CPU] = max(int64(cpu), 0)
@@ -146,6 +149,7 @@ func (c *container) network(buf []byte, into *wire.Sample) {
 		c.unplug()
 		return
 	}
+	c.traffic = trafficOf(text)
 	in, out := node.Bytes(text, nil)
 	received, ok := c.in.Next(in)
 	sent, _ := c.out.Next(out)
@@ -183,7 +187,7 @@ func (c *container) plug(proc string) {
 func (c *container) unplug() {
 	c.dev.Close()
 	c.snmp.Close()
-	c.dev, c.snmp = nil, nil
+	c.dev, c.snmp, c.traffic = nil, nil, 0
 }
 
 // queues adds what its sockets told.

@@ -4,11 +4,17 @@
 // # What is looked at, and how often
 //
 // Each beat (100 ms, aligned to the clock): CPU time and throttled time of every container, the accept queues of its
-// listening sockets, CPU time and runnable threads of the node. Accept queues of a network namespace in which nobody
-// works and nobody waits are looked at each second. Each whole second besides: memory, bytes to and from disks and
-// the network, pressure, cache misses, retransmitted segments; the counters are of the second that ended. What accepted
-// connections tell (unread bytes, requests in flight) is read as often as a budget of CPU time allows, see package
-// queue.
+// listening sockets, CPU time and runnable threads of the node. Each whole second besides: memory, bytes to and from disks
+// and the network, pressure, cache misses, retransmitted segments; the counters are of the second that ended. What
+// accepted connections tell (unread bytes, requests in flight) is read as often as a budget of CPU time allows, see
+// package queue.
+//
+// What can't have changed is not looked at. A container that has used less than a millisecond of CPU at the last look rests
+// until a second is over, or until the group above all containers has used more than is known of: up to 10 ms of CPU
+// time, of all that rest together, may so be told some beats late, but in the same second, and none is lost. Throttling
+// hardly ever comes late: who has a quota that so little uses up does not rest. In a network namespace of containers' own, where nobody works
+// and nobody waits, accept queues are asked for at the end of a second in which packets came or went, and what
+// connections told stays true, and is told, as long as none has.
 //
 // All files stay open and are read in place, and a beat that nothing changes in allocates nothing. Containers that come
 // and go are noticed once a second.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -38,6 +39,13 @@ func TestMain(m *testing.M) {
 		for {
 			time.Sleep(time.Second)
 		}
+	}
+	if os.Getenv("AGENT_TEST_TOLD") != "" {
+		if err := obey(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
 	}
 	if os.Getenv("AGENT_TEST_APART") != "" {
 		if err := apart(); err != nil {
@@ -87,7 +95,7 @@ func child(daemon, parent, life string) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() {
-		ended <- report.Run(ctx, report.Config{Address: daemon, Hello: wire.Hello{Node: "n", Instance: 1}}, to.Ring)
+		ended <- report.Run(ctx, report.Config{Address: daemon, Hello: wire.Hello{Node: "n" + os.Getenv("AGENT_TEST_NODE"), Instance: 1}}, to.Ring)
 	}()
 	for _, f := range []time.Duration{3 * time.Second, d} { // the first part finds the containers, and is not counted
 		part, stop := context.WithTimeout(ctx, f)
@@ -110,7 +118,8 @@ func child(daemon, parent, life string) error {
 // The whole of an agent, as a process of its own, with 200 containers, each a real control group with a process that
 // sleeps and works a little, and half of them with a quota; it reports to a daemon over gRPC. As processes they share
 // the node's network; as pods each listens in a network namespace of its own. core_percent is of one core, user and
-// system.
+// system. With AGENT_OTHER, the path of another commit's test binary, that one's agent looks at the same containers at the
+// same time: what a busy machine does to one it does to the other.
 func BenchmarkAgent200(b *testing.B) {
 	b.Run("processes", func(b *testing.B) { agent200(b, (*groups).crowd) })
 	b.Run("pods", func(b *testing.B) { agent200(b, (*groups).pods) })
@@ -151,20 +160,35 @@ func agent200(b *testing.B, crowd func(*groups, int)) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	for b.Loop() {
+	run := func(exe, name string) (s spent, err error) {
 		cmd := exec.Command(exe)
-		cmd.Env = append(os.Environ(), "AGENT_TEST_DAEMON="+server.Addr(), "AGENT_TEST_PARENT="+g.parent, "AGENT_TEST_FOR=20s")
+		cmd.Env = append(os.Environ(), "AGENT_TEST_DAEMON="+server.Addr(), "AGENT_TEST_PARENT="+g.parent, "AGENT_TEST_FOR=20s", "AGENT_TEST_NODE="+name)
 		cmd.Stderr = os.Stderr
 		out, err := cmd.Output()
 		if err != nil {
-			b.Fatal(err)
+			return s, err
 		}
-		var s spent
-		if err := json.Unmarshal(out, &s); err != nil {
+		return s, json.Unmarshal(out, &s)
+	}
+	for b.Loop() {
+		var wg sync.WaitGroup
+		want := 200
+		if other := os.Getenv("AGENT_OTHER"); other != "" {
+			want = 400
+			wg.Go(func() {
+				s, err := run(other, "")
+				if err != nil {
+					b.Errorf("%s: %v", other, err)
+				}
+				b.ReportMetric(100*s.CPU.Seconds()/s.Wall.Seconds(), "other_core_percent")
+			})
+		}
+		s, err := run(exe, "ew")
+		if wg.Wait(); err != nil {
 			b.Fatal(err)
 		}
 		st := r.Stats()
-		if st.Containers != 200 || s.Beats < 150 || st.Beats < uint64(s.Beats) {
+		if st.Containers != want || s.Beats < 150 || st.Beats < uint64(s.Beats) {
 			b.Fatalf("%+v, %+v", s, st)
 		}
 		b.ReportMetric(100*s.CPU.Seconds()/s.Wall.Seconds(), "core_percent")

@@ -51,6 +51,7 @@ type Sampler struct {
 	generation uint64
 	table      *report.Table
 	spaces     spaces
+	rest       rest
 	cpus       []int  // that cache misses are counted on; nil: they can't be
 	perfRoot   string // of the hierarchy that holds perf_event
 	notes      []string
@@ -142,6 +143,7 @@ func (s *Sampler) Close() {
 		c.close()
 	}
 	s.spaces.close()
+	s.rest.close()
 	s.tree.Close()
 	s.node.Close()
 }
@@ -164,14 +166,11 @@ func (s *Sampler) Sample(b *wire.Beat, now, length time.Duration, whole bool) {
 	b.Length = int64(length)
 	b.Node = wire.Sample{}
 	s.node.Beat(&b.Node, s.buf)
-	gone := false
-	for _, c := range s.containers {
-		gone = !c.beat(now, length, whole, s.buf) || gone
-	}
-	s.spaces.beat(now, length)
+	gone := s.beats(now, length, whole)
 	if whole {
 		s.second(&b.Node, now)
 	}
+	s.spaces.beat(now, length, whole)
 	b.Containers = b.Containers[:0]
 	for i, c := range s.containers {
 		if !c.seen {
@@ -249,6 +248,7 @@ func (s *Sampler) find(now time.Duration, gone bool) {
 	if changed || len(kept) != len(s.containers) {
 		s.containers, s.spare = kept, s.containers
 		s.number()
+		s.rest.below(&s.mounts, s.containers)
 	}
 	s.spaces.second(now, s.containers)
 }

@@ -48,6 +48,8 @@ type space struct {
 	unowned    bool          // some are nobody's yet
 	cursor     int           // of the containers, where looking for owners goes on
 	network    *container    // has the namespace's network numbers
+	asked      traffic       // before accept queues were asked for
+	walked     traffic       // before connections were looked at
 }
 
 func newSpaces(cfg *Config) spaces {
@@ -65,32 +67,74 @@ func (s *spaces) close() {
 	s.all, s.order = nil, nil
 }
 
-// beat asks for all accept queues, and for connections as far as there is credit.
-func (s *spaces) beat(now, length time.Duration) {
+// beat asks for accept queues, and for connections as far as there is credit: where either can have changed. whole says
+// that traffic was read just now.
+func (s *spaces) beat(now, length time.Duration, whole bool) {
 	s.beats++
 	for i, x := range s.order {
-		if (s.beats+i)%idleEvery != 0 && x.idle() {
+		if x.idle() && !x.due(whole, (s.beats+i)%idleEvery == 0) {
 			continue
 		}
 		gone, err := x.Backlogs()
 		x.stale = x.stale || gone || err != nil
+		x.asked = x.traffic()
 	}
 	if s.cfg.Connections > 0 && len(s.order) > 0 {
-		s.credit = min(s.credit+time.Duration(s.cfg.Connections*float64(length)), 50*time.Millisecond)
-		for n := 0; s.credit > 0 && n < len(s.order); n++ {
-			s.turn = (s.turn + 1) % len(s.order)
-			x := s.order[s.turn]
-			if len(x.Listeners) == 0 {
-				continue
-			}
-			began := startWork()
-			if x.Connections() == nil {
-				x.looked = now
-			}
-			s.credit -= began.took()
-		}
+		s.connections(now, length, whole)
 	}
 	s.tell(now)
+}
+
+// connections looks at connections as far as there is credit, in turn. Where none can have changed since the last look,
+// that one counts as of now, for nothing.
+func (s *spaces) connections(now, length time.Duration, whole bool) {
+	s.credit = min(s.credit+time.Duration(s.cfg.Connections*float64(length)), 50*time.Millisecond)
+	if whole {
+		for _, x := range s.order {
+			if x.still() {
+				x.looked = now
+			}
+		}
+	}
+	for n := 0; s.credit > 0 && n < len(s.order); n++ {
+		s.turn = (s.turn + 1) % len(s.order)
+		x := s.order[s.turn]
+		if len(x.Listeners) == 0 || x.still() {
+			continue
+		}
+		began := startWork()
+		x.walked = x.traffic()
+		if x.Connections() == nil {
+			x.looked = now
+		} else {
+			x.walked = 0
+		}
+		s.credit -= began.took()
+	}
+}
+
+// traffic is what has crossed the namespace's interfaces, as read last; 0: not known.
+func (x *space) traffic() traffic {
+	if x.network == nil {
+		return 0
+	}
+	return x.network.traffic
+}
+
+// due tells whether accept queues are asked for where nobody works and nobody waits: when there was traffic, without which
+// no connection comes; where that is not known, in its turn.
+func (x *space) due(whole, turn bool) bool {
+	if t := x.traffic(); t != 0 {
+		return whole && t != x.asked
+	}
+	return turn
+}
+
+// still tells whether all connections are as at the last look: nothing came or went, and nobody had anything to read or
+// to accept, which takes no traffic.
+func (x *space) still() bool {
+	t := x.traffic()
+	return t != 0 && t == x.walked && x.looked >= 0 && x.Settled
 }
 
 // idle tells whether nobody there has worked in this beat, and nobody waited at the last look.
@@ -146,6 +190,9 @@ func (s *spaces) second(now time.Duration, containers []*container) {
 				continue
 			}
 			x.listed, x.stale = now, false
+			if x.Newcomers {
+				x.asked, x.walked = 0, 0 // what is known is not of them
+			}
 		}
 		s.claim(x, &budget)
 		s.credit -= began.took()

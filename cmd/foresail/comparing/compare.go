@@ -61,7 +61,7 @@ func newCompareShow() *cobra.Command {
 		Use:   "show DIR",
 		Short: "Prints and draws again what a folder keeps",
 		Long: `Prints the results of the runs that a folder keeps, finished or not, and writes its table, plots and page again;
-with --run, draws that run over time instead.`,
+with --run, draws that run over time instead, as a whole and service by service.`,
 		Example: `  foresail compare show smoke
   foresail compare show smoke --run "hotel-reservation/ramp/hpa/seed 1"`,
 		Args: func(c *cobra.Command, args []string) error { return cli.Usage(cobra.ExactArgs(1)(c, args)) },
@@ -156,7 +156,7 @@ func printComparison(c *cobra.Command, r *compare.Results, dir string, asJSON bo
 	return nil
 }
 
-// drawRun writes the picture of one run and prints where it is.
+// drawRun writes the pictures of one run, as a whole and service by service, and prints where they are.
 func drawRun(c *cobra.Command, r *compare.Results, dir, run string) error {
 	i := slices.IndexFunc(r.Runs, func(o *compare.Outcome) bool { return o.String() == run })
 	if i < 0 {
@@ -166,19 +166,23 @@ func drawRun(c *cobra.Command, r *compare.Results, dir, run string) error {
 		}
 		return cli.Usagef("%s keeps no run %q, but %s", dir, run, like)
 	}
-	p, err := report.RunPlot(r.Runs[i])
-	if err != nil {
-		return err
+	for _, draw := range []func(*compare.Outcome) (report.Plot, error){report.RunPlot, report.ServicesPlot} {
+		p, err := draw(r.Runs[i])
+		if err != nil {
+			return err
+		}
+		path := filepath.Join(dir, "plots", p.Name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+			return err
+		}
+		if err := compare.WriteFile(path, p.PNG); err != nil {
+			return err
+		}
+		if _, err = fmt.Fprintln(c.OutOrStdout(), path); err != nil {
+			return err
+		}
 	}
-	path := filepath.Join(dir, "plots", p.Name)
-	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
-		return err
-	}
-	if err := compare.WriteFile(path, p.PNG); err != nil {
-		return err
-	}
-	_, err = fmt.Fprintln(c.OutOrStdout(), path)
-	return err
+	return nil
 }
 
 // compareWatch tells progress: a line that is redrawn on a terminal, a line for each run elsewhere.

@@ -29,6 +29,9 @@ type Flags struct {
 	Repeat  int
 	Workers int
 	Unit    float64
+	Reach   float64
+	Dwell   int
+	Scale   bool
 	Budget  string
 	For     time.Duration
 	Seed    uint64
@@ -73,10 +76,13 @@ in all, over all runs into the same folder. Before that is spent, and at the end
 	fl.StringVar(&f.Mix, "mix", "", "share of each endpoint, as in search=600,recommend=390; that of the load file where it is not given, else all are equal")
 	fl.DurationVar(&f.Think, "think", 100*time.Millisecond, "mean pause of a user, where no load file says it")
 	fl.DurationVar(&f.Each, "each", 20*time.Minute, "what is kept of each run, where no load file says it")
-	fl.DurationVar(&f.Warmup, "warmup", 2*time.Minute, "what comes before that, with everything at its maximum, and is not kept")
+	fl.DurationVar(&f.Warmup, "warmup", 2*time.Minute, "what comes before that, with everything at its maximum: of a simulation it is not kept, of a real application it does not count against the budget")
 	fl.IntVar(&f.Repeat, "repeat", 1, "runs of each level, under seeds that follow each other")
 	fl.IntVar(&f.Workers, "workers", 0, "runs at once; 0: as many as there are processors")
 	fl.Float64Var(&f.Unit, "unit", 0, "cores that services are moved by; below one of these, by fifths of it; 0: 1")
+	fl.Float64Var(&f.Reach, "reach", 0, "how many times what it uses a service is raised to at most; 0: as far as its bounds allow")
+	fl.IntVar(&f.Dwell, "dwell", 1, "seconds, in the mean, that everything is held for when chance says so")
+	fl.BoolVar(&f.Scale, "replicas", false, "move the number of replicas as well, within their bounds; else each service keeps those it has")
 	fl.StringVarP(&f.File, "file", "f", "", "a real application: what to run, see docs/formats/run.md; its manager, guard and state are not used")
 	fl.StringVar(&f.Budget, "budget", "", "of a real application: for how long its objectives may be violated, 60s or 5% of --for")
 	fl.DurationVar(&f.For, "for", 30*time.Minute, "of a real application: for how long it is explored, spending the budget evenly; 0: until stopped")
@@ -112,8 +118,10 @@ func (f *Flags) check(c *cobra.Command) error {
 	wrong(f.Repeat < 1 || f.Repeat > 1000, "--repeat %d: give a number from 1 to 1000", f.Repeat)
 	wrong(f.Workers < 0, "--workers %d: give a number from 1 on, or 0 for as many as there are processors", f.Workers)
 	wrong(!(f.Unit >= 0 && f.Unit <= 64), "--unit %v: give cores above 0, up to 64", f.Unit)
+	wrong(f.Reach != 0 && !(f.Reach >= 1 && f.Reach <= 1000), "--reach %v: give a number from 1 to 1000, or 0", f.Reach)
+	wrong(f.Dwell < 1 || f.Dwell > 3600, "--dwell %d: give a number from 1 to 3600", f.Dwell)
 	if real {
-		which := given("load", "users", "rates", "mix", "think", "each", "warmup", "repeat", "workers")
+		which := given("load", "users", "rates", "mix", "think", "each", "repeat", "workers")
 		wrong(which != "", "%s is of a simulation, and -f %s says what runs: leave it out", which, f.File)
 		wrong(f.Budget == "", "give --budget, for how long the objectives of the application may be violated: 60s, or 5%% of --for")
 		wrong(f.For < 0, "--for %v: give a time, or 0 to go on until stopped", f.For)
@@ -130,7 +138,14 @@ func (f *Flags) Live() (explore.Config, error) {
 	if err != nil {
 		return explore.Config{}, err
 	}
-	return explore.Config{Budget: budget, Pace: f.For, Unit: f.Unit}, nil
+	c := f.config()
+	c.Budget, c.Pace, c.Warmup = budget, f.For, int(f.Warmup/time.Second)
+	return c, nil
+}
+
+// config is the manager's configuration as far as it is the same everywhere.
+func (f *Flags) config() explore.Config {
+	return explore.Config{Unit: f.Unit, Reach: f.Reach, Dwell: f.Dwell, Replicas: f.Scale}
 }
 
 // loads are what to explore under.
@@ -188,7 +203,7 @@ func simulate(c *cobra.Command, f Flags) error {
 	if err != nil {
 		return cli.Usage(err)
 	}
-	g := &Grid{Blueprint: bp, Dir: f.Out, Workers: f.Workers, Commit: cli.Commit(), Config: explore.Config{Unit: f.Unit}}
+	g := &Grid{Blueprint: bp, Dir: f.Out, Workers: f.Workers, Commit: cli.Commit(), Config: f.config()}
 	if g.Loads, err = f.loads(c, bp.App); err != nil {
 		return err
 	}

@@ -199,7 +199,7 @@ func (g *Grid) same(f *steps.File, h *steps.Header) error {
 
 func (g *Grid) header(j *job) steps.Header {
 	h := NewHeader(g.Blueprint.App, "sim", j.load.Load.Name, j.seed, g.Commit)
-	h.Level, h.Warmup = j.load.Level, g.Warmup
+	h.Level, h.Warmup, h.Settings = j.load.Level, g.Warmup, Settings(&g.Config)
 	return h
 }
 
@@ -214,6 +214,23 @@ func NewHeader(app *foresail.App, cluster, load string, seed uint64, commit stri
 		h.Objectives = append(h.Objectives, text)
 	}
 	return h
+}
+
+// Settings are those that change what is explored, where they are not the defaults.
+func Settings(c *explore.Config) map[string]float64 {
+	out := map[string]float64{}
+	if c.Replicas {
+		out["replicas"] = 1
+	}
+	for name, v := range map[string][2]float64{"unit": {c.Unit, 1}, "reach": {c.Reach, 0}, "dwell": {float64(c.Dwell), 1}} {
+		if v[0] != 0 && v[0] != v[1] {
+			out[name] = v[0]
+		}
+	}
+	if len(out) == 0 {
+		return nil
+	}
+	return out
 }
 
 // simulate makes a run. Its snapshots are of a second each, and nothing is traced: nobody looks closer.

@@ -34,6 +34,7 @@ type Live struct {
 	refused int // decisions in a row of which a part was refused
 	ended   bool
 	left    func(done float64, what string)
+	last    *foresail.Plan // what puts everything to its maximum
 	began   time.Time
 	length  time.Duration
 }
@@ -48,6 +49,7 @@ func Open(dir string, app *foresail.App, cluster, load string, c explore.Config,
 		return nil, cli.Usage(err)
 	}
 	h := NewHeader(app, cluster, load, seed, cli.Commit())
+	h.Settings = Settings(&c)
 	if there, _ := filepath.Glob(filepath.Join(dir, "*"+steps.Ext)); len(there) > 0 {
 		if _, err := steps.ReadDir(dir, &h.Schema); err != nil {
 			return nil, cli.Usage(err)
@@ -77,6 +79,7 @@ func (l *Live) observed(h *foresail.History, _ *foresail.Snapshot) {
 	if l.Err != nil {
 		return
 	}
+	l.last = l.Manager.End(h)
 	app, now := h.App(), h.Now()
 	if app.Generation != l.app.Generation {
 		l.end(fmt.Errorf("services of %s came or went: what was explored until then is kept; begin anew with another folder", app.Name))
@@ -138,19 +141,10 @@ func (l *Live) end(err error) {
 
 // After leaves everything at its maximum, for whoever manages the application next.
 func (l *Live) After(ctx context.Context, cluster foresail.Cluster) error {
-	p := &foresail.Plan{At: time.Now().UTC(), Manager: "explore"}
-	app := cluster.App()
-	for i := range app.Services {
-		svc := &app.Services[i]
-		if svc.Gone {
-			continue
-		}
-		to := svc.Initial
-		to.Replicas, to.CPU = svc.Bounds.Max().Replicas, svc.Bounds.Max().CPU
-		p.Changes = append(p.Changes, foresail.Change{Service: foresail.ServiceID(i), To: to,
-			Reason: foresail.Reason{Rule: "explore/end", Text: "exploring is over: it is left at its maximum"}})
+	if l.last == nil {
+		return nil
 	}
-	if err := cluster.Apply(ctx, p); err != nil {
+	if err := cluster.Apply(ctx, l.last); err != nil {
 		return fmt.Errorf("exploring is over, and not everything could be put to its maximum: %w", err)
 	}
 	return nil

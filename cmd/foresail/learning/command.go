@@ -190,9 +190,6 @@ func (f *flags) read(old *tail.Model) (tail.Schema, []tail.Run, error) {
 	if err != nil {
 		return tail.Schema{}, nil, fmt.Errorf("--data: %w", err)
 	}
-	if len(files) == 0 {
-		return tail.Schema{}, nil, fmt.Errorf("--data %s has no data set (*%s): collect one with 'foresail explore'", f.data, steps.Ext)
-	}
 	if want == nil {
 		want = &files[0].Header.Schema
 		if len(want.Objectives) == 0 {

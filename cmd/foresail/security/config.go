@@ -17,7 +17,7 @@ import (
 )
 
 // ports are those that can be opened to other machines without protection, by name.
-var ports = []string{"page", "otlp", "agents", "metrics"}
+var ports = []string{"page", "otlp", "agents", "metrics", "ingesters"}
 
 // Config says who may reach the ports that are listened on; see docs/security.md. Every port gets the same.
 type Config struct {

@@ -91,7 +91,7 @@ function scatter(box, points, limit, color) {
 }
 
 // chart draws lines, or areas on top of each other, over time:
-// {title, unit, step, length, warmup, log, limit, stacked, lines: [{name, color, dash, values}], late: [[from, to]]}.
+// {title, unit, step, length, warmup, log, limit, stacked, height, bare (no keys), lines: [{name, color, dash, values}], late: [[from, to]]}.
 function chart(box, c) {
   const figure = document.createElement("figure");
   figure.className = "chart";
@@ -99,7 +99,7 @@ function chart(box, c) {
   const readout = document.createElement("span");
   readout.className = "readout";
   caption.append(readout, c.title);
-  if (c.lines.length > 1) {
+  if (c.lines.length > 1 && !c.bare) {
     for (const l of c.lines) {
       const key = document.createElement("span");
       key.className = c.stacked ? "key area" : "key";
@@ -138,7 +138,7 @@ function chart(box, c) {
   for (const [from, to] of c.late ?? []) {
     node("rect", { x: x(from), y: top, width: Math.max(x(Math.min(to, c.length)) - x(from), 1), height: height - top - bottom, class: "late" }, svg);
   }
-  for (const v of c.log ? logTicks(low, high, 5) : evenTicks(0, high, 4)) {
+  for (const v of c.log ? logTicks(low, high, 5) : evenTicks(0, high, height < 150 ? 2 : 4)) {
     node("line", { x1: left, x2: width - right, y1: y(v), y2: y(v), class: "grid" }, svg);
     node("text", { x: left - 6, y: y(v) + 4, "text-anchor": "end" }, svg, plain(v));
   }

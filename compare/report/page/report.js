@@ -56,8 +56,10 @@ function explorer(data, color) {
     const chosen = [run(f.first.value), f.second.value && run(f.second.value)].filter(Boolean);
     $("facts").replaceChildren(facts(chosen, color));
     drawRuns($("charts"), chosen, f.endpoint.value, color);
+    drawServices($("services"), $("each").open ? chosen : [], color);
   };
   $("picker").addEventListener("change", draw);
+  $("each").addEventListener("toggle", draw);
   $("picker").addEventListener("submit", (e) => e.preventDefault());
   return {
     draw,
@@ -119,11 +121,29 @@ function drawRuns(box, runs, endpoint, color) {
     { name: "used", color: color(r.manager), dash: true, values: r.series.cores_used }]) });
   chart(box, { ...common, title: `${endpoint}: latency at p${title?.percentile ?? "?"}, violations shaded`, unit: "ms", log: true, limit: title?.ms, late: of(kept[0])?.violated,
     lines: kept.map((r) => ({ name: r.manager, color: color(r.manager), values: of(r)?.latency_ms ?? [] })) });
-  const rest = s.cores.map((v, i) => v === null ? null : Math.max(v - s.services.reduce((a, sv) => a + (sv.cores[i] ?? 0), 0), 0));
-  const shades = s.services.map((sv, i) => ({ name: sv.service, color: `var(--c${i % colors})`, values: sv.cores }));
+  const most = s.services.slice(0, 8);
+  const rest = s.cores.map((v, i) => v === null ? null : Math.max(v - most.reduce((a, sv) => a + (sv.cores[i] ?? 0), 0), 0));
+  const shades = most.map((sv, i) => ({ name: sv.service, color: `var(--c${i % colors})`, values: sv.cores }));
   if (rest.some((v) => v > 0.01)) shades.push({ name: "others", color: "var(--line)", values: rest });
   chart(box, { ...common, title: `${kept[0].manager}: cores by service`, unit: "cores", stacked: true, lines: shades });
   chart(box, { ...common, title: "requests/s that ended", unit: "requests/s", lines: kept.map((r) => ({ name: r.manager, color: color(r.manager), values: r.series.rate })) });
+}
+
+// drawServices draws each service by itself: cores held, and used where the run tells.
+function drawServices(box, runs, color) {
+  box.replaceChildren();
+  const kept = runs.filter((r) => r.series);
+  const names = [...new Set(kept.flatMap((r) => r.series.services.map((s) => s.service)))];
+  for (const name of names) {
+    const lines = [], s = kept[0].series;
+    for (const r of kept) {
+      const of = r.series.services.find((sv) => sv.service === name);
+      if (!of) continue;
+      lines.push({ name: r.manager, color: color(r.manager), values: of.cores });
+      if (of.cores_used) lines.push({ name: "used", color: color(r.manager), dash: true, values: of.cores_used });
+    }
+    chart(box, { title: name, unit: "cores", step: s.step_s, length: s.step_s * s.cores.length, warmup: s.warmup_s, height: 110, bare: true, lines });
+  }
 }
 
 // sortable sorts a table by the column whose heading is pressed; what was not observed comes last.

@@ -22,7 +22,6 @@ type Net[T nn.Float] struct {
 	last    nn.Sequential[T] // features → percentiles
 
 	both, features, dSystem, dLatency, dNext, dJoint []T
-	trunkRows                                        int
 }
 
 // New makes a network with weights drawn after Glorot. It panics on a shape that Check refuses.
@@ -63,10 +62,26 @@ func New[T nn.Float](c Config, r *nn.Rand) *Net[T] {
 	return n
 }
 
+// Freeze makes normalisations keep their running means and variances in training: for data that shows less of what there is
+// than they were measured on.
+func (n *Net[T]) Freeze() {
+	for _, s := range n.parts() {
+		for _, l := range s {
+			if b, ok := l.(*nn.BatchNorm[T]); ok {
+				b.Frozen = true
+			}
+		}
+	}
+}
+
+func (n *Net[T]) parts() []nn.Sequential[T] {
+	return []nn.Sequential[T]{n.system, n.latency, n.joint, n.next, n.last}
+}
+
 // Params are the weights, with running means and variances.
 func (n *Net[T]) Params() []*nn.Param[T] {
 	var out []*nn.Param[T]
-	for _, s := range []nn.Sequential[T]{n.system, n.latency, n.joint, n.next, n.last} {
+	for _, s := range n.parts() {
 		out = append(out, s.Params()...)
 	}
 	return out
@@ -77,7 +92,6 @@ func (n *Net[T]) Params() []*nn.Param[T] {
 func (n *Net[T]) Trunk(history, latency nn.Batch[T], train bool) nn.Batch[T] {
 	system := n.system.Forward(history, train)
 	seen := n.latency.Forward(latency, train)
-	n.trunkRows = history.Rows
 	return n.joint.Forward(beside(&n.both, system, seen), train)
 }
 

@@ -25,7 +25,9 @@ type Header struct {
 	Level      float64       `json:"level,omitempty"`  // of a load that stayed: users, or requests/s
 	Warmup     time.Duration `json:"warmup,omitempty"` // what came before the first step and is not in the file
 	Seed       uint64        `json:"seed"`
-	Commit     string        `json:"commit,omitempty"` // of the program; empty where that is not known
+	// Settings of the manager that are not its defaults, by name.
+	Settings map[string]float64 `json:"settings,omitempty"`
+	Commit   string             `json:"commit,omitempty"` // of the program; empty where that is not known
 }
 
 // The parts of a file.

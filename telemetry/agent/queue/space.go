@@ -47,6 +47,8 @@ type Space struct {
 	fd        int
 	seq       uint32
 	Listeners []Listener
+	Newcomers bool // the newest Discover found some that were not there before
+	Settled   bool // in the newest Connections, none had bytes to be read or waited to be accepted
 	old       []Listener
 	ports     map[uint16]int32 // to the first listener with the port
 	out, in   []byte
@@ -81,7 +83,7 @@ func (s *Space) Close() {
 
 // Discover lists the listening sockets anew. Those that were there keep their owners.
 func (s *Space) Discover() error {
-	s.old, s.Listeners = s.Listeners, s.old[:0]
+	s.old, s.Listeners, s.Newcomers = s.Listeners, s.old[:0], false
 	clear(s.ports)
 	for _, family := range [...]uint8{unix.AF_INET, unix.AF_INET6} {
 		if err := s.dump(family, 1<<stateListen, 0, s.onListener); err != nil {
@@ -107,12 +109,15 @@ func (s *Space) found(m *message) {
 			}
 		}
 	}
+	known := false
 	for i := range s.old {
 		if o := &s.old[i]; o.Inode == l.Inode && l.Inode != 0 {
 			l.Owner, l.Unread, l.Bytes, l.Busy, l.Accepted = o.Owner, o.Unread, o.Bytes, o.Busy, o.Accepted
+			known = true
 			break
 		}
 	}
+	s.Newcomers = s.Newcomers || !known
 	s.ports[port] = int32(len(s.Listeners))
 	s.Listeners = append(s.Listeners, l)
 }
@@ -205,6 +210,7 @@ func (s *Space) Connections() error {
 		l := &s.Listeners[i]
 		l.Unread, l.Bytes, l.Busy, l.Accepted = 0, 0, 0, 0
 	}
+	s.Settled = true
 	if len(s.Listeners) == 0 {
 		return nil
 	}
@@ -231,15 +237,17 @@ func (s *Space) listens(family uint8) bool {
 
 // connection takes a connection of a dump. One without an inode waits to be accepted: the backlog counts it.
 func (s *Space) connection(m *message) {
-	if m.inode == 0 {
-		return
-	}
 	l := s.of(m)
 	if l == nil {
 		return
 	}
+	if m.inode == 0 {
+		s.Settled = false
+		return
+	}
 	l.Accepted++
 	if m.received > 0 {
+		s.Settled = false
 		l.Unread++
 		l.Bytes += uint64(m.received)
 	}

@@ -29,6 +29,7 @@ export function verdict(store) {
   const bad = objectives(app, now);
   costs(store);
   load(now);
+  expected(now);
   lastChange(store);
   banners(store);
   document.title = `${bad ? "✕ " : ""}${store.title} · Foresail`;
@@ -80,6 +81,20 @@ function load(now) {
   const errors = (now.endpoints ?? []).reduce((s, e) => s + (e.errors_s ?? 0), 0);
   const reps = absent(t.ready) ? "" : ` · ${t.ready} replicas ready${!absent(t.wanted) && t.wanted !== t.ready ? ` of ${t.wanted}` : ""}`;
   cell("v-load", `${count(t.requests_s)} requests/s`, (errors > 0 ? `${count(errors)} failed/s` : "none failed") + reps);
+}
+
+// expected is what a manager that predicts latency expects, and how far it is to be believed.
+function expected(now) {
+  const o = now.outlook;
+  $("v-next").hidden = !o;
+  $("v-next").closest(".verdict").classList.toggle("foresees", Boolean(o));
+  if (!o) return;
+  const trust = o.scored ? `${o.trusted ? "" : "not trusted: "}${o.missed} of ${o.scored} missed` : "not tried yet";
+  attr($("v-next"), "title", `What the manager's model predicts of all requests under what was decided.${absent(o.limit_ms) ? "" : ` It counts as safe under ${ms(o.limit_ms)}.`} ` +
+    `Missed are the newest predictions that called safe what then was in violation.${o.trusted ? "" : " Too many were: nothing is lowered until it has been right for a while."}`);
+  if (absent(o.latency_ms)) return cell("v-next", "Not asked", trust, o.trusted ? "wait" : "warn");
+  const risk = o.violation < 0.001 ? "under 0.1 %" : percent(o.violation);
+  cell("v-next", `p${o.percentile} ${ms(o.latency_ms)}`, `violation ${risk} · ${trust}`, !o.trusted ? "warn" : o.latency_ms < o.limit_ms ? null : "bad");
 }
 
 function lastChange(store) {
