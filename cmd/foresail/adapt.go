@@ -32,6 +32,9 @@ func (cfg *runConfig) adapted(c *cobra.Command, app *foresail.App) (foresail.Man
 	if found != nil {
 		o.Model = found.Tail()
 	}
+	if o.Keep, err = adapting.Keeper(ctx, cfg.Adapt, app); err != nil {
+		return nil, nil, cli.Usage(err)
+	}
 	if m, note := adapting.Newest(ctx, cfg.Adapt, app); note != "" {
 		fmt.Fprintln(c.ErrOrStderr(), note)
 		if m != nil {
@@ -47,9 +50,6 @@ func (cfg *runConfig) adapted(c *cobra.Command, app *foresail.App) (foresail.Man
 			return managers.GuardedBuild(string(cfg.Manager), string(cfg.Guard.Baseline), app, with)
 		}
 		return managers.Build(string(cfg.Manager), app, with)
-	}
-	if o.Keep, err = adapting.Keeper(ctx, cfg.Adapt, app); err != nil {
-		return nil, nil, cli.Usage(err)
 	}
 	if o.Data, err = adapting.Known(cfg.Adapt, app); err != nil {
 		return nil, nil, cli.Usage(err)

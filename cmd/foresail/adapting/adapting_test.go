@@ -285,7 +285,7 @@ func TestASlowWorkerDropsSeconds(t *testing.T) {
 	a := Start(Options{App: shop(), Model: m, Policy: adapt.Default(), Tell: func(string) { <-block }, Tune: quickly})
 	w := newWorld(1, 1<<20, 0)
 	h := foresail.NewHistory(w.app, foresail.Needs{Seconds: 3})
-	for range 2 * queue {
+	for range 4 * queue {
 		s := w.second()
 		h.Add(s)
 		a.observe(h, s)
@@ -294,8 +294,8 @@ func TestASlowWorkerDropsSeconds(t *testing.T) {
 	a.Close()
 	got := map[string]float64{}
 	a.Metrics(func(name string, v float64, labels ...string) { got[fmt.Sprint(name, labels)] = v })
-	if n := got["foresail_model_skipped_seconds_total[]"]; n == 0 && a.dropped.Load() > 0 {
-		t.Error(got)
+	if n := got["foresail_model_skipped_seconds_total[]"]; n < queue || n > 3*queue {
+		t.Errorf("%v of %d seconds were dropped", n, 4*queue)
 	}
 	if _, ok := got["foresail_model_drift[residual]"]; !ok || math.IsNaN(got["foresail_model_attempts_total[took-over]"]) {
 		t.Error(got)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"foresail.dev/appfile"
 	"foresail.dev/cmd/foresail/cli"
 	"foresail.dev/cmd/foresail/learning"
 	"foresail.dev/cmd/foresail/training"
@@ -88,7 +89,10 @@ func (f *shift) run(c *cobra.Command) error {
 	if err != nil {
 		return cli.Usagef("--before: %w", err)
 	}
-	schema := before[0].Header.Schema
+	schema, err := whole(before[0].Header.Schema)
+	if err != nil {
+		return cli.Usagef("--before %s: %w", f.before, err)
+	}
 	after, err := steps.ReadDir(f.after, &schema)
 	if err != nil {
 		return cli.Usagef("--after: %w", err)
@@ -117,6 +121,19 @@ func (f *shift) run(c *cobra.Command) error {
 		return cli.PrintJSON(c.OutOrStdout(), cli.NewResult("train-shift", &f.seed, rows))
 	}
 	return show(c.OutOrStdout(), rows)
+}
+
+// whole is a schema with its objectives, which early data sets don't have: those of the built-in application that they are of.
+func whole(s tail.Schema) (tail.Schema, error) {
+	if len(s.Objectives) > 0 {
+		return s, nil
+	}
+	b, err := appfile.ReadApp(s.Name)
+	if err != nil {
+		return s, fmt.Errorf("it does not say the objectives of %s, which is no built-in application: collect it again", s.Name)
+	}
+	out := tail.SchemaOf(b.App)
+	return out, s.Differs(&out)
 }
 
 // measure trains the models and predicts the runs that are held out.
