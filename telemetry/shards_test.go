@@ -27,26 +27,7 @@ func TestShardsGiveWhatOneGives(t *testing.T) {
 		n := rapid.IntRange(1, 5).Draw(t, "shards")
 		one, many := NewAssembler(testApp(), o), NewShards(testApp(), o, n)
 		routed := rapid.Bool().Draw(t, "routed outside")
-		type sent struct {
-			at   time.Time
-			span foresail.Span
-		}
-		var all []sent
-		for i := range rapid.IntRange(1, 40).Draw(t, "requests") {
-			trace := uint64(i/3 + 1) // spans of three requests share a trace
-			s := request(uint64(i+1), rapid.SampledFrom([]string{"front", "cart", "db", "users", "stranger"}).Draw(t, "service"),
-				time.Duration(rapid.Int64Range(0, int64(2*time.Second)).Draw(t, "start")), time.Duration(rapid.Int64Range(0, int64(time.Second)).Draw(t, "took")))
-			s.Trace, s.Replica = traceID(trace), s.Service+rapid.SampledFrom([]string{"-1", "-2"}).Draw(t, "replica")
-			s.Operation = rapid.SampledFrom([]string{"POST /buy", "buy", "op"}).Draw(t, "operation")
-			s.Kind = foresail.SpanKind(rapid.IntRange(0, 5).Draw(t, "kind"))
-			s.Failed = rapid.Bool().Draw(t, "failed")
-			s.Weight = rapid.SampledFrom([]float64{1, 2, 0.5}).Draw(t, "weight")
-			if p := rapid.Uint64Range(0, 3).Draw(t, "parent"); p > 0 {
-				s.Parent = spanID((trace-1)*3 + p)
-			}
-			all = append(all, sent{s.End.Add(time.Duration(rapid.Int64Range(0, int64(3*time.Second)).Draw(t, "delay"))), s})
-		}
-		slices.SortStableFunc(all, func(a, b sent) int { return a.at.Compare(b.at) })
+		all := drawSpans(t, foresail.KindUnspecified, foresail.KindInternal, foresail.KindServer, foresail.KindClient, foresail.KindProducer, foresail.KindConsumer)
 		for i := 1; i <= 70; i++ {
 			for len(all) > 0 && all[0].at.Before(beat(i)) {
 				b := BatchOf([]foresail.Span{all[0].span})

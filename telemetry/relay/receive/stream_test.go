@@ -241,7 +241,7 @@ func TestSeveralGiveWhatOneGives(t *testing.T) {
 			t.Errorf("ingester %d adds %g s to its clock, to %g, which is %g s off", i, r.Offset, r.Within, off)
 		}
 	}
-	if !log.has(`"ingester-1": its clock is 3h0m0s off this one`) {
+	if !log.has(`"ingester-1": its clock is `) || log.has(`"ingester-0": its clock`) {
 		t.Errorf("%q", log.all)
 	}
 	eventually(t, "the end of all", func() bool { return log.has(`"ingester-2" has ended`) && d.server.Stats().Reporting == 0 })
