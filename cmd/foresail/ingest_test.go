@@ -197,10 +197,9 @@ func (p *process) stop(into any) {
 
 // senders send the spans of traces to several addresses.
 type senders struct {
-	t       *testing.T
-	clients []ptraceotlp.GRPCClient
-	rng     *rand.Rand
-	traces  uint64
+	t      *testing.T
+	rng    *rand.Rand
+	traces uint64
 }
 
 func (s *senders) to(addr string) ptraceotlp.GRPCClient {

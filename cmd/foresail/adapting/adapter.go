@@ -154,7 +154,6 @@ type worker struct {
 	recent    []tail.Step // at most tail.Past
 	app       *foresail.App
 	told      []drift.Finding
-	said      string    // why nothing was tried, last
 	outside   time.Time // when the model was last asked what lies outside
 	broken    bool      // the model has panicked: it is not asked again
 	learning  sync.WaitGroup
