@@ -54,7 +54,7 @@ func NewShift() *cobra.Command {
 		Short: "Measures what a model is worth after its load has shifted, fine-tuned with a little data and trained anew",
 		Long: `Takes two data sets of one application: from before its load's mix, its machines or its services have changed, and from after. A
 part of the runs after the change is held out, and four models predict it: the one from before; that one fine-tuned with a
-share of the other runs, from the start of each; one trained on all data from before and after; and one trained on the data after
+share of the other runs, a stretch of each that is drawn; one trained on all data from before and after; and one trained on the data after
 alone.`,
 		Example: "  foresail train shift --before data/social --after data/social-w3 --model social.fsm",
 		Args:    cli.Needs("before", "after"),
@@ -64,7 +64,7 @@ alone.`,
 	fl.StringVar(&f.before, "before", "", "folder of data sets from before the change")
 	fl.StringVar(&f.after, "after", "", "folder of data sets from after it")
 	fl.StringVar(&f.model, "model", "", "model that was trained on the data from before; empty: it is trained first")
-	fl.Float64Var(&f.share, "share", 0.1, "share of each run after the change, from its start, that the model is fine-tuned with")
+	fl.Float64Var(&f.share, "share", 0.1, "share of each run after the change, a stretch that is drawn, that the model is fine-tuned with")
 	fl.Float64Var(&f.holdOut, "hold-out", 0.2, "share of the runs after the change that models are measured on")
 	fl.Uint64Var(&f.seed, "seed", 1, "seed of everything that is drawn")
 	fl.IntVar(&f.epochs, "epochs", 0, "times that a network that is trained anew sees the data; 0: as in train sinan")
@@ -148,8 +148,11 @@ func (f *shift) measure(ctx context.Context, schema tail.Schema, old *tail.Model
 		}
 	}
 	few := make([]tail.Run, len(rest))
+	draw := rand.New(rand.NewPCG(f.seed, 3))
 	for i, r := range rest {
-		few[i] = tail.Run{Name: r.Name, Steps: r.Steps[:int(math.Ceil(f.share*float64(len(r.Steps))))]}
+		n := int(math.Ceil(f.share * float64(len(r.Steps))))
+		at := draw.IntN(len(r.Steps) - n + 1)
+		few[i] = tail.Run{Name: r.Name, Steps: r.Steps[at : at+n]}
 	}
 	cfg := tail.Default()
 	cfg.Seed, cfg.HoldOut, cfg.Source = f.seed, 0, filepath.Base(filepath.Clean(f.after))
