@@ -3,6 +3,7 @@ package learning
 import (
 	"fmt"
 	"io"
+	"math"
 
 	"foresail.dev/cmd/foresail/cli"
 	"foresail.dev/model/tail"
@@ -65,7 +66,7 @@ func rows(application string, r *tail.Report) (out []row) {
 }
 
 // fine keeps five decimals of a share.
-func fine(v float64) float64 { return cli.Round(v*100) / 100 }
+func fine(v float64) float64 { return math.Round(v*1e5) / 1e5 }
 
 func finer(v *float64) *float64 {
 	if v == nil {
