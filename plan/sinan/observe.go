@@ -103,6 +103,7 @@ func (m *Manager) usage(o *observation, i int) {
 	newest, _ := use(o.seconds[max(k-3, 0):], i)
 	few, _ := use(o.seconds[max(k-m.model.Steps(), 0):], i)
 	all, varies := use(o.seconds, i)
+	top := peak(o.seconds, i)
 	if math.IsNaN(newest) {
 		w.fixed[i] = true // it may need more than it has, or less: nobody knows
 		return
@@ -112,16 +113,35 @@ func (m *Manager) usage(o *observation, i int) {
 	if o.close != "" {
 		most = min(most, m.c.Tight)
 	}
-	w.low[i] = w.grids[i].up(max(w.busy[i]/most, all+bursts*varies))
+	w.low[i] = w.grids[i].up(max(w.busy[i]/most, all+bursts*varies, top/m.c.Utilisation))
 	if mine := m.state.Services; i < len(mine) && o.at.Before(mine[i].Taught) {
 		w.low[i] = max(w.low[i], w.grids[i].within(mine[i].Least))
 	}
 	if o.have[i] > 0 {
 		w.used[i] = newest / o.have[i]
 	}
-	if w.used[i] > m.c.Utilisation {
+	switch last := peak(o.seconds[k-1:], i); {
+	case w.used[i] > m.c.Utilisation:
 		w.floor[i] = w.grids[i].up(newest / m.c.Utilisation)
+	case o.have[i] > 0 && last > saturated*o.have[i]:
+		w.floor[i] = w.grids[i].up(last / m.c.Utilisation)
 	}
+}
+
+// saturated is the share of its cores from which on a service that used it for a whole second is taken to have made requests
+// wait: it did so for most of the periods that its limit is counted in.
+const saturated = 0.9
+
+// peak is the most that a service used in one of the seconds; 0: not observed.
+func peak(seconds []*foresail.Snapshot, i int) (most float64) {
+	for _, s := range seconds {
+		if st := plan.Stats(s, foresail.ServiceID(i)); st != nil {
+			if c, ok := st.Cores(s.Duration()); ok {
+				most = max(most, c)
+			}
+		}
+	}
+	return most
 }
 
 // bursts is how many standard deviations above its mean what a service uses in a second may be without having to wait.
