@@ -120,6 +120,17 @@ type Plan struct {
 	Forecasts []Forecast `json:"forecasts,omitempty"`
 	// Outlook is what the manager expects of users' latency, where it predicts that; nil: it does not.
 	Outlook *Outlook `json:"outlook,omitempty"`
+	// Alarms are the dangers that were foreseen just now, where the manager foresees: one for each, when it begins.
+	Alarms []Alarm `json:"alarms,omitempty"`
+}
+
+// Alarm says that a violation is about to start: where, how sure that is, and how long there is to act.
+type Alarm struct {
+	Service     ServiceID     `json:"service"`     // the culprit: the service that is expected to start it
+	Probability float64       `json:"probability"` // of a violation within Within, 0..1
+	Share       float64       `json:"share"`       // of that, the probability that it starts at Service, 0..1
+	Within      time.Duration `json:"within"`      // nanoseconds; how long there is to act at most
+	Text        string        `json:"text"`        // one sentence for people
 }
 
 // Outlook is the latency that a manager expects under what it decided, and how far it is to be believed.

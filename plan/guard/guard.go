@@ -281,7 +281,7 @@ func (d *decision) finish(p *foresail.Plan) *foresail.Plan {
 		d.notes = append(d.notes, p.Note)
 	}
 	p.Note = strings.Join(d.notes, "; ")
-	if len(p.Changes) == 0 && p.Note == "" && p.Fallback == "" && len(p.Forecasts) == 0 && p.Outlook == nil {
+	if len(p.Changes) == 0 && p.Note == "" && p.Fallback == "" && len(p.Forecasts) == 0 && p.Outlook == nil && len(p.Alarms) == 0 {
 		return nil
 	}
 	return p

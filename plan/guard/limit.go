@@ -86,7 +86,7 @@ func (g *Manager) limit(d *decision, p *foresail.Plan, by string, hold bool) *fo
 	if p == nil {
 		return out
 	}
-	out.Note, out.Forecasts, out.Outlook = p.Note, p.Forecasts, p.Outlook
+	out.Note, out.Forecasts, out.Outlook, out.Alarms = p.Note, p.Forecasts, p.Outlook, p.Alarms
 	changes := slices.Clone(p.Changes)
 	slices.SortFunc(changes, func(a, b foresail.Change) int { return int(a.Service - b.Service) })
 	for _, c := range changes {
