@@ -437,3 +437,20 @@ func TestOutlook(t *testing.T) {
 		t.Errorf("still there after six seconds: %v", got)
 	}
 }
+
+// A danger that is foreseen is told where it is, also where nothing can be done about it; one of a service that is not known is not.
+func TestAlarms(t *testing.T) {
+	f, h := page(t, nil)
+	f.seconds(2)
+	alarms := []foresail.Alarm{{Service: 3, Probability: 0.8, Text: "a violation is expected"}, {Service: 999}}
+	f.tell(loop.Decision{At: f.now, Mode: loop.Auto, Plan: &foresail.Plan{Manager: "seer(hpa)", Alarms: alarms}})
+	_, now := state(t, h)
+	ds := list(now, "decisions")
+	if len(ds) != 1 {
+		t.Fatalf("%d decisions", len(ds))
+	}
+	got := list(ds[0].(object), "alarms")
+	if len(got) != 1 || got[0].(object)["service"] != 3.0 || got[0].(object)["text"] != "a violation is expected" {
+		t.Errorf("alarms are %v", got)
+	}
+}

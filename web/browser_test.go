@@ -35,24 +35,36 @@ func browser(t testing.TB) *tab {
 	if path == "" {
 		t.Skip("no Chromium here, so the page isn't tried in a browser: install it with apt-get install chromium (./test does)")
 	}
-	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()),
-		chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun, chromedp.Flag("disable-quic", true),
-		chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true))
 	bt := &tab{T: t}
-	ctx, stop := chromedp.NewExecAllocator(context.Background(), opts...)
-	t.Cleanup(stop)
-	ctx, stopTab := chromedp.NewContext(ctx, chromedp.WithListener(bt.hear))
-	t.Cleanup(func() {
-		chromedp.Cancel(ctx) // waits for the browser to end, so that its directory can be removed
-		stopTab()
-	})
-	if err := chromedp.Do(ctx); err != nil {
+	ctx, err := bt.start(path)
+	for range 2 { // now and then Chromium crashes as it starts, whatever it is to show
+		if err != nil {
+			t.Logf("Chromium doesn't start, once more: %v", err)
+			ctx, err = bt.start(path)
+		}
+	}
+	if err != nil {
 		t.Fatal("Chromium doesn't start: ", err)
 	}
 	limited, cancel := context.WithTimeout(ctx, 4*time.Minute)
 	t.Cleanup(cancel)
 	bt.ctx = limited
 	return bt
+}
+
+// start starts a browser of its own, which ends with the test.
+func (b *tab) start(path string) (context.Context, error) {
+	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.UserDataDir(b.T.TempDir()),
+		chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun, chromedp.Flag("disable-quic", true),
+		chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true))
+	ctx, stop := chromedp.NewExecAllocator(context.Background(), opts...)
+	b.T.Cleanup(stop)
+	ctx, stopTab := chromedp.NewContext(ctx, chromedp.WithListener(b.hear))
+	b.T.Cleanup(func() {
+		chromedp.Cancel(ctx) // waits for the browser to end, so that its directory can be removed
+		stopTab()
+	})
+	return ctx, chromedp.Do(ctx)
 }
 
 // tab is a page in a browser, and what it complained about: exceptions, console errors, violations of the policy.

@@ -47,13 +47,18 @@ func (l *decisionLog) add(d loop.Decision, app *foresail.App, seq uint64) bool {
 		if o := d.Plan.Outlook; o != nil {
 			l.outlook, shown = viewOutlook(o, l.at), true
 		}
+		for _, a := range d.Plan.Alarms {
+			if a.Service >= 0 && int(a.Service) < len(app.Services) {
+				rec.Alarms = append(rec.Alarms, alarmView{a.Service, a.Text})
+			}
+		}
 		l.changes(rec, d, app)
 	}
 	rec.Manager = l.manager
 	if rec.Fallback == "" {
 		rec.Ended = l.fallback
 	}
-	keep := len(rec.Changes) > 0 || rec.Error != "" || rec.Fallback != l.fallback || (rec.Note != "" && rec.Note != l.note)
+	keep := len(rec.Changes) > 0 || len(rec.Alarms) > 0 || rec.Error != "" || rec.Fallback != l.fallback || (rec.Note != "" && rec.Note != l.note)
 	shown = shown || rec.Error != l.err || rec.Fallback != l.fallback || rec.Held > 0
 	l.fallback, l.err, l.note = rec.Fallback, rec.Error, rec.Note
 	if !keep {
@@ -121,7 +126,7 @@ func (c *changeView) move() float64 {
 
 // noteOnly reports that a decision tells nothing but a note.
 func (d *decision) noteOnly() bool {
-	return len(d.Changes) == 0 && d.Error == "" && d.Fallback == "" && d.Ended == ""
+	return len(d.Changes) == 0 && len(d.Alarms) == 0 && d.Error == "" && d.Fallback == "" && d.Ended == ""
 }
 
 // same reports whether two decisions ask for the same under the same circumstances. Their figures may differ, and so
@@ -131,7 +136,7 @@ func (d *decision) same(e *decision) bool {
 		return d.Mode == e.Mode && d.Manager == e.Manager
 	}
 	return d.Mode == e.Mode && d.Manager == e.Manager && d.Applied == e.Applied && d.Error == e.Error && d.Note == e.Note &&
-		d.Fallback == e.Fallback && d.Ended == e.Ended && d.More == e.More &&
+		d.Fallback == e.Fallback && d.Ended == e.Ended && d.More == e.More && slices.Equal(d.Alarms, e.Alarms) &&
 		slices.EqualFunc(d.Changes, e.Changes, func(a, b changeView) bool { return a.Service == b.Service && a.To.Equal(b.To) })
 }
 

@@ -420,3 +420,27 @@ func TestPageShowsWhatIsExpected(t *testing.T) {
 	says(foresail.Outlook{Trusted: true}, "Not asked", "not tried yet", "wait")
 	b.clean()
 }
+
+// A danger that was foreseen is a decision like any other, with what was done about it beneath.
+func TestPageShowsDangers(t *testing.T) {
+	b := browser(t)
+	f := newFeeder()
+	s, url := serve(t, web.Config{App: f.app, Mode: "auto"})
+	f.events = append(f.events, s.Events())
+	f.seconds(3)
+	b.size(1440, 900, false)
+	b.open(url)
+	b.wait(`document.querySelector("#v-ok .big").textContent !== ""`)
+	eval[bool](b, `(document.querySelector("#decisions").scrollIntoView(), true)`) // what is not on screen is not drawn
+	more := f.alloc[3]
+	more.CPU *= 1.5
+	f.tell(loop.Decision{At: f.now, Mode: loop.Auto, Applied: true, Before: append([]foresail.Allocation(nil), f.alloc...), Plan: &foresail.Plan{Manager: "seer(hpa)",
+		Alarms:  []foresail.Alarm{{Service: 3, Text: "a violation is expected within 500ms"}},
+		Changes: []foresail.Change{{Service: 3, To: more, Reason: foresail.Reason{Text: "it gets half as much again"}}}}})
+	name := f.app.Services[3].Name
+	b.wait(fmt.Sprintf(`(() => { const t = document.querySelector("#decisions li.warn")?.textContent ?? "";
+		return t.includes("Danger at " + %q) && t.includes("within 500ms") && t.includes("half as much again") })()`, name))
+	f.tell(loop.Decision{At: f.now, Mode: loop.Auto, Plan: &foresail.Plan{Manager: "seer(hpa)", Alarms: []foresail.Alarm{{Service: 2, Text: "another one"}}}})
+	b.wait(fmt.Sprintf(`(document.querySelector("#decisions li")?.textContent ?? "").includes("Danger at " + %q)`, f.app.Services[2].Name))
+	b.clean()
+}

@@ -181,10 +181,16 @@ type decision struct {
 	Note     string       `json:"note,omitempty"`
 	Fallback string       `json:"fallback,omitempty"`
 	Ended    string       `json:"fallback_ended,omitempty"` // the fallback that this decision ended
+	Alarms   []alarmView  `json:"alarms,omitempty"`         // dangers that were foreseen just then
 	Changes  []changeView `json:"changes"`                  // the largest first, by cores
 	More     int          `json:"more,omitempty"`           // changes beyond the ones listed
 	Held     int          `json:"held,omitempty"`           // services that were weighed and keep what they have
 	seq      uint64
+}
+
+type alarmView struct {
+	Service foresail.ServiceID `json:"service"` // where the violation is expected to start
+	Text    string             `json:"text"`
 }
 
 type changeView struct {

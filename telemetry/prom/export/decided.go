@@ -23,6 +23,7 @@ type decisions struct {
 	planAt     time.Time
 	changes    map[foresail.ServiceID]float64
 	refused    map[foresail.ServiceID]float64
+	alarms     map[foresail.ServiceID]float64
 	forecasts  []foresail.Forecast
 	rules      bounded
 	bounds     bounded
@@ -43,7 +44,7 @@ var outcomes = [...]string{"changed", "kept", "failed"}
 
 func newDecisions(cfg Config) *decisions {
 	d := &decisions{manager: cfg.Manager, mode: cfg.Mode.String(), hold: cfg.Hold,
-		plan: map[foresail.ServiceID]foresail.Allocation{}, changes: map[foresail.ServiceID]float64{}, refused: map[foresail.ServiceID]float64{},
+		plan: map[foresail.ServiceID]foresail.Allocation{}, changes: map[foresail.ServiceID]float64{}, refused: map[foresail.ServiceID]float64{}, alarms: map[foresail.ServiceID]float64{},
 		rules: bounded{}, bounds: bounded{}}
 	f := own["foresail_decision_duration_seconds"]
 	d.took = prometheus.NewHistogram(prometheus.HistogramOpts{Name: f.Name, Help: f.Help, ConstLabels: prometheus.Labels{"application": cfg.App.Name},
@@ -119,6 +120,9 @@ func (d *decisions) take(x *loop.Decision) {
 	if len(p.Forecasts) > 0 {
 		d.forecasts = p.Forecasts
 	}
+	for _, a := range p.Alarms {
+		d.alarms[a.Service]++
+	}
 	for _, c := range p.Changes {
 		d.plan[c.Service] = c.To
 		if c.Reason.Rule != "" {
@@ -188,6 +192,7 @@ func (d *decisions) collectPlan(b *board) {
 		b.put("foresail_plan_timestamp_seconds", unix(d.planAt))
 	}
 	b.each("foresail_plan_changes_total", d.named(d.changes))
+	b.each("foresail_alarms_total", d.named(d.alarms))
 	b.each("foresail_apply_errors_total", d.named(d.refused))
 	b.each("foresail_plan_reasons_total", d.rules)
 	b.each("foresail_plan_bounds_total", d.bounds)

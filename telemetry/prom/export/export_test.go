@@ -291,6 +291,7 @@ func TestDecisionsForecastsAndErrors(t *testing.T) {
 	to := foresail.Allocation{Replicas: 3, CPU: 0.5}
 	plan := &foresail.Plan{At: begin, Manager: "guard(madu)", Fallback: "no model",
 		Changes: []foresail.Change{{Service: 1, To: to, Reason: foresail.Reason{Rule: "hpa/utilisation", Bound: "max replicas"}}},
+		Alarms:  []foresail.Alarm{{Service: 1, Probability: 0.8}},
 		Forecasts: []foresail.Forecast{{Service: 1, From: begin, To: begin.Add(time.Minute), Arrivals: 600,
 			Quantiles: []foresail.Quantile{{Share: 0.8413447, Arrivals: 720}}}}}
 	told := e.Events().Decided
@@ -309,6 +310,8 @@ func TestDecisionsForecastsAndErrors(t *testing.T) {
 		{"foresail_plan_cpu_cores", 0.5, "service=b"},
 		{"foresail_plan_changes_total", 1, "service=b"},
 		{"foresail_plan_changes_total", 0, "service=a"},
+		{"foresail_alarms_total", 2, "service=b"},
+		{"foresail_alarms_total", 0, "service=a"},
 		{"foresail_plan_reasons_total", 2, "rule=hpa/utilisation"},
 		{"foresail_plan_bounds_total", 2, "bound=max replicas"},
 		{"foresail_apply_errors_total", 1, "service=b"},

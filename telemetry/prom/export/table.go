@@ -49,6 +49,7 @@ var decided = []Family{
 	{"foresail_plan_memory_bytes", "Memory of each replica that the newest plan for the service asks for, where it is managed.", gauge, "bytes", []string{"service"}},
 	{"foresail_plan_timestamp_seconds", "When the newest plan was made, in seconds since 1970.", gauge, "seconds", nil},
 	{"foresail_plan_changes_total", "Changes that were applied and ask for something else than was in effect.", counter, "", []string{"service"}},
+	{"foresail_alarms_total", "Violations that were foreseen to start at the service.", counter, "", []string{"service"}},
 	{"foresail_plan_reasons_total", "Services in plans, by the rule that decided on them.", counter, "", []string{"rule"}},
 	{"foresail_plan_bounds_total", "Services in plans whose allocation a bound limited, by bound.", counter, "", []string{"bound"}},
 	{"foresail_decisions_total", "Decisions: changed, kept (nothing was to change, or nothing may be), failed.", counter, "", []string{"outcome"}},

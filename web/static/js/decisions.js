@@ -15,6 +15,7 @@ export function describe(d, app) {
     return { head: `${would}${name(app, c.service)} ${move(c.from, c.to)}${more ? ` and ${more} more` : ""}`, why: d.error ? `Failed: ${d.error}` : c.reason.text };
   }
   if (d.error) return { head: "Decision failed", why: d.error };
+  if (d.alarms) return { head: `Danger at ${d.alarms.map((a) => name(app, a.service)).join(", ")}`, why: d.alarms[0].text };
   if (d.fallback) return { head: "Fallback began", why: d.fallback };
   if (d.fallback_ended) return { head: "Fallback ended", why: `It was: ${d.fallback_ended}` };
   return { head: "Note", why: d.note ?? "" };
@@ -74,7 +75,7 @@ export class Decisions {
 
 function item(d, app) {
   const { head, why } = describe(d, app);
-  const li = el("li", { class: d.error ? "bad" : d.fallback ? "warn" : d.mode === "recommend" ? "would" : "" });
+  const li = el("li", { class: d.error ? "bad" : d.fallback || d.alarms ? "warn" : d.mode === "recommend" ? "would" : "" });
   const meta = [];
   if (d.repeated) meta.push(`decided again ${d.repeated}×, last ${clock(d.last)}`);
   if (d.mode === "auto" && d.changes.length && !d.applied) meta.push("not applied");
@@ -83,6 +84,7 @@ function item(d, app) {
   const body = el("div", {});
   const noted = !d.changes.length && head === "Note";
   if (!d.changes.length && !noted) body.append(el("p", { class: "what", textContent: head }), el("p", { class: "why", textContent: why }));
+  if (d.changes.length) for (const a of d.alarms ?? []) body.append(el("p", { class: "what danger", textContent: `Danger at ${name(app, a.service)}` }), el("p", { class: "why", textContent: a.text }));
   for (const c of d.changes.slice(0, CHANGES)) body.append(change(c, d, app));
   const rest = d.changes.slice(CHANGES);
   if (rest.length) {
