@@ -167,9 +167,8 @@ func petShopInput(edges [][2]string, normal, issue *petshop.Values) (in rank.Inp
 		s := &in.Services[i]
 		s.Requests = take(s.Name, "requests", "Sum")
 		s.Latency = take(s.Name, "latency", "Average")
-		s.Tail = take(s.Name, "latency", "p90")
 		s.Errors = failing(take(s.Name, "availability", "Average"))
-		for _, p := range []string{"p50", "p95", "p99"} {
+		for _, p := range []string{"p50", "p90", "p95", "p99"} {
 			s.Others = append(s.Others, take(s.Name, "latency", p))
 		}
 	}

@@ -2,6 +2,10 @@ package rank
 
 import "math"
 
+// significant deviations are the most that counts of errors that a service's callees may have caused without anybody seeing it:
+// they say that something is wrong, and not that it is this service.
+const significant = 3
+
 // Signs that Foresail looks for.
 const (
 	OwnTime    Sign = "own time"            // it takes longer by itself than it did
@@ -36,40 +40,23 @@ func foresail(in *Input) []Suspect {
 			}
 		}
 		own, tail := a.ownTime(i)
-		zt, zl := tail/a.spread(a.tail[i], 0), own/a.spread(a.latency[i], 0)
-		if zt > zl {
+		if z, zt := own/a.spread(a.latency[i], a.few(i, a.latency)), tail/a.spread(a.tail[i], a.few(i, a.tail)); zt > z {
 			add(OwnTail, zt)
 		} else {
-			add(OwnTime, zl)
+			add(OwnTime, z)
 		}
-		add(TimeShare, a.share(i, own, a.latency))
+		add(TimeShare, a.share(i, own, a.latency, 0))
+		failing, certain := a.ownErrors(i)
+		z := failing / a.spread(a.errors[i], a.one(i))
+		if !certain {
+			z = min(z, significant)
+		} else {
+			add(ErrorShare, a.share(i, failing, a.errors, a.one(max(a.front, 0))))
+		}
+		add(OwnErrors, z)
 		add(OwnCPU, a.ownCPU(i))
-		network, n := 0.0, 0
-		for _, c := range g.callers[i] {
-			if z, ok := a.gap(c); ok {
-				network, n = network+math.Log1p(z*z), n+1
-			}
-		}
-		if n > 0 { // of all callers alike: the mean of what they tell
-			add(Network, math.Sqrt(math.Expm1(network/float64(n))))
-		}
+		add(Network, a.network(i))
 		add(CallsMade, a.callsMade(i))
-	}
-	for _, i := range g.calleesFirst() {
-		own, certain := a.ownErrors(i)
-		z := own / a.spread(a.errors[i], a.one(i))
-		for k, z := range []float64{z, a.share(i, own, a.errors)} {
-			if !(z > 0) || !finite(z) {
-				continue
-			}
-			e := Evidence{[]Sign{OwnErrors, ErrorShare}[k], z, math.Log1p(z * z)}
-			if !certain { // a callee whose errors nobody sees may be the cause, as far as it is suspect itself
-				for _, c := range g.callees[i] {
-					e.Score = min(e.Score, max(0, math.Log1p(z*z)-scores[in.Calls[c].To]))
-				}
-			}
-			why[i], scores[i] = append(why[i], e), scores[i]+e.Score
-		}
 	}
 	return in.order(scores, why)
 }
@@ -167,19 +154,35 @@ func (a *analysis) ownErrors(i int) (own float64, certain bool) {
 	return own, certain
 }
 
+// few is how uncertain the mean of as few requests as a service had in the issue is, where the times of requests spread as widely
+// as their mean, as those of an exponential distribution do.
+func (a *analysis) few(i int, of []level) float64 {
+	return of[i].normal * math.Sqrt(a.one(i))
+}
+
+// network is the mean of what the calls to a service tell: its network is slow for all its callers.
+func (a *analysis) network(i int) float64 {
+	sum, n := 0.0, 0
+	for _, c := range a.g.callers[i] {
+		if z, ok := a.gap(c); ok {
+			sum, n = sum+math.Log1p(z*z), n+1
+		}
+	}
+	if n == 0 {
+		return 0
+	}
+	return math.Sqrt(math.Expm1(sum / float64(n)))
+}
+
 // share is what something of a service, for each of its requests, adds to each request of the front, in deviations of the
-// front's own and the service's.
-func (a *analysis) share(i int, own float64, of []level) float64 {
-	if a.front < 0 || !a.g.reached[i] || !of[a.front].known() {
+// front's own and the service's; floor is the least of the front's. Of the front itself it says nothing new.
+func (a *analysis) share(i int, own float64, of []level, floor float64) float64 {
+	if a.front < 0 || i == a.front || !a.g.reached[i] || !of[a.front].known() {
 		return 0
 	}
 	rate := 1.0
-	if f := a.requests[a.front].now; i != a.front && f > 0 && finite(a.requests[i].now) {
+	if f := a.requests[a.front].now; f > 0 && finite(a.requests[i].now) {
 		rate = a.requests[i].now / f
-	}
-	floor := 0.0
-	if &of[0] == &a.errors[0] {
-		floor = a.one(a.front)
 	}
 	return rate * own / math.Hypot(a.spread(of[a.front], floor), rate*a.spread(of[i], 0))
 }

@@ -104,24 +104,3 @@ func plus(to, v []float64) {
 		}
 	}
 }
-
-// calleesFirst are all services, each after those it calls; in a cycle as they come.
-func (g *graph) calleesFirst() []int {
-	seen := make([]bool, len(g.in.Services))
-	out := make([]int, 0, len(seen))
-	var visit func(int)
-	visit = func(i int) {
-		if seen[i] {
-			return
-		}
-		seen[i] = true
-		for _, c := range g.callees[i] {
-			visit(g.in.Calls[c].To)
-		}
-		out = append(out, i)
-	}
-	for i := range g.in.Services {
-		visit(i)
-	}
-	return out
-}
