@@ -195,9 +195,6 @@ func nezhaInput(v *nezha.Values, normal, issue []int64) (in rank.Input) {
 		}
 		s := rank.Service{Name: name, Requests: of("podworkload(ops)", 60), Tail: of("podserverlatencyp90(s)", 1), CPU: of("cpuusage(m)", 0.001),
 			Latency: of("latencyp50(s)", 1), Errors: failing(of("successrate(%)", 1))}
-		for _, m := range []string{"memoryusage(mi)", "networkreceivebytes", "networktransmitbytes", "podserverlatencyp95(s)", "podserverlatencyp99(s)"} {
-			s.Others = append(s.Others, of(m, 1))
-		}
 		in.Services = append(in.Services, s)
 	}
 	seen := make([][]rank.Series, len(in.Services)) // medians of how long a service took to answer each of its callers

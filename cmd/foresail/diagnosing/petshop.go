@@ -168,9 +168,6 @@ func petShopInput(edges [][2]string, normal, issue *petshop.Values) (in rank.Inp
 		s.Requests = take(s.Name, "requests", "Sum")
 		s.Latency = take(s.Name, "latency", "Average")
 		s.Errors = failing(take(s.Name, "availability", "Average"))
-		for _, p := range []string{"p50", "p90", "p95", "p99"} {
-			s.Others = append(s.Others, take(s.Name, "latency", p))
-		}
 	}
 	in.Front = -1
 	return in

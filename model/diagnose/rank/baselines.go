@@ -1,23 +1,34 @@
 package rank
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
-// latency ranks services by how many times as long as normal they took: the change of the median of their rows.
+// latency ranks services by how many times as long as normal they took, in the mean over rows; of latency and tail that which grew
+// more. (Differences and robust deviations in place of the ratio do no better; see docs/decisions/culprits.md.)
 func latency(in *Input) []Suspect {
 	scores := make([]float64, len(in.Services))
 	for i := range scores {
-		scores[i] = times(in.Services[i].Latency)
+		s := &in.Services[i]
+		if scores[i] = times(s.Latency); !finite(scores[i]) || times(s.Tail) > scores[i] {
+			scores[i] = times(s.Tail)
+		}
 	}
 	return in.order(scores, nil)
 }
 
-// queue ranks services by how many times as many requests as normal were in them at once. Where nobody counted those, it is
-// by Little's law what came times how long it took.
+// queue ranks services by how many more requests than normal were in them at once, in the mean over rows. Where nobody counted
+// those, it is by Little's law what came times how long it took.
 func queue(in *Input) []Suspect {
 	scores := make([]float64, len(in.Services))
 	for i := range scores {
 		s := &in.Services[i]
-		scores[i] = times(product(s.Requests, s.Latency))
+		if q := product(s.Requests, s.Latency); len(q.Issue) > 0 {
+			scores[i] = mean(q.Issue) - mean(q.Normal)
+		} else {
+			scores[i] = math.NaN()
+		}
 	}
 	return in.order(scores, nil)
 }
@@ -57,7 +68,8 @@ func product(a, b Series) Series {
 // baro ranks services as BARO's RobustScorer does (Pham, Ha, Zhang: BARO, FSE 2024, §4.3) where the time of the issue is known:
 // each metric is scaled by median and interquartile range of the normal period, a metric counts by the largest absolute value
 // that it then has in the issue, and a service by its largest metric. A range of 0 reads as 1, as in the authors' code
-// (scikit-learn's RobustScaler). It takes all metrics, those of a call as its callee's.
+// (scikit-learn's RobustScaler), and errors are in percent, as data has them. It takes the metrics that the authors do, requests,
+// latency, tail, errors and CPU, and the latencies of calls as their callees'. (With all further metrics it does worse.)
 func baro(in *Input) []Suspect {
 	scores := make([]float64, len(in.Services))
 	take := func(i int, s Series) {
@@ -68,7 +80,7 @@ func baro(in *Input) []Suspect {
 		}
 	}
 	for i := range in.Services {
-		for _, s := range in.Services[i].all() {
+		for _, s := range in.Services[i].core() {
 			take(i, s)
 		}
 	}
@@ -85,7 +97,8 @@ func scaled(s Series) Series {
 	if len(normal) == 0 {
 		return Series{}
 	}
-	mid, width := median(normal), quantile(normal, 0.75)-quantile(normal, 0.25)
+	slices.Sort(normal)
+	mid, width := between(normal, 0.5), between(normal, 0.75)-between(normal, 0.25)
 	if width == 0 {
 		width = 1
 	}
@@ -93,6 +106,22 @@ func scaled(s Series) Series {
 		out := make([]float64, len(v))
 		for i, x := range v {
 			out[i] = (x - mid) / width
+		}
+		return out
+	}
+	return Series{f(s.Normal), f(s.Issue)}
+}
+
+// core are the metrics that a method takes that takes any, errors in percent.
+func (s *Service) core() []Series {
+	return []Series{s.Requests, s.Latency, s.Tail, percent(s.Errors), s.CPU}
+}
+
+func percent(s Series) Series {
+	f := func(v []float64) []float64 {
+		out := make([]float64, len(v))
+		for i, x := range v {
+			out[i] = 100 * x
 		}
 		return out
 	}

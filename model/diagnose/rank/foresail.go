@@ -67,7 +67,7 @@ type analysis struct {
 	g                         *graph
 	latency, tail, errors     []level // of services
 	requests, perRequest, cpu []level
-	client, gaps, calls       []level // of calls; calls: of the callee, for each request of its callers
+	client, gaps, calls, into []level // of calls; calls: of the callee, for each request of its callers, which into counts
 	front                     int
 }
 
@@ -86,6 +86,7 @@ func analyse(in *Input, g *graph) *analysis {
 		a.client = append(a.client, meanLevel(c.Client, Series{}))
 		a.gaps = append(a.gaps, meanLevel(minus(c.Client, c.Server), Series{}))
 		a.calls = append(a.calls, ratioLevel(in.Services[c.To].Requests, g.into(c.To)))
+		a.into = append(a.into, meanLevel(g.into(c.To), Series{}))
 	}
 	return a
 }
@@ -216,7 +217,7 @@ func (a *analysis) callsMade(i int) float64 {
 			continue
 		}
 		from := a.requests[i].normal
-		into := meanLevel(a.g.into(a.in.Calls[c].To), Series{}).normal
+		into := a.into[c].normal
 		if !(from > 0) || !(into > 0) {
 			continue
 		}

@@ -21,12 +21,11 @@ func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
 // Service is what was observed of one service.
 type Service struct {
 	Name     string
-	Requests Series   // in a row
-	Latency  Series   // seconds, mean or median
-	Tail     Series   // seconds, a high percentile
-	Errors   Series   // share of requests, 0 to 1
-	CPU      Series   // cores
-	Others   []Series // of further metrics, which only methods look at that take any
+	Requests Series // in a row
+	Latency  Series // seconds, mean or median
+	Tail     Series // seconds, a high percentile
+	Errors   Series // share of requests, 0 to 1
+	CPU      Series // cores
 }
 
 // Call says that a service calls another, and how long it took, in seconds, as the caller and as the callee saw it, where that
@@ -71,7 +70,7 @@ func (in *Input) Check() error {
 			errs = append(errs, fmt.Errorf("two services are called %q", s.Name))
 		}
 		names[s.Name] = true
-		for _, x := range s.all() {
+		for _, x := range []Series{s.Requests, s.Latency, s.Tail, s.Errors, s.CPU} {
 			length(s.Name, x)
 		}
 	}
@@ -87,11 +86,6 @@ func (in *Input) Check() error {
 		errs = append(errs, fmt.Errorf("%d rows are normal and %d of the issue: there must be some of both", normal, issue))
 	}
 	return errors.Join(errs...)
-}
-
-// all are the service's series.
-func (s *Service) all() []Series {
-	return append([]Series{s.Requests, s.Latency, s.Tail, s.Errors, s.CPU}, s.Others...)
 }
 
 // Suspect is a service in its place; the first in a ranking is the likeliest culprit.

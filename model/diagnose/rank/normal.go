@@ -33,7 +33,7 @@ func (l level) rise() float64 {
 func levelOf(normal, issue int, f func(issue bool, from, to int) float64) level {
 	l := level{now: f(true, 0, issue), normal: math.NaN(), sigma: math.NaN()}
 	length := min(issue, normal)
-	var all []float64
+	all := make([]float64, 0, max(0, normal-length+1))
 	for i := 0; i+length <= normal; i++ {
 		if v := f(false, i, i+length); finite(v) {
 			all = append(all, v)
@@ -94,22 +94,53 @@ func ratioLevel(a, b Series) level {
 	})
 }
 
-// median sorts a copy. It is NaN of none.
-func median(v []float64) float64 { return quantile(v, 0.5) }
+// median puts values, of which there is at least one and none is NaN, in another order.
+func median(v []float64) float64 {
+	k := len(v) / 2
+	high := kth(v, k)
+	if len(v)%2 == 1 {
+		return high
+	}
+	return slices.Max(v[:k])/2 + high/2
+}
 
-// quantile interpolates between values, as numpy does. NaN of none.
-func quantile(v []float64, q float64) float64 {
-	if len(v) == 0 {
-		return math.NaN()
+// kth is the value that sorting would put at index k; those before it are then no larger (Hoare's selection).
+func kth(v []float64, k int) float64 {
+	for lo, hi := 0, len(v)-1; lo < hi; {
+		pivot := v[lo+(hi-lo)/2]
+		i, j := lo, hi
+		for i <= j {
+			for v[i] < pivot {
+				i++
+			}
+			for v[j] > pivot {
+				j--
+			}
+			if i <= j {
+				v[i], v[j] = v[j], v[i]
+				i, j = i+1, j-1
+			}
+		}
+		switch {
+		case k <= j:
+			hi = j
+		case k >= i:
+			lo = i
+		default:
+			return v[k]
+		}
 	}
-	s := slices.Clone(v)
-	slices.Sort(s)
-	at := q * float64(len(s)-1)
+	return v[k]
+}
+
+// between is a quantile of values that are sorted and at least one, interpolated as numpy does.
+func between(v []float64, q float64) float64 {
+	at := q * float64(len(v)-1)
 	i := int(at)
-	if i+1 >= len(s) {
-		return s[len(s)-1]
+	if i+1 >= len(v) {
+		return v[len(v)-1]
 	}
-	return s[i] + (at-float64(i))*(s[i+1]-s[i])
+	return v[i] + (at-float64(i))*(v[i+1]-v[i])
 }
 
 // observed are the values that there are.

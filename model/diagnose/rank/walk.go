@@ -1,6 +1,9 @@
 package rank
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // The walk's settings are those of MonitorRank and CloudRanger.
 const (
@@ -11,9 +14,9 @@ const (
 )
 
 // walk ranks services by how often a random walk visits them (Kim, Sumbaly, Shah: MonitorRank, SIGMETRICS 2013; as a
-// personalised PageRank, Yu et al.: MicroRank, WWW 2021). A service weighs what its anomaly correlates with the front's, over
-// the normal period and the issue. The walk goes to callees by their weight, back to callers by a tenth of theirs, stays where
-// a service weighs more than all its callees, and starts anew at services by their weight.
+// personalised PageRank, Yu et al.: MicroRank, WWW 2021). A service weighs what its anomaly correlates with the front's symptom,
+// over the issue and normal rows before it. The walk goes to callees by their weight, back to callers by a tenth of theirs,
+// stays where a service weighs more than all its callees, and starts anew at services by their weight.
 func walk(in *Input) []Suspect {
 	g := newGraph(in)
 	weights := correlations(in, g.front)
@@ -74,42 +77,48 @@ func walk(in *Input) []Suspect {
 
 const leastWeight = 1e-3 // of a service without correlation, so that the walk may still pass
 
-// correlations are of each service the largest, over its metrics, of their correlation with the front's symptom: of its latency
-// or its errors, that which deviates more. Positive or negative counts alike.
+const before = 10 // rows of the normal period, for each of the issue, that a correlation is taken over
+
+// correlations are of each service that of its anomaly with the front's symptom: with its latency or its errors, that which
+// deviates more. Positive or negative counts alike. A service's anomaly is the largest of its metrics, each scaled as baro does.
 func correlations(in *Input, front int) []float64 {
-	out := make([]float64, len(in.Services))
+	out := slices.Repeat([]float64{leastWeight}, len(in.Services))
+	if front < 0 {
+		return out
+	}
 	var symptom []float64
-	if front >= 0 {
-		most := -1.0
-		for _, s := range []Series{in.Services[front].Latency, in.Services[front].Tail, in.Services[front].Errors} {
-			z := scaled(s)
-			top := 0.0
-			for _, v := range z.Issue {
-				if finite(v) {
-					top = max(top, math.Abs(v))
-				}
+	most := -1.0
+	f := &in.Services[front]
+	for _, s := range []Series{f.Latency, f.Tail, percent(f.Errors)} {
+		z := scaled(s)
+		top := 0.0
+		for _, v := range z.Issue {
+			if finite(v) {
+				top = max(top, math.Abs(v))
 			}
-			if len(z.Issue) > 0 && top > most {
-				most, symptom = top, joined(s)
-			}
+		}
+		if len(z.Issue) > 0 && top > most {
+			most, symptom = top, joined(s)
 		}
 	}
 	for i := range out {
-		out[i] = leastWeight
-		if symptom == nil {
-			continue
-		}
-		for _, s := range in.Services[i].all() {
-			if len(s.Issue) > 0 {
-				out[i] = max(out[i], math.Abs(correlation(joined(s), symptom)))
+		anomaly := make([]float64, len(symptom))
+		for _, s := range in.Services[i].core() {
+			for k, v := range joined(scaled(s)) {
+				if finite(v) {
+					anomaly[k] = max(anomaly[k], math.Abs(v))
+				}
 			}
 		}
+		out[i] = max(out[i], math.Abs(correlation(anomaly, symptom)))
 	}
 	return out
 }
 
+// joined are the rows of the issue, after those of the normal period that count.
 func joined(s Series) []float64 {
-	return append(append(make([]float64, 0, len(s.Normal)+len(s.Issue)), s.Normal...), s.Issue...)
+	n := len(s.Normal)
+	return slices.Concat(s.Normal[max(0, n-before*len(s.Issue)):], s.Issue)
 }
 
 // correlation is Pearson's, over rows that both have; 0 where it is not defined.
