@@ -3,7 +3,6 @@ package diagnosing
 import (
 	"cmp"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io/fs"
 	"math"
@@ -134,13 +133,12 @@ func (d dataset) nezhaCases(v *nezha.Values, faults []fault, out *Dataset) error
 			}
 		}
 		normal := nearest(quiet, f.at/60, want)
-		in := nezhaInput(v, normal, issue)
-		var err error
-		if in.Front, err = d.front(in.Services); err != nil {
+		in, err := nezhaInput(v, d.Front, normal, issue)
+		if err != nil {
 			return err
 		}
 		if err := in.Check(); err != nil {
-			out.note("%s is left out: %v", name, errors.Join(err))
+			out.note("%s is left out: %v", name, err)
 			continue
 		}
 		culprit := nezha.Service(f.Pod)
@@ -161,7 +159,7 @@ func nearest(minutes []int64, to int64, n int) []int64 {
 	return near
 }
 
-func nezhaInput(v *nezha.Values, normal, issue []int64) (in rank.Input) {
+func nezhaInput(v *nezha.Values, front string, normal, issue []int64) (in rank.Input, err error) {
 	take := func(c nezha.Column, scale float64) rank.Series {
 		s, ok := v.Series[c]
 		if !ok {
@@ -193,8 +191,7 @@ func nezhaInput(v *nezha.Values, normal, issue []int64) (in rank.Input) {
 		of := func(metric string, scale float64) rank.Series {
 			return take(nezha.Column{Service: name, Metric: metric}, scale)
 		}
-		s := rank.Service{Name: name, Requests: of("podworkload(ops)", 60), Tail: of("podserverlatencyp90(s)", 1), CPU: of("cpuusage(m)", 0.001),
-			Latency: of("latencyp50(s)", 1), Errors: failing(of("successrate(%)", 1))}
+		s := rank.Service{Name: name, Requests: of("podworkload(ops)", 60), Tail: of("podserverlatencyp90(s)", 1), CPU: of("cpuusage(m)", 0.001)}
 		in.Services = append(in.Services, s)
 	}
 	seen := make([][]rank.Series, len(in.Services)) // medians of how long a service took to answer each of its callers
@@ -207,12 +204,42 @@ func nezhaInput(v *nezha.Values, normal, issue []int64) (in rank.Input) {
 		}
 	}
 	for i := range in.Services {
-		if s := &in.Services[i]; len(s.Latency.Issue) == 0 {
-			s.Latency = middle(seen[i], len(normal), len(issue))
+		in.Services[i].Latency = middle(seen[i], len(normal), len(issue))
+	}
+	// What users saw is of the front, whose own pods measure no median.
+	if front = cmp.Or(front, usersOf(v, ids)); front == "" {
+		in.Front = in.Top()
+	} else {
+		var ok bool
+		if in.Front, ok = ids[front]; !ok {
+			return in, fmt.Errorf("front: no service is called %q", front)
 		}
 	}
-	in.Front = -1
-	return in
+	if name := users(v); name != "" && in.Front >= 0 {
+		s := &in.Services[in.Front]
+		s.Latency = take(nezha.Column{Service: name, Metric: "latencyp50(s)"}, 1)
+		s.Errors = failing(take(nezha.Column{Service: name, Metric: "successrate(%)"}, 1))
+	}
+	return in, nil
+}
+
+// users is the name under which the table of what users saw tells it, the first of several; empty where there is none.
+func users(v *nezha.Values) (name string) {
+	for c := range v.Series {
+		if c.Metric == "successrate(%)" && (name == "" || c.Service < name) {
+			name = c.Service
+		}
+	}
+	return name
+}
+
+// usersOf is that name where it is a service's.
+func usersOf(v *nezha.Values, ids map[string]int) string {
+	name := users(v)
+	if _, ok := ids[name]; !ok {
+		return ""
+	}
+	return name
 }
 
 // middle is the mean of series, row by row, over those that have a value.

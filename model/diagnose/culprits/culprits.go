@@ -18,7 +18,8 @@ type Case struct {
 // Score is how well one method did.
 type Score struct {
 	Method string
-	Places []int         // of each case: the culprit's place, from 1 on; 0 where the ranking does not hold it
+	Places []int // of each case: the culprit's place, from 1 on; 0 where the ranking does not hold it
+	Lists  [][]rank.Suspect
 	Took   time.Duration // over all cases
 }
 
@@ -58,7 +59,7 @@ func Evaluate(m rank.Method, cases []Case, clock func() time.Duration) (Score, e
 				place = i + 1
 			}
 		}
-		s.Places = append(s.Places, place)
+		s.Places, s.Lists = append(s.Places, place), append(s.Lists, list)
 	}
 	return s, nil
 }

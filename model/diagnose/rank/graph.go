@@ -32,6 +32,14 @@ func newGraph(in *Input) *graph {
 	return g
 }
 
+// Top is the index of the service without callers from which most others are reached; of those alike, the first by name. It is
+// negative where nothing calls.
+func (in *Input) Top() int {
+	plain := *in
+	plain.Front = -1
+	return newGraph(&plain).front
+}
+
 // from tells which services are reached from one, itself included.
 func (g *graph) from(start int) []bool {
 	out := make([]bool, len(g.in.Services))
