@@ -82,8 +82,8 @@ func (in *Input) Check() error {
 		length("a call of "+in.Services[c.From].Name, c.Client)
 		length("a call of "+in.Services[c.From].Name, c.Server)
 	}
-	if normal == 0 || issue == 0 {
-		errs = append(errs, fmt.Errorf("%d rows are normal and %d of the issue: there must be some of both", normal, issue))
+	if normal < 1 || issue < 1 {
+		errs = append(errs, fmt.Errorf("%d rows are normal and %d of the issue: there must be some of both", max(normal, 0), max(issue, 0)))
 	}
 	return errors.Join(errs...)
 }

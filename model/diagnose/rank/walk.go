@@ -101,6 +101,9 @@ func correlations(in *Input, front int) []float64 {
 			most, symptom = top, joined(s)
 		}
 	}
+	if symptom == nil {
+		return out
+	}
 	for i := range out {
 		anomaly := make([]float64, len(symptom))
 		for _, s := range in.Services[i].core() {
