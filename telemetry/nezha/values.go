@@ -37,6 +37,8 @@ func NewValues() *Values {
 func (v *Values) File(name string, in io.Reader, faults *source.Faults) error {
 	return source.ReadTable(in, maxLine, faults, ErrUnknown, func(h *source.Header) (func([][]byte) error, error) {
 		switch {
+		case h.Column("spanid") >= 0:
+			return nil, fmt.Errorf("spans, with ParentID and PodName, are no metrics: %w", ErrUnknown)
 		case h.Column("podname") >= 0:
 			return v.rows(h, "podname", serviceOf)
 		case h.Column("servicename") >= 0:

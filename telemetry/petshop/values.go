@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 
 	"foresail.dev/telemetry/source"
 )
@@ -40,7 +41,11 @@ func ReadValues(in io.Reader, faults *source.Faults) (*Values, error) {
 		if len(head[0][i]) == 0 {
 			return nil, fmt.Errorf("column %d names no microservice", i+1)
 		}
-		columns[i] = Column{string(head[0][i]), string(head[1][i]), string(head[2][i])}
+		c := Column{string(head[0][i]), string(head[1][i]), string(head[2][i])}
+		if slices.Contains(columns[1:i], c) {
+			return nil, fmt.Errorf("column %d is %s's %s %s, as another is", i+1, c.Component, c.Metric, c.Statistic)
+		}
+		columns[i] = c
 	}
 	told := map[int64]bool{}
 	err = each(faults, lines, len(columns), func(f [][]byte) error {
