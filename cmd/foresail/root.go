@@ -11,6 +11,7 @@ import (
 	"foresail.dev/cmd/foresail/apps"
 	"foresail.dev/cmd/foresail/cli"
 	"foresail.dev/cmd/foresail/comparing"
+	"foresail.dev/cmd/foresail/diagnosing"
 	"foresail.dev/cmd/foresail/explaining"
 	"foresail.dev/cmd/foresail/fitting"
 	"foresail.dev/cmd/foresail/ingesters"
@@ -49,7 +50,7 @@ Try it, with nothing to install or configure:
 			r.Detail = detail
 			return cli.PrintJSON(w, r)
 		}}
-	root.AddCommand(newDemo(), newRun(), newSimulate(), newTestbed(), fitting.New(), newFidelity(), comparing.New(startCompared), newForecast(), newTrain(), newExplore(), newHistory(), explaining.NewExplain(), explaining.NewWhatIf(), scenes.New(), newImport(), newTraces(), agents.NewAgent(node), ingesters.New(), newDoctor(), apps.New(), security.NewToken(ports), security.NewKey(ports), newVersion())
+	root.AddCommand(newDemo(), newRun(), newSimulate(), newTestbed(), fitting.New(), newFidelity(), comparing.New(startCompared), newForecast(), newTrain(), newExplore(), newHistory(), explaining.NewExplain(), explaining.NewWhatIf(), scenes.New(), newImport(), newTraces(), agents.NewAgent(node), ingesters.New(), newDoctor(), diagnosing.New(), apps.New(), security.NewToken(ports), security.NewKey(ports), newVersion())
 	return root
 }
 

@@ -52,15 +52,23 @@ func (t *tables) service(name string) foresail.ServiceID {
 
 // at is the minute that a row's column Time tells of: the one that ended last.
 func (t *tables) at(text, stamp []byte) (int64, error) {
-	s, _, _ := strings.Cut(string(text), " m=")
-	at, err := time.Parse("2006-01-02 15:04:05.999999999 -0700 MST", s)
+	at, err := instant(text)
 	if err != nil {
-		return 0, fmt.Errorf("column Time: %.40q is not a time", text)
+		return 0, err
 	}
 	if v, ok, err := source.Float(stamp); err == nil && ok && (v-float64(at.Unix()) > 2 || v-float64(at.Unix()) < -2) {
 		t.off++
 	}
 	return at.Unix() / 60, nil
+}
+
+func instant(text []byte) (time.Time, error) {
+	s, _, _ := strings.Cut(string(text), " m=")
+	at, err := time.Parse("2006-01-02 15:04:05.999999999 -0700 MST", s)
+	if err != nil {
+		return at, fmt.Errorf("column Time: %.40q is not a time", text)
+	}
+	return at, nil
 }
 
 var errFull = errors.New("no room: the files hold more minutes and services than can be held at once; import fewer at a time")
@@ -193,7 +201,7 @@ func (t *tables) users(h *source.Header) (func([][]byte) error, error) {
 }
 
 // calls reads who calls whom. Targets that are addresses are nodes, on which the source runs.
-func (t *tables) calls(h *source.Header) (func([][]byte) error, error) {
+func calls(h *source.Header, add func(from, to string)) (func([][]byte) error, error) {
 	col, err := columns(h, "source", "target")
 	if err != nil {
 		return nil, err
@@ -206,7 +214,7 @@ func (t *tables) calls(h *source.Header) (func([][]byte) error, error) {
 		if from == "" || to == "" {
 			return errors.New("a name is missing")
 		}
-		t.c.AddEdge(from, to)
+		add(from, to)
 		return nil
 	}, nil
 }

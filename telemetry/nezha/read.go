@@ -54,7 +54,7 @@ func (r *Reader) table(h *source.Header) (func([][]byte) error, error) {
 	case h.Column("servicename") >= 0 && h.Column("latencyp99(s)") >= 0:
 		return r.tables.users(h)
 	case h.Column("source") >= 0 && h.Column("target") >= 0:
-		return r.tables.calls(h)
+		return calls(h, r.c.AddEdge)
 	case h.Column("timestamp") >= 0 && h.Len() > 2 && strings.Contains(h.Names()[2], "_"):
 		for _, n := range h.Names()[2:] {
 			if from, to, ok := strings.Cut(n, "_"); ok {

@@ -71,13 +71,13 @@ func (r *Reader) File(in io.Reader) error {
 	case bytes.HasPrefix(first, []byte("microservice,")):
 		return r.metrics(lines, first)
 	case bytes.HasPrefix(first, []byte(",")):
-		return r.graph(lines, first)
+		return graph(r.c.Faults(), lines, first, r.c.AddEdge)
 	}
 	return ErrUnknown
 }
 
-// each hands the fields of each further line to row.
-func (r *Reader) each(lines *source.Lines, want int, row func([][]byte) error) error {
+// each hands the fields of each further line to row, and notes in faults what can't be read.
+func each(faults *source.Faults, lines *source.Lines, want int, row func([][]byte) error) error {
 	var fields [][]byte
 	var err error
 	for lines.Next() {
@@ -91,25 +91,26 @@ func (r *Reader) each(lines *source.Lines, want int, row func([][]byte) error) e
 			err = row(fields)
 		}
 		if err != nil {
-			r.c.Faults().Add(lines.Number(), err)
+			faults.Add(lines.Number(), err)
 		}
 	}
 	return lines.Err()
 }
 
-func (r *Reader) graph(lines *source.Lines, first []byte) error {
+// graph tells add each call of a matrix.
+func graph(faults *source.Faults, lines *source.Lines, first []byte, add func(from, to string)) error {
 	head, err := source.Fields(nil, first)
 	if err != nil {
 		return ErrUnknown
 	}
-	return r.each(lines, len(head), func(f [][]byte) error {
+	return each(faults, lines, len(head), func(f [][]byte) error {
 		for i, b := range f[1:] {
 			v, ok, err := source.Float(b)
 			if err != nil {
 				return err
 			}
 			if ok && v != 0 {
-				r.c.AddEdge(string(f[0]), string(head[i+1]))
+				add(string(f[0]), string(head[i+1]))
 			}
 		}
 		return nil
@@ -146,7 +147,7 @@ func (r *Reader) metrics(lines *source.Lines, first []byte) error {
 		return err
 	}
 	values := map[foresail.ServiceID]*[statistics]*float64{}
-	return r.each(lines, len(columns), func(f [][]byte) error {
+	return each(r.c.Faults(), lines, len(columns), func(f [][]byte) error {
 		at, ok, err := source.Float(f[0])
 		if err != nil || !ok || at <= 0 || at > 7e9 {
 			return fmt.Errorf("unix_timestamp %.30q is not a time in seconds", f[0])
@@ -175,24 +176,31 @@ func (r *Reader) metrics(lines *source.Lines, first []byte) error {
 	})
 }
 
-// columns reads the header.
-func (r *Reader) columns(lines *source.Lines, first []byte) ([]column, error) {
+// header reads the lines that say what the columns hold: microservice, metric and statistic.
+func header(lines *source.Lines, first []byte) (rows [3][][]byte, err error) {
 	head := [][]byte{first}
 	for _, name := range []string{"metric", "statistic", "unix_timestamp"} {
 		if !lines.Next() || !bytes.HasPrefix(lines.Line(), []byte(name+",")) {
-			return nil, errors.Join(lines.Err(), fmt.Errorf("line %d does not start with %s: %w", len(head)+1, name, ErrUnknown))
+			return rows, errors.Join(lines.Err(), fmt.Errorf("line %d does not start with %s: %w", len(head)+1, name, ErrUnknown))
 		}
 		head = append(head, bytes.Clone(lines.Line()))
 	}
-	var rows [3][][]byte
 	for i := range rows {
-		var err error
 		if rows[i], err = source.Fields(nil, head[i]); err != nil {
-			return nil, err
+			return rows, err
 		}
 		if len(rows[i]) != len(rows[0]) {
-			return nil, fmt.Errorf("line %d has %d fields, and the first %d", i+1, len(rows[i]), len(rows[0]))
+			return rows, fmt.Errorf("line %d has %d fields, and the first %d", i+1, len(rows[i]), len(rows[0]))
 		}
+	}
+	return rows, nil
+}
+
+// columns reads the header.
+func (r *Reader) columns(lines *source.Lines, first []byte) ([]column, error) {
+	rows, err := header(lines, first)
+	if err != nil {
+		return nil, err
 	}
 	out := make([]column, len(rows[0]))
 	for i := 1; i < len(out); i++ {
