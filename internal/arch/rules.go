@@ -49,6 +49,7 @@ var Rules = []Rule{
 	{Dir: "plan", Own: []string{"", "sketch", "ml/...", "model/...", "plan/..."}, Pure: true, Why: "managers decide from snapshots alone, by themselves or with models"},
 	{Dir: "model/forecast", Own: []string{"", "ml/...", "model/forecast/..."}, Tests: []string{"load/trace"}, Others: []string{"gonum.org/v1/gonum"}, Pure: true, Why: "what is forecast hangs on the history alone"},
 	{Dir: "model/tail", Own: []string{"", "sketch", "ml/...", "model/tail/..."}, Pure: true, Why: "what an allocation will do hangs on what was observed alone"},
+	{Dir: "model/diagnose/insight", Own: []string{""}, Tests: []string{"appfile", "cluster/sim", "load"}, Pure: true, Why: "what a design invites hangs on what was observed alone"},
 	{Dir: "model/tail/steps", Own: []string{"model/tail"}, Why: "data sets are files, and know of models what a step is"},
 	{Dir: "loop", Own: []string{""}, Why: "the loop knows the two interfaces and no implementation"},
 	{Dir: "cluster/sim", Own: []string{"", "sketch", "load", "fault", "cluster/sim/..."}, Pure: true, Why: "the simulator knows nothing of managers"},
