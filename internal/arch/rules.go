@@ -51,6 +51,7 @@ var Rules = []Rule{
 	{Dir: "model/tail", Own: []string{"", "sketch", "ml/...", "model/tail/..."}, Pure: true, Why: "what an allocation will do hangs on what was observed alone"},
 	{Dir: "model/diagnose/rank", Others: []string{"gonum.org/v1/gonum"}, Pure: true, Why: "who is to blame hangs on what was observed alone"},
 	{Dir: "model/diagnose/culprits", Own: []string{"model/diagnose/rank"}, Pure: true, Why: "who was to blame is known to what measures alone, and to no method"},
+	{Dir: "model/diagnose/insight", Own: []string{""}, Tests: []string{"appfile", "cluster/sim", "load"}, Pure: true, Why: "what a design invites hangs on what was observed alone"},
 	{Dir: "model/tail/steps", Own: []string{"model/tail"}, Why: "data sets are files, and know of models what a step is"},
 	{Dir: "model/diagnose/resource", Own: []string{""}, Tests: []string{"appfile", "cluster/sim", "fault", "load", "plan/plantest"}, Pure: true, Why: "what is at fault hangs on what was observed alone"},
 	{Dir: "loop", Own: []string{""}, Why: "the loop knows the two interfaces and no implementation"},
