@@ -50,6 +50,7 @@ var Rules = []Rule{
 	{Dir: "model/forecast", Own: []string{"", "ml/...", "model/forecast/..."}, Tests: []string{"load/trace"}, Others: []string{"gonum.org/v1/gonum"}, Pure: true, Why: "what is forecast hangs on the history alone"},
 	{Dir: "model/tail", Own: []string{"", "sketch", "ml/...", "model/tail/..."}, Pure: true, Why: "what an allocation will do hangs on what was observed alone"},
 	{Dir: "model/tail/steps", Own: []string{"model/tail"}, Why: "data sets are files, and know of models what a step is"},
+	{Dir: "model/foresee", Own: []string{"", "ml/...", "model/foresee/..."}, Tests: []string{"appfile", "cluster/sim", "fault", "load"}, Pure: true, Why: "what is foreseen, and labels, hang on what was observed alone: never on what a simulator injects"},
 	{Dir: "loop", Own: []string{""}, Why: "the loop knows the two interfaces and no implementation"},
 	{Dir: "cluster/sim", Own: []string{"", "sketch", "load", "fault", "cluster/sim/..."}, Pure: true, Why: "the simulator knows nothing of managers"},
 	{Dir: "cluster/testbed", Own: []string{"", "sketch", "load", "telemetry/instrument", "telemetry/agent/cgroup", "cluster/testbed/..."}, Others: append([]string{"golang.org/x/sys", "github.com/prometheus/client_golang"}, otel...), Why: "the testbed reports over the wire, like any application"},
