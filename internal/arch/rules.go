@@ -56,6 +56,7 @@ var Rules = []Rule{
 	{Dir: "model/diagnose/insight", Own: []string{""}, Tests: []string{"appfile", "cluster/sim", "load"}, Pure: true, Why: "what a design invites hangs on what was observed alone"},
 	{Dir: "model/tail/steps", Own: []string{"model/tail"}, Why: "data sets are files, and know of models what a step is"},
 	{Dir: "model/diagnose/resource", Own: []string{""}, Tests: []string{"appfile", "cluster/sim", "fault", "load", "plan/plantest"}, Pure: true, Why: "what is at fault hangs on what was observed alone"},
+	{Dir: "model/foresee", Own: []string{"", "ml/...", "model/foresee/..."}, Tests: []string{"appfile", "cluster/sim", "fault", "load"}, Pure: true, Why: "what is foreseen, and labels, hang on what was observed alone: never on what a simulator injects"},
 	{Dir: "loop", Own: []string{""}, Why: "the loop knows the two interfaces and no implementation"},
 	{Dir: "cluster/sim", Own: []string{"", "sketch", "load", "fault", "cluster/sim/..."}, Pure: true, Why: "the simulator knows nothing of managers"},
 	{Dir: "cluster/testbed", Own: []string{"", "sketch", "load", "telemetry/instrument", "telemetry/agent/cgroup", "cluster/testbed/..."}, Others: append([]string{"golang.org/x/sys", "github.com/prometheus/client_golang"}, otel...), Why: "the testbed reports over the wire, like any application"},

@@ -90,6 +90,9 @@ func TestGradientsOfLayers(t *testing.T) {
 		{"softmax", 5, 3, &Softmax[float64]{}},
 		{"dropout", 6, 3, &Dropout[float64]{P: 0.4, Rand: draw}},
 		{"lstm", 12, 3, &Sequence[float64]{LSTM: NewLSTM[float64]("l", 3, 5, r), Steps: 4}},
+		{"lstm of lstm", 12, 3, Sequential[float64]{
+			&Sequence[float64]{LSTM: NewLSTM[float64]("1", 3, 5, r), Steps: 4, Every: true},
+			&Sequence[float64]{LSTM: NewLSTM[float64]("2", 5, 4, r), Steps: 4}}},
 		{"several", 40, 3, Sequential[float64]{
 			NewConv2D[float64]("c", image.Same(), false, r), NewBatchNorm[float64]("bn", 3), &Activation[float64]{Func: Tanh},
 			&Sequence[float64]{LSTM: NewLSTM[float64]("l", 12, 2, r), Steps: 5}, NewDense[float64]("d", 2, 2, r)}},

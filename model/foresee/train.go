@@ -1,0 +1,281 @@
+package foresee
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+
+	"foresail.dev"
+	"foresail.dev/ml"
+	"foresail.dev/ml/calibrate"
+	"foresail.dev/ml/nn"
+	"foresail.dev/model/foresee/network"
+)
+
+// Report says how training went.
+type Report struct {
+	Violations, Quiet int // samples that were learnt from, and that there were
+	Epoch             int // that was kept, from 1
+	Loss              float64
+	Held              Result // of the runs that were held out, at the model's threshold: it was chosen on them
+	Recall, Precision float64
+	Top1              float64
+}
+
+// Train fits a network. Runs must have the beats of one length and be of the schema's application; two at least, with
+// episodes in both. Tell, if not nil, hears of each epoch. The same runs and Config give the same model.
+func Train(ctx context.Context, schema Schema, runs []*Run, cfg Config, tell func(epoch int, loss float64)) (*Model, *Report, error) {
+	if err := errors.Join(cfg.Check(), fit(schema, runs)); err != nil {
+		return nil, nil, err
+	}
+	r := nn.NewRand(cfg.Seed, 1)
+	learn, held := split(runs, cfg.Validation, r)
+	m := &Model{schema: schema, beat: runs[0].Beat, horizon: cfg.Horizon, signal: cfg.Signal, order: Order(len(schema.Services), calls(runs))}
+	m.shape = network.Config{Kind: cfg.Network, Services: len(m.order), Beats: cfg.Window, Channels: len(cfg.Signal.columns())}
+	if err := m.shape.Check(); err != nil {
+		return nil, nil, err
+	}
+	m.scale = scaling(learn, m.order, cfg.Signal.columns(), calm(learn, cfg.Horizon, cfg.Window))
+	t := newTrainer(m, learn, held, cfg, r)
+	if len(t.ahead) == 0 || len(t.none) == 0 {
+		return nil, nil, fmt.Errorf("there are %d moments before a violation and %d before none to learn from: give runs with both", len(t.ahead), len(t.none))
+	}
+	report := &Report{Violations: len(t.ahead), Quiet: len(t.none), Loss: math.Inf(1)}
+	var best []byte
+	for epoch := range cfg.Epochs {
+		if err := t.epoch(ctx, epoch); err != nil {
+			return nil, nil, err
+		}
+		loss := t.heldLoss()
+		if tell != nil {
+			tell(epoch+1, loss)
+		}
+		if loss < report.Loss {
+			var err error
+			if best, err = nn.Save(t.params, nil, nil); err != nil {
+				return nil, nil, err
+			}
+			report.Loss, report.Epoch = loss, epoch+1
+		}
+	}
+	if best == nil {
+		return nil, nil, errors.New("training diverged: no epoch has a finite loss; give a lower rate")
+	}
+	if err := nn.Restore(best, t.params, nil, nil); err != nil {
+		return nil, nil, err
+	}
+	m.weights = t.params
+	if err := m.settle(held, cfg, report); err != nil {
+		return nil, nil, err
+	}
+	m.trained = ml.Training{Source: cfg.Source, Rows: len(t.ahead) + len(t.none), From: runs[0].Start, To: runs[0].End(runs[0].Beats() - 1), Seed: cfg.Seed, Commit: cfg.Commit}
+	for _, run := range runs {
+		if run.Start.Before(m.trained.From) {
+			m.trained.From = run.Start
+		}
+		if end := run.End(run.Beats() - 1); end.After(m.trained.To) {
+			m.trained.To = end
+		}
+	}
+	if m.trained.Source == "" {
+		m.trained.Source = "runs"
+	}
+	return m, report, nil
+}
+
+// fit tells what is wrong with runs.
+func fit(schema Schema, runs []*Run) error {
+	if len(runs) < 2 {
+		return fmt.Errorf("%d runs: two are needed at least, one to learn from and one to be held out", len(runs))
+	}
+	for _, r := range runs {
+		if r.Services != len(schema.Services) {
+			return fmt.Errorf("run %s has %d services and application %s %d", r.Name, r.Services, schema.Name, len(schema.Services))
+		}
+		if r.Beat != runs[0].Beat || r.Beat <= 0 || r.Beats() == 0 {
+			return fmt.Errorf("run %s has %d beats of %s, and %s has %s ones: all must have beats of one length", r.Name, r.Beats(), r.Beat, runs[0].Name, runs[0].Beat)
+		}
+	}
+	return nil
+}
+
+// split holds whole runs out.
+func split(runs []*Run, share float64, r *nn.Rand) (learn, held []*Run) {
+	n := min(max(int(math.Round(share*float64(len(runs)))), 1), len(runs)-1)
+	for i, at := range r.Perm(len(runs)) {
+		if i < n {
+			held = append(held, runs[at])
+		} else {
+			learn = append(learn, runs[at])
+		}
+	}
+	return learn, held
+}
+
+func calls(runs []*Run) (all [][2]foresail.ServiceID) {
+	for _, r := range runs {
+		all = append(all, r.Calls...)
+	}
+	return all
+}
+
+// trainer is what an epoch needs.
+type trainer struct {
+	cfg         Config
+	m           *Model
+	learn, held []*Run
+	ahead, none []sample
+	busy        []sample // of none, those in which some queue is long: what is easily taken for a violation
+	heldSet     []sample
+	net         nn.Sequential[float32]
+	params      []*nn.Param[float32]
+	opt         *nn.Adam[float32]
+	r           *nn.Rand
+	x, target   nn.Batch[float32]
+	dy          nn.Batch[float32]
+}
+
+// long is how far above normal, in deviations, a queue is that makes a quiet beat a busy one.
+const long = 4
+
+// heldAtMost bounds how many quiet samples choose the epoch.
+const heldAtMost = 8000
+
+func newTrainer(m *Model, learn, held []*Run, cfg Config, r *nn.Rand) *trainer {
+	t := &trainer{cfg: cfg, m: m, learn: learn, held: held, net: network.New[float32](m.shape, r), opt: &nn.Adam[float32]{Rate: cfg.Rate}, r: r}
+	t.params = t.net.Params()
+	t.ahead, t.none = samples(learn, cfg.Window, cfg.Horizon, m.order)
+	row := make([]float32, m.width())
+	for _, s := range t.none {
+		look(learn[s.run].At(int(s.beat)), m.order, m.signal.columns(), m.scale, row)
+		for _, v := range row {
+			if v > long {
+				t.busy = append(t.busy, s)
+				break
+			}
+		}
+	}
+	ahead, none := samples(held, cfg.Window, cfg.Horizon, m.order)
+	r.Shuffle(len(none), func(i, k int) { none[i], none[k] = none[k], none[i] })
+	t.heldSet = append(ahead, none[:min(len(none), heldAtMost)]...)
+	return t
+}
+
+// epoch shows each sample before a violation once, and quiet ones that are drawn: half of all, half of the busy.
+func (t *trainer) epoch(ctx context.Context, epoch int) error {
+	set := append([]sample(nil), t.ahead...)
+	for i := range int(math.Ceil(t.cfg.Quiet * float64(len(t.ahead)))) {
+		from := t.none
+		if i%2 == 0 && len(t.busy) > 0 {
+			from = t.busy
+		}
+		set = append(set, from[t.r.IntN(len(from))])
+	}
+	t.r.Shuffle(len(set), func(i, k int) { set[i], set[k] = set[k], set[i] })
+	steps := (len(set) + t.cfg.Batch - 1) / t.cfg.Batch
+	for i := range steps {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		done := (float64(epoch) + float64(i)/float64(steps)) / float64(t.cfg.Epochs)
+		t.opt.Rate = t.cfg.Rate * (1 + math.Cos(math.Pi*done)) / 2
+		y := t.forward(t.learn, set[i*t.cfg.Batch:min((i+1)*t.cfg.Batch, len(set))], true)
+		nn.CrossEntropy(y, t.target, t.dy)
+		t.net.Backward(t.dy)
+		nn.Clip(t.params, 5)
+		t.opt.Step(t.params)
+	}
+	return nil
+}
+
+// forward is the scores of samples; their classes are in target.
+func (t *trainer) forward(runs []*Run, set []sample, train bool) nn.Batch[float32] {
+	classes := t.m.shape.Classes()
+	t.x = resized(t.x, len(set), t.m.shape.Inputs())
+	t.target, t.dy = resized(t.target, len(set), classes), resized(t.dy, len(set), classes)
+	clear(t.target.Data)
+	for i, s := range set {
+		t.m.window(runs[s.run], int(s.beat), t.x.Row(i))
+		t.target.Row(i)[s.class] = 1
+	}
+	return t.net.Forward(t.x, train)
+}
+
+func resized(b nn.Batch[float32], rows, cols int) nn.Batch[float32] {
+	if cap(b.Data) < rows*cols {
+		b.Data = make([]float32, rows*cols)
+	}
+	return nn.Batch[float32]{Rows: rows, Cols: cols, Data: b.Data[:rows*cols]}
+}
+
+// heldLoss is the cross entropy on the held-out samples, in which those before a violation weigh as much as the others do.
+func (t *trainer) heldLoss() float64 {
+	var sum, n [2]float64
+	for from := 0; from < len(t.heldSet); from += 256 {
+		set := t.heldSet[from:min(from+256, len(t.heldSet))]
+		y := t.forward(t.held, set, false)
+		for i, s := range set {
+			k := 0
+			if int(s.class) < t.m.shape.Services {
+				k = 1
+			}
+			sum[k] += -logSoftmax(y.Row(i), int(s.class))
+			n[k]++
+		}
+	}
+	loss := 0.0
+	for k := range sum {
+		if n[k] > 0 {
+			loss += sum[k] / n[k] / 2
+		}
+	}
+	return loss
+}
+
+func logSoftmax(y []float32, class int) float64 {
+	return float64(y[class]) - logSum(y)
+}
+
+// logSum is the logarithm of the sum of exp(y).
+func logSum(y []float32) float64 {
+	top := float32(math.Inf(-1))
+	for _, v := range y {
+		top = max(top, v)
+	}
+	sum := 0.0
+	for _, v := range y {
+		sum += math.Exp(float64(v - top))
+	}
+	return float64(top) + math.Log(sum)
+}
+
+// settle calibrates the model, and sets its threshold, on runs that it did not learn from.
+func (m *Model) settle(held []*Run, cfg Config, report *Report) error {
+	all := JudgeAll(m, held, cfg.Horizon, cfg.Window)
+	var score, y []float64
+	for i := range all {
+		for t, what := range all[i].moments {
+			if s := all[i].says[t].Score; s == s && (what.what == quiet || what.what == nearing) {
+				score = append(score, s)
+				v := 0.0
+				if what.what == nearing {
+					v = 1
+				}
+				y = append(y, v)
+			}
+		}
+	}
+	steps, err := calibrate.FitSteps(score, y, nil)
+	if err != nil {
+		return fmt.Errorf("the runs that were held out: %w", err)
+	}
+	m.odds = steps
+	m.threshold = Tune(all, cfg.Precision)
+	if math.IsInf(m.threshold, 0) {
+		return errors.New("the runs that were held out have no episode: give more runs, or longer ones")
+	}
+	report.Held = Evaluate(all, m.threshold)
+	report.Recall, report.Precision, report.Top1 = report.Held.Recall(), report.Held.Precision(), report.Held.Top1(held)
+	return nil
+}
