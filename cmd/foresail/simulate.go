@@ -13,6 +13,7 @@ import (
 	"foresail.dev/cmd/foresail/cli"
 	"foresail.dev/cmd/foresail/history"
 	"foresail.dev/cmd/foresail/summary"
+	"foresail.dev/cmd/foresail/truthfile"
 	"foresail.dev/fault"
 	"foresail.dev/load"
 	"foresail.dev/loop"
@@ -106,7 +107,7 @@ func simulate(c *cobra.Command, f simulateFlags) (err error) {
 	}
 	var truth *cli.Lines
 	if f.truth != "" {
-		cfg.Truth = func(t fault.Truth) { truth.Write(truthOf(t)) }
+		cfg.Truth = func(t fault.Truth) { truth.Write(truthfile.Of(t)) }
 	}
 	cluster, err := sim.New(cfg)
 	if err != nil {

@@ -1,4 +1,5 @@
-package main
+// Package truthfile is the form of the files that injected faults are told in; see docs/formats/truth.md.
+package truthfile
 
 import (
 	"time"
@@ -6,8 +7,8 @@ import (
 	"foresail.dev/fault"
 )
 
-// truthLine is the form of one line of a truth file; see docs/formats/truth.md.
-type truthLine struct {
+// Line is one line.
+type Line struct {
 	At         time.Time `json:"at"`
 	Moment     string    `json:"moment"`
 	Number     *int      `json:"number,omitempty"`
@@ -32,8 +33,9 @@ type truthLine struct {
 	Generation int       `json:"generation,omitempty"`
 }
 
-func truthOf(t fault.Truth) truthLine {
-	l := truthLine{At: t.At, Moment: t.Moment.String(), Replicas: t.Replicas, Nodes: t.Nodes, Services: t.Services, Generation: t.Generation}
+// Of is the line of one moment of a fault or an update.
+func Of(t fault.Truth) Line {
+	l := Line{At: t.At, Moment: t.Moment.String(), Replicas: t.Replicas, Nodes: t.Nodes, Services: t.Services, Generation: t.Generation}
 	if t.Moment == fault.Updates {
 		return l
 	}
