@@ -3,7 +3,6 @@ package main
 import (
 	"github.com/spf13/cobra"
 
-	"foresail.dev/cmd/foresail/cli"
 	"foresail.dev/cmd/foresail/history"
 	"foresail.dev/cmd/foresail/insights"
 	"foresail.dev/cmd/foresail/tracing"
@@ -53,11 +52,5 @@ with its evidence, an example trace and what to change, those that cost most fir
 	c.Flags().StringVar(&j.Traces, "traces", "", "folder of exemplar traces; empty: that of the file")
 	c.Flags().StringVar(&tracesKey, "traces-key-file", "", "file with the traces' key, or env:NAME, where they are encrypted")
 	c.Flags().IntVar(&j.Config.MinWindows, "min-windows", 3, "tell what took part in at least so many violated windows; -1: also what cost nothing yet")
-	c.PreRunE = func(*cobra.Command, []string) error {
-		if j.Config.MinWindows == 0 {
-			return cli.Usagef("--min-windows 0: give a number above 0, or -1 for what cost nothing yet, too")
-		}
-		return nil
-	}
 	return c
 }

@@ -76,6 +76,9 @@ type endpoint struct {
 
 // Run finds insights in a history.
 func (j *Job) Run(ctx context.Context, h history.Readable) error {
+	if j.Config.MinWindows == 0 {
+		return cli.Usagef("--min-windows 0: give a number above 0, or -1 for what cost nothing yet, too")
+	}
 	r := history.Range{From: j.Since, To: "0s"}
 	all, err := r.Snapshots(ctx, h)
 	if err != nil {

@@ -86,3 +86,23 @@ func TestLittleObserved(t *testing.T) {
 		}
 	}
 }
+
+// Snapshots that are merged within a second give what they give apart.
+func TestMergingChangesNothing(t *testing.T) {
+	bp := parse(t, "  web: {operations: {buy: {cpu: 500us, calls: [stock.find]}}}\n  stock: {initial: {cpu: 0.5}, operations: {find: 5ms}}\n", "p99 < 50ms")
+	apart := simulateBeats(t, bp, calmThenBusy(30, 99), time.Minute, "", 100*time.Millisecond)
+	merged := observed{app: apart.app, traces: apart.traces}
+	for i := 0; i+10 <= len(apart.snapshots); i += 10 {
+		merged.snapshots = append(merged.snapshots, foresail.Merge(apart.snapshots[i:i+10]...))
+	}
+	a, b := apart.find(insight.Config{}), merged.find(insight.Config{})
+	if len(a.Insights) == 0 || len(a.Insights) != len(b.Insights) || !reflect.DeepEqual(a.Endpoints, b.Endpoints) || a.Calm != b.Calm {
+		t.Fatalf("apart\n%smerged\n%s", show(a), show(b))
+	}
+	for i := range a.Insights {
+		x, y := &a.Insights[i], &b.Insights[i]
+		if x.Kind != y.Kind || x.Service != y.Service || x.Callee != y.Callee || x.Windows != y.Windows || x.Episodes != y.Episodes || x.Trace != y.Trace {
+			t.Errorf("apart %+v\nmerged %+v", x, y)
+		}
+	}
+}

@@ -26,8 +26,13 @@ type observed struct {
 
 func simulate(t testing.TB, bp *foresail.Blueprint, l *load.Load, d time.Duration, faults string) observed {
 	t.Helper()
+	return simulateBeats(t, bp, l, d, faults, time.Second)
+}
+
+func simulateBeats(t testing.TB, bp *foresail.Blueprint, l *load.Load, d time.Duration, faults string, beat time.Duration) observed {
+	t.Helper()
 	o := observed{app: bp.App}
-	cfg := sim.Config{Blueprint: bp, Load: l, Seed: 1, Duration: d, Beat: time.Second, TraceShare: 0.02,
+	cfg := sim.Config{Blueprint: bp, Load: l, Seed: 1, Duration: d, Beat: beat, TraceShare: 0.02,
 		Spans: func(s []foresail.Span) { o.traces = append(o.traces, s) }}
 	if faults != "" {
 		var err error
