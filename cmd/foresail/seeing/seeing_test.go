@@ -10,14 +10,14 @@ import (
 	"foresail.dev/cmd/foresail/seeing"
 )
 
-// A run of a quarter of an hour has episodes; labels agree with what was injected in at least four of five; the same seed gives the same run,
+// A run of half an hour has episodes; labels agree with what was injected in at least four of five; the same seed gives the same run,
 // with the same labels, another seed another.
 func TestOperation(t *testing.T) {
 	bp, err := appfile.ReadApp("social-network")
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := seeing.Operation{Blueprint: bp, Duration: 13 * time.Minute, Low: 80, High: 220, Every: 80 * time.Second, Traced: 1, Kinds: seeing.Usual}
+	o := seeing.Operation{Blueprint: bp, Duration: 30 * time.Minute, Low: 80, High: 220, Every: 80 * time.Second, Traced: 1, Kinds: seeing.Usual}
 	run := func(seed uint64) *seeing.Operated {
 		r, err := o.Run(context.Background(), seed)
 		if err != nil {
@@ -31,7 +31,7 @@ func TestOperation(t *testing.T) {
 	if of < 4 || 5*same < 4*of {
 		t.Errorf("%d of %d labels are what was injected", same, of)
 	}
-	if len(a.Causes) != len(a.Run.Episodes) || a.Run.Beats() != 9_000 || len(a.Run.Calls) == 0 {
+	if len(a.Causes) != len(a.Run.Episodes) || a.Run.Beats() != 18_000 || len(a.Run.Calls) == 0 {
 		t.Errorf("%d causes of %d episodes in %d beats, %d calls", len(a.Causes), len(a.Run.Episodes), a.Run.Beats(), len(a.Run.Calls))
 	}
 	o.Duration = 3 * time.Minute
