@@ -4,27 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"time"
-
-	"foresail.dev"
 )
-
-// Model foresees violations from the newest beats. It is used by one manager at a time.
-type Model interface {
-	// Fits tells why the model is not of this application; nil: it is.
-	Fits(app *foresail.App) error
-	// Beats is how many beats it looks at.
-	Beats() int
-	// Within is how far it looks ahead.
-	Within() time.Duration
-	// Foresee fills in for each service the probability that a violation starts there within Within, given that one does, and
-	// returns the probability that one does. The beats follow each other, oldest first.
-	Foresee(beats []*foresail.Snapshot, culprit []float64) (violation float64, err error)
-}
 
 // Config of a Manager. Zero fields mean the values given.
 type Config struct {
-	Alarm  float64       // the probability of a violation from which on there is danger; 0 means 0.5
-	Calm   float64       // the probability below which there is none; between the two, what was stays; 0 means half of Alarm
+	Alarm  float64       // the probability of a violation from which on there is danger; 0: whatever the model calls an alarm
+	Calm   float64       // the probability from which on danger that there is lasts; 0: as long as there are alarms
 	Factor float64       // what the culprit's total is multiplied by; 0 means 1.5
 	Again  time.Duration // after so long of danger it is multiplied once more; 0 means 1 s
 	Most   float64       // of all that together, at most; 0 means 4
@@ -43,8 +28,6 @@ func (c Config) withDefaults() (Config, error) {
 			*v = d
 		}
 	}
-	number(&c.Alarm, 0.5)
-	number(&c.Calm, c.Alarm/2)
 	number(&c.Factor, 1.5)
 	number(&c.Most, max(4, c.Factor))
 	span(&c.Again, time.Second)
@@ -58,8 +41,8 @@ func (c Config) withDefaults() (Config, error) {
 			errs = append(errs, fmt.Errorf("seer: "+format, a...))
 		}
 	}
-	check(c.Alarm > 0 && c.Alarm <= 1, "Alarm %v: a probability above 0 and at most 1, for example 0.5", c.Alarm)
-	check(c.Calm > 0 && c.Calm <= c.Alarm, "Calm %v: a probability above 0 and at most Alarm, for example half of it", c.Calm)
+	check(c.Alarm >= 0 && c.Alarm <= 1, "Alarm %v: a probability above 0 and at most 1, for example 0.5, or 0 for the model's own alarms", c.Alarm)
+	check(c.Calm >= 0 && c.Calm <= 1, "Calm %v: a probability above 0 and at most 1, for example 0.25, or 0 for as long as there are alarms", c.Calm)
 	check(c.Factor > 1 && c.Factor <= 100, "Factor %v: above 1 and at most 100, for example 1.5", c.Factor)
 	check(c.Most >= c.Factor && c.Most <= 1000, "Most %v: at least Factor and at most 1000, for example 4", c.Most)
 	check(c.Again > 0, "Again %v: must be above 0, for example 1s", c.Again)

@@ -62,11 +62,12 @@ func (m *Manager) Name() string { return m.name }
 // Inner is the manager that is wrapped.
 func (m *Manager) Inner() foresail.Manager { return m.inner }
 
-// Needs is what the inner manager needs, and each beat what is in flight at each service.
+// Needs is what the inner manager needs, and each beat what the model looks at.
 func (m *Manager) Needs() foresail.Needs {
-	own := foresail.Needs{Every: foresail.Beat, Optional: foresail.SignalInFlight | foresail.SignalAllocation, Beats: recent}
+	own := foresail.Needs{Every: foresail.Beat, Optional: foresail.SignalAllocation, Beats: recent}
 	if m.model != nil {
 		own.Beats = max(own.Beats, m.model.Beats())
+		own.Optional |= m.model.Needs()
 	}
 	return m.inner.Needs().Join(own)
 }
@@ -89,8 +90,8 @@ func (m *Manager) Decide(h *foresail.History) (*foresail.Plan, error) {
 	d := plan.NewDraft(h, m.name)
 	beats := h.Beats(recent)
 	ours, failed := m.ask(h)
-	violation, blind := m.foresee(h)
-	fresh := m.look(d, h, violation, blind)
+	verdict, blind := m.foresee(h)
+	fresh := m.look(d, h, verdict)
 	ended := m.end(app, beats)
 	if failed != nil && len(s.Dangers) == 0 && len(ended) == 0 {
 		return nil, failed
@@ -142,17 +143,20 @@ func (m *Manager) ask(h *foresail.History) (*foresail.Plan, error) {
 }
 
 // look begins and renews dangers; the services of those that began or grew now.
-func (m *Manager) look(d *plan.Draft, h *foresail.History, violation float64, blind error) []foresail.ServiceID {
-	if blind != nil || violation < m.c.Calm {
+func (m *Manager) look(d *plan.Draft, h *foresail.History, v Verdict) []foresail.ServiceID {
+	alarm := v.Alarm
+	if m.c.Alarm > 0 {
+		alarm = v.Violation >= m.c.Alarm
+	}
+	if alarm || m.c.Calm > 0 && v.Violation >= m.c.Calm {
+		for i := range m.state.Dangers {
+			m.state.Dangers[i].Seen = m.state.Now
+		}
+	}
+	if !alarm {
 		return nil
 	}
-	for i := range m.state.Dangers {
-		m.state.Dangers[i].Seen = m.state.Now
-	}
-	if violation < m.c.Alarm {
-		return nil
-	}
-	return m.alarm(d, h, violation)
+	return m.alarm(d, h, v.Violation)
 }
 
 // end takes away the dangers that are over. While nothing is known of what the culprit has, nothing of it is taken away either.
@@ -170,34 +174,34 @@ func (m *Manager) end(app *foresail.App, beats []*foresail.Snapshot) (ended []da
 }
 
 // foresee is the model's answer for the newest beats.
-func (m *Manager) foresee(h *foresail.History) (float64, error) {
+func (m *Manager) foresee(h *foresail.History) (Verdict, error) {
 	app := h.App()
 	if m.model == nil {
-		return 0, fmt.Errorf("%w that foresees violations of %s: train one with `foresail train seer`", foresail.ErrNoModel, app.Name)
+		return Verdict{}, fmt.Errorf("%w that foresees violations of %s: train one with `foresail train seer`", foresail.ErrNoModel, app.Name)
 	}
 	if app != m.app {
 		m.app, m.unfit = app, m.model.Fits(app)
 	}
 	if m.unfit != nil {
-		return 0, m.unfit
+		return Verdict{}, m.unfit
 	}
 	k := m.model.Beats()
 	beats := h.Beats(k)
 	if len(beats) < k {
-		return 0, nil // it has only just begun
+		return Verdict{}, nil // it has only just begun
 	}
 	for i, b := range beats {
 		if b.Stale || i > 0 && !beats[i-1].End.Equal(b.Start) {
-			return 0, nil // a gap, which the loop tells of
+			return Verdict{}, nil // a gap, which the loop tells of
 		}
 	}
 	m.p = append(m.p[:0], make([]float64, len(app.Services))...)
 	v, err := m.model.Foresee(beats, m.p)
 	if err != nil {
-		return 0, err
+		return Verdict{}, err
 	}
-	if !(v >= 0 && v <= 1) {
-		return 0, fmt.Errorf("the model's probability is %v, which is none", v)
+	if !(v.Violation >= 0 && v.Violation <= 1) {
+		return Verdict{}, fmt.Errorf("the model's probability is %v, which is none", v.Violation)
 	}
 	return v, nil
 }

@@ -24,13 +24,14 @@ type oracle struct {
 func (o *oracle) Fits(*foresail.App) error { return o.fits }
 func (o *oracle) Beats() int               { return 3 }
 func (o *oracle) Within() time.Duration    { return 500 * time.Millisecond }
-func (o *oracle) Foresee(beats []*foresail.Snapshot, culprit []float64) (float64, error) {
+func (o *oracle) Needs() foresail.Signals  { return foresail.SignalInFlight }
+func (o *oracle) Foresee(beats []*foresail.Snapshot, culprit []float64) (seer.Verdict, error) {
 	if len(beats) != 3 {
-		return 0, errors.New("not three beats")
+		return seer.Verdict{}, errors.New("not three beats")
 	}
 	v, c := o.foresee(beats[2].End.Sub(plantest.Epoch))
 	culprit[c] = 0.9
-	return v, o.fails
+	return seer.Verdict{Violation: v, Alarm: v >= 0.5}, o.fails
 }
 
 // between foresees a violation that starts at a service, for a while.
@@ -339,7 +340,7 @@ func TestSavedAndRestored(t *testing.T) {
 }
 
 func TestFaultsOfAConfig(t *testing.T) {
-	_, err := seer.New(nil, nil, seer.Config{Alarm: 2, Calm: 3, Factor: 0.5, Most: 0.1, Again: -1, Hold: -1, Few: -1})
+	_, err := seer.New(nil, nil, seer.Config{Alarm: 2, Calm: -3, Factor: 0.5, Most: 0.1, Again: -1, Hold: -1, Few: -1})
 	if err == nil {
 		t.Fatal("taken")
 	}
