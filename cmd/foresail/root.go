@@ -50,8 +50,7 @@ Try it, with nothing to install or configure:
 			r.Detail = detail
 			return cli.PrintJSON(w, r)
 		}}
-	root.AddCommand(newDemo(), newRun(), newSimulate(), newTestbed(), fitting.New(), newFidelity(), comparing.New(startCompared), newForecast(), newTrain(), newExplore(), newHistory(), explaining.NewExplain(), explaining.NewWhatIf(), scenes.New(), newImport(), newTraces(), agents.NewAgent(node), ingesters.New(), newDoctor(), diagnosing.New(), apps.New(), security.NewToken(ports), security.NewKey(ports), newVersion())
-	root.AddCommand(newDemo(), newRun(), newSimulate(), newTestbed(), fitting.New(), newFidelity(), comparing.New(startCompared), newForecast(), newTrain(), newExplore(), newHistory(), newInsights(), explaining.NewExplain(), explaining.NewWhatIf(), scenes.New(), newImport(), newTraces(), agents.NewAgent(node), ingesters.New(), newDoctor(), apps.New(), security.NewToken(ports), security.NewKey(ports), newVersion())
+	root.AddCommand(newDemo(), newRun(), newSimulate(), newTestbed(), fitting.New(), newFidelity(), comparing.New(startCompared), newForecast(), newTrain(), newExplore(), newHistory(), newInsights(), explaining.NewExplain(), explaining.NewWhatIf(), scenes.New(), newImport(), newTraces(), agents.NewAgent(node), ingesters.New(), newDoctor(), diagnosing.New(), apps.New(), security.NewToken(ports), security.NewKey(ports), newVersion())
 	return root
 }
 
