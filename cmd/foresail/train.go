@@ -15,6 +15,7 @@ import (
 	"foresail.dev/cmd/foresail/cli"
 	"foresail.dev/cmd/foresail/history"
 	"foresail.dev/cmd/foresail/learning"
+	"foresail.dev/cmd/foresail/seeing"
 	"foresail.dev/cmd/foresail/trained"
 	"foresail.dev/cmd/foresail/training"
 	"foresail.dev/telemetry/store/bucket"
@@ -44,7 +45,7 @@ at all could be trained, or with --strict when any service could not.`,
 		RunE: func(c *cobra.Command, _ []string) error { return train(c, f) },
 	}
 	f.Register(c.Flags())
-	c.AddCommand(learning.New(), adapting.NewShift())
+	c.AddCommand(learning.New(), adapting.NewShift(), seeing.NewTrain())
 	return c
 }
 

@@ -149,3 +149,9 @@ func Agree(app *foresail.App, all []*Operated) (same, of int) {
 	}
 	return same, of
 }
+
+const (
+	// between is the time from one fault to the next: windows of 100 requests of an endpoint with few requests are long, and five good
+	// ones end an episode.
+	between = 80 * time.Second
+)
