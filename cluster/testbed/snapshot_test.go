@@ -13,9 +13,25 @@ import (
 )
 
 // What the snapshots of the assembler tell, late additions included, is what the users counted themselves; and it is
-// there when the interval is told, but for a few stragglers.
+// there when the interval is told, but for a few stragglers. A machine that does something else makes more of them, so that it
+// need hold in one of three runs, and nothing runs beside them.
 func TestSnapshotsAgreeWithUsers(t *testing.T) {
-	t.Parallel()
+	const runs = 3
+	for run := range runs {
+		sent, late := agree(t)
+		t.Logf("%v requests, %v told late", sent, late)
+		switch {
+		case t.Failed() || late <= 0.2*sent:
+			return
+		case run == runs-1:
+			t.Errorf("%v of %v requests were told late", late, sent)
+		}
+	}
+}
+
+// agree is one run: how many requests there were, and of how many snapshots told late.
+func agree(t *testing.T) (sent, late float64) {
+	t.Helper()
 	b := twoTier()
 	assembler := telemetry.NewAssembler(b.App, telemetry.Options{EndpointService: users.Service})
 	receiver, err := otlp.Listen(otlp.Config{GRPC: "127.0.0.1:0"}, assembler)
@@ -25,7 +41,7 @@ func TestSnapshotsAgreeWithUsers(t *testing.T) {
 	t.Cleanup(func() { _ = receiver.Shutdown(context.Background()) })
 	c := newCluster(t, testbed.Config{Blueprint: b, Load: rate(100), Seed: 11, Observer: assembler, OTLP: receiver.GRPCAddr()})
 
-	var onTime, late, front, calls float64
+	var onTime, front, calls float64
 	add := func(s *foresail.Snapshot, into *float64) {
 		if len(s.Endpoints) > 0 {
 			*into += s.Endpoints[0].Requests
@@ -41,7 +57,6 @@ func TestSnapshotsAgreeWithUsers(t *testing.T) {
 	}
 	// On a busy machine intervals come merged, and spans as late as an assembler takes them.
 	const span, rest = 3 * time.Second, foresail.RevisionLimit
-	var sent float64
 	covered, quiet := time.Duration(0), time.Duration(0)
 	watch(t, c, time.Minute, func(s *foresail.Snapshot) bool {
 		add(s, &onTime)
@@ -64,8 +79,5 @@ func TestSnapshotsAgreeWithUsers(t *testing.T) {
 		t.Errorf("of %v requests, snapshots tell of %v on time and %v late; %v visits of the front end, %v of its calls; %+v",
 			sent, onTime, late, front, calls, assembler.Stats())
 	}
-	if busy := float64(covered) > 1.5*float64(span+time.Second); !busy && late > 0.2*sent {
-		t.Errorf("%v of %v requests were told late", late, sent)
-	}
-	t.Logf("%v requests, %v told late", sent, late)
+	return sent, late
 }
