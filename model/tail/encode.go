@@ -2,7 +2,6 @@ package tail
 
 import (
 	"bytes"
-	"compress/flate"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -118,48 +117,14 @@ func (m *Model) MarshalBinary() ([]byte, error) {
 			return nil, err
 		}
 	}
-	var out bytes.Buffer
-	out.WriteByte(payloadVersion)
-	z, err := flate.NewWriter(&out, flate.BestCompression)
-	if err != nil {
-		return nil, err
-	}
-	for _, part := range [][]byte{about, numbers, weights, trees, steps} {
-		if _, err := z.Write(binary.LittleEndian.AppendUint32(nil, uint32(len(part)))); err != nil {
-			return nil, err
-		}
-		if _, err := z.Write(part); err != nil {
-			return nil, err
-		}
-	}
-	if err := z.Close(); err != nil {
-		return nil, err
-	}
-	return out.Bytes(), nil
+	return ml.Pack(payloadVersion, about, numbers, weights, trees, steps)
 }
 
 // UnmarshalBinary reads what MarshalBinary wrote. M is unchanged if an error is returned, which says what is wrong.
 func (m *Model) UnmarshalBinary(data []byte) error {
-	if len(data) == 0 || data[0] != payloadVersion {
-		return fmt.Errorf("this is no model of tail latency of version %d: train it anew, or use the program that wrote it", payloadVersion)
-	}
-	all, err := io.ReadAll(io.LimitReader(flate.NewReader(bytes.NewReader(data[1:])), mostUnpacked+1))
-	if err != nil {
-		return fmt.Errorf("the model can't be unpacked: %w", err)
-	}
-	if len(all) > mostUnpacked {
-		return fmt.Errorf("the model unpacks to more than %d MiB", mostUnpacked>>20)
-	}
 	var parts [5][]byte
-	for i := range parts {
-		if len(all) < 4 || uint64(len(all)-4) < uint64(binary.LittleEndian.Uint32(all)) {
-			return fmt.Errorf("the model ends in part %d of %d", i+1, len(parts))
-		}
-		n := binary.LittleEndian.Uint32(all)
-		parts[i], all = all[4:4+n], all[4+n:]
-	}
-	if len(all) > 0 {
-		return fmt.Errorf("%d bytes follow the model", len(all))
+	if err := ml.Unpack("model of tail latency", payloadVersion, data, mostUnpacked, parts[:]); err != nil {
+		return err
 	}
 	read, err := assemble(parts)
 	if err != nil {
