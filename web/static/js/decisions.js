@@ -84,7 +84,7 @@ function item(d, app) {
   const body = el("div", {});
   const noted = !d.changes.length && head === "Note";
   if (!d.changes.length && !noted) body.append(el("p", { class: "what", textContent: head }), el("p", { class: "why", textContent: why }));
-  if (d.changes.length) for (const a of d.alarms ?? []) body.append(el("p", { class: "what danger", textContent: `Danger at ${name(app, a.service)}` }), el("p", { class: "why", textContent: a.text }));
+  if (d.changes.length) for (const a of d.alarms ?? []) body.append(el("p", { class: "what", textContent: `Danger at ${name(app, a.service)}` }), el("p", { class: "why", textContent: a.text }));
   for (const c of d.changes.slice(0, CHANGES)) body.append(change(c, d, app));
   const rest = d.changes.slice(CHANGES);
   if (rest.length) {
