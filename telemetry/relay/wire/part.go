@@ -4,11 +4,12 @@ import (
 	"math"
 	"time"
 
-	"google.golang.org/protobuf/encoding/protowire"
-
 	"foresail.dev"
 	"foresail.dev/sketch"
 	"foresail.dev/telemetry"
+	"foresail.dev/telemetry/frames"
+
+	"google.golang.org/protobuf/encoding/protowire"
 )
 
 // read reads a part, whose memory is used again.
@@ -16,12 +17,12 @@ func (p *Part) read(b []byte) error {
 	c := &p.Content
 	*p = Part{Content: telemetry.Part{Units: c.Units[:0], Endpoints: c.Endpoints[:0], Edges: c.Edges[:0], Reports: c.Reports[:0]}}
 	x := partReader{p: p}
-	err := fields(b, func(f field) error {
-		switch f.number {
+	err := frames.Fields(b, func(f frames.Field) error {
+		switch f.Number {
 		case partSeq:
-			p.Seq = f.v
+			p.Seq = f.V
 		case partMore:
-			p.More = f.v != 0
+			p.More = f.V != 0
 		case partLost:
 			p.Lost = x.int(f, "requests given up", MaxCount)
 		case partUnsure:
@@ -31,31 +32,31 @@ func (p *Part) read(b []byte) error {
 		case partWithin:
 			p.Within = int64(x.int(f, "a clock's error", maxTime))
 		case partBye:
-			p.Bye = f.v != 0
+			p.Bye = f.V != 0
 		case partUntil:
 			p.Content.Until = x.time(f, "until")
 		case partDropped:
 			p.Content.Dropped = x.int(f, "spans dropped", MaxCount)
 		case partName:
 			if len(x.names) == MaxNames {
-				return malformed("more than %d names", MaxNames)
+				return frames.Malformed("more than %d names", MaxNames)
 			}
 			x.names = append(x.names, x.name(f, "a name"))
 		case partUnit:
-			return x.unit(f.b)
+			return x.unit(f.B)
 		case partEndpoint:
-			return x.endpoint(f.b)
+			return x.endpoint(f.B)
 		case partEdge:
-			return x.edge(f.b)
+			return x.edge(f.B)
 		case partReport:
-			return x.report(f.b)
+			return x.report(f.B)
 		case partStats:
-			return p.readStats(f.b)
+			return p.readStats(f.B)
 		}
 		return x.err
 	})
 	if err == nil && (p.Seq == 0 || p.Content.Until == 0 && !p.More) {
-		err = malformed("a part without a number or a time")
+		err = frames.Malformed("a part without a number or a time")
 	}
 	return err
 }
@@ -68,7 +69,7 @@ func (p *Part) readStats(b []byte) error {
 		}
 		v, n := protowire.ConsumeVarint(b)
 		if n < 0 || v > MaxCount {
-			return malformed("counts that are none")
+			return frames.Malformed("counts that are none")
 		}
 		*to, b = v, b[n:]
 	}
@@ -85,20 +86,20 @@ type partReader struct {
 }
 
 // known is a name by its number.
-func (x *partReader) known(f field) string {
-	if f.b != nil || f.v > uint64(len(x.names)) {
-		x.fail("name %d of %d", f.v, len(x.names))
+func (x *partReader) known(f frames.Field) string {
+	if f.B != nil || f.V > uint64(len(x.names)) {
+		x.fail("name %d of %d", f.V, len(x.names))
 		return ""
 	}
-	if f.v == 0 {
+	if f.V == 0 {
 		return ""
 	}
-	return x.names[f.v-1]
+	return x.names[f.V-1]
 }
 
 func (x *partReader) item() error {
 	if x.items++; x.items > MaxItems {
-		return malformed("more than %d replicas, endpoints, pairs and reports", MaxItems)
+		return frames.Malformed("more than %d replicas, endpoints, pairs and reports", MaxItems)
 	}
 	return nil
 }
@@ -126,14 +127,14 @@ type cell struct {
 // cell reads a cell; its sketch into latency, which is emptied first.
 func (x *partReader) cell(b []byte, latency *sketch.Sketch) (c cell, err error) {
 	if x.cells++; x.cells > MaxCells {
-		return c, malformed("more than %d cells", MaxCells)
+		return c, frames.Malformed("more than %d cells", MaxCells)
 	}
 	latency.Reset()
 	var sum, zero float64
 	first := int64(0)
 	var whole, counts []byte
-	err = fields(b, func(f field) error {
-		switch f.number {
+	err = frames.Fields(b, func(f frames.Field) error {
+		switch f.Number {
 		case cellBeat:
 			c.beat = int64(x.int(f, "a beat", maxBeats))
 		case cellArrivals:
@@ -145,7 +146,7 @@ func (x *partReader) cell(b []byte, latency *sketch.Sketch) (c cell, err error) 
 		case cellBusy:
 			c.busy = x.count(f, "time in flight", 1e9*MaxCount)
 		case cellSteps:
-			return c.readSteps(f.b)
+			return c.readSteps(f.B)
 		case cellOpen:
 			if c.open = x.signed(f, "in flight", MaxCount); c.open < 0 {
 				x.fail("in flight is below zero")
@@ -155,10 +156,10 @@ func (x *partReader) cell(b []byte, latency *sketch.Sketch) (c cell, err error) 
 		case cellFirstLate:
 			c.firstLate = x.time(f, "the first late request")
 		case cellTrace:
-			if len(f.b) != len(c.slowest.Trace) {
-				return malformed("a trace id of %d bytes", len(f.b))
+			if len(f.B) != len(c.slowest.Trace) {
+				return frames.Malformed("a trace id of %d bytes", len(f.B))
 			}
-			copy(c.slowest.Trace[:], f.b)
+			copy(c.slowest.Trace[:], f.B)
 		case cellLatency:
 			c.slowest.Latency = time.Duration(x.int(f, "a latency", maxTime))
 		case cellSum:
@@ -168,9 +169,9 @@ func (x *partReader) cell(b []byte, latency *sketch.Sketch) (c cell, err error) 
 		case cellFirst:
 			first = x.signed(f, "a bucket", maxBuckets)
 		case cellWhole:
-			whole = f.b
+			whole = f.B
 		case cellCounts:
-			counts = f.b
+			counts = f.B
 		}
 		return x.err
 	})
@@ -185,12 +186,12 @@ func (c *cell) readSteps(b []byte) error {
 		v, n := protowire.ConsumeVarint(b)
 		s := protowire.DecodeZigZag(v)
 		if n < 0 || s > MaxCount || s < -MaxCount {
-			return malformed("steps that are none")
+			return frames.Malformed("steps that are none")
 		}
 		c.steps[i], b = s, b[n:]
 	}
 	if len(b) > 0 {
-		return malformed("more than %d steps", len(c.steps))
+		return frames.Malformed("more than %d steps", len(c.steps))
 	}
 	return nil
 }
@@ -202,11 +203,11 @@ func readSketch(s *sketch.Sketch, sum, zero float64, first int64, whole, counts 
 		return nil
 	}
 	if first < sketch.MinIndex || whole != nil && counts != nil {
-		return malformed("a sketch that begins at bucket %d, or has two kinds of counts", first)
+		return frames.Malformed("a sketch that begins at bucket %d, or has two kinds of counts", first)
 	}
 	for i := int(first); len(whole)+len(counts) > 0; i++ {
 		if i > sketch.MaxIndex {
-			return malformed("a sketch beyond bucket %d", sketch.MaxIndex)
+			return frames.Malformed("a sketch beyond bucket %d", sketch.MaxIndex)
 		}
 		var v float64
 		var n int
@@ -222,7 +223,7 @@ func readSketch(s *sketch.Sketch, sum, zero float64, first int64, whole, counts 
 			whole = whole[max(n, 0):]
 		}
 		if n < 0 || !(v >= 0 && v <= MaxCount) {
-			return malformed("a sketch with a count that is none")
+			return frames.Malformed("a sketch with a count that is none")
 		}
 		if v > 0 {
 			s.AddBucket(i, v, sum)
@@ -238,8 +239,8 @@ func (x *partReader) unit(b []byte) error {
 	}
 	u := again(&x.p.Content.Units)
 	*u = telemetry.PartUnit{Cells: u.Cells[:0]}
-	return fields(b, func(f field) error {
-		switch f.number {
+	return frames.Fields(b, func(f frames.Field) error {
+		switch f.Number {
 		case unitService:
 			u.Service = x.known(f)
 		case unitReplica:
@@ -247,12 +248,12 @@ func (x *partReader) unit(b []byte) error {
 		case unitNewest:
 			u.Newest = int64(x.int(f, "a beat", maxBeats))
 		case unitSeen:
-			u.Seen = f.v != 0
+			u.Seen = f.V != 0
 		case unitSpans:
-			u.Spans = f.v != 0
+			u.Spans = f.V != 0
 		case unitCell:
 			to := again(&u.Cells)
-			c, err := x.cell(f.b, &to.Latency)
+			c, err := x.cell(f.B, &to.Latency)
 			to.Beat, to.Arrivals, to.Completions, to.Errors, to.Busy, to.Steps, to.Open = c.beat, c.arrivals, c.requests, c.errors, c.busy, c.steps, c.open
 			return err
 		}
@@ -266,13 +267,13 @@ func (x *partReader) endpoint(b []byte) error {
 	}
 	e := again(&x.p.Content.Endpoints)
 	*e = telemetry.PartEndpoint{Cells: e.Cells[:0]}
-	return fields(b, func(f field) error {
-		switch f.number {
+	return frames.Fields(b, func(f frames.Field) error {
+		switch f.Number {
 		case itemFrom:
 			e.Name = x.known(f)
 		case itemCell:
 			to := again(&e.Cells)
-			c, err := x.cell(f.b, &to.Latency)
+			c, err := x.cell(f.B, &to.Latency)
 			to.Beat, to.Arrivals, to.Requests, to.Errors, to.Late, to.FirstLate, to.Slowest = c.beat, c.arrivals, c.requests, c.errors, c.late, c.firstLate, c.slowest
 			return err
 		}
@@ -286,15 +287,15 @@ func (x *partReader) edge(b []byte) error {
 	}
 	e := again(&x.p.Content.Edges)
 	*e = telemetry.PartEdge{Cells: e.Cells[:0]}
-	return fields(b, func(f field) error {
-		switch f.number {
+	return frames.Fields(b, func(f frames.Field) error {
+		switch f.Number {
 		case itemFrom:
 			e.From = x.known(f)
 		case itemTo:
 			e.To = x.known(f)
 		case itemCell:
 			to := again(&e.Cells)
-			c, err := x.cell(f.b, &to.Latency)
+			c, err := x.cell(f.B, &to.Latency)
 			to.Beat, to.Calls, to.Errors = c.beat, c.requests, c.errors
 			return err
 		}
@@ -308,8 +309,8 @@ func (x *partReader) report(b []byte) error {
 	}
 	r := again(&x.p.Content.Reports)
 	*r = telemetry.PartReport{}
-	return fields(b, func(f field) error {
-		switch f.number {
+	return frames.Fields(b, func(f frames.Field) error {
+		switch f.Number {
 		case reportReceived:
 			r.Received = x.time(f, "a report's receipt")
 		case reportService:
@@ -321,16 +322,16 @@ func (x *partReader) report(b []byte) error {
 		case reportEnd:
 			r.End = x.time(f, "a report's end")
 		case reportHas:
-			r.Has = foresail.Signals(f.v)
+			r.Has = foresail.Signals(f.V)
 		case reportSince:
 			r.Since = x.time(f, "a report's beginning")
 		case reportValues:
 			values := reportFields(&r.Report)
-			if len(f.b) != 8*len(values) {
-				return malformed("a report of %d bytes", len(f.b))
+			if len(f.B) != 8*len(values) {
+				return frames.Malformed("a report of %d bytes", len(f.B))
 			}
 			for i, to := range values {
-				bits, _ := protowire.ConsumeFixed64(f.b[8*i:])
+				bits, _ := protowire.ConsumeFixed64(f.B[8*i:])
 				*to = math.Float64frombits(bits) // what is no number is refused where reports are
 			}
 		}

@@ -6,36 +6,37 @@ import (
 	"time"
 
 	"foresail.dev"
+	"foresail.dev/telemetry/frames"
 )
 
 // ReadFrame reads a message of an ingester. The result shares nothing with b. into, where it is not nil, is the part to read
 // one into: its memory is used again.
 func ReadFrame(b []byte, into *Part) (f Frame, err error) {
 	if len(b) > MaxFrame {
-		return f, malformed("%d bytes: at most %d", len(b), MaxFrame)
+		return f, frames.Malformed("%d bytes: at most %d", len(b), MaxFrame)
 	}
 	n := 0
-	err = fields(b, func(x field) (err error) {
+	err = frames.Fields(b, func(x frames.Field) (err error) {
 		var r reader
-		switch x.number {
+		switch x.Number {
 		case frameSent:
 			f.Sent = r.time(x, "sent")
 		case frameHello:
 			n++
-			f.Hello, err = readHello(x.b)
+			f.Hello, err = readHello(x.B)
 		case framePart:
 			if n++; n > 1 {
-				return malformed("a frame with two messages")
+				return frames.Malformed("a frame with two messages")
 			}
 			if f.Part = into; f.Part == nil {
 				f.Part = &Part{}
 			}
-			err = f.Part.read(x.b)
+			err = f.Part.read(x.B)
 		}
 		return errors.Join(r.err, err)
 	})
 	if err == nil && n != 1 {
-		err = malformed("a frame with %d messages: exactly one", n)
+		err = frames.Malformed("a frame with %d messages: exactly one", n)
 	}
 	return f, err
 }
@@ -43,19 +44,19 @@ func ReadFrame(b []byte, into *Part) (f Frame, err error) {
 func readHello(b []byte) (*Hello, error) {
 	h := &Hello{}
 	var r reader
-	err := fields(b, func(x field) error {
-		switch x.number {
+	err := frames.Fields(b, func(x frames.Field) error {
+		switch x.Number {
 		case helloVersion:
 			h.Version = uint32(r.int(x, "version", math.MaxUint32))
 		case helloName:
 			h.Name = r.name(x, "the ingester's name")
 		case helloInstance:
-			h.Instance = x.v
+			h.Instance = x.V
 		}
 		return r.err
 	})
 	if err == nil && h.Name == "" {
-		err = malformed("an ingester without a name")
+		err = frames.Malformed("an ingester without a name")
 	}
 	return h, err
 }
@@ -63,17 +64,17 @@ func readHello(b []byte) (*Hello, error) {
 // ReadAnswer reads a message of the daemon.
 func ReadAnswer(b []byte) (a Answer, err error) {
 	if len(b) > MaxFrame {
-		return a, malformed("%d bytes: at most %d", len(b), MaxFrame)
+		return a, frames.Malformed("%d bytes: at most %d", len(b), MaxFrame)
 	}
 	var r reader
-	err = fields(b, func(x field) (err error) {
-		switch x.number {
+	err = frames.Fields(b, func(x frames.Field) (err error) {
+		switch x.Number {
 		case answerWelcome:
-			a.Welcome, err = readWelcome(x.b)
+			a.Welcome, err = readWelcome(x.B)
 		case answerSeq:
-			a.Seq = x.v
+			a.Seq = x.V
 		case answerGeneration:
-			a.Generation = x.v
+			a.Generation = x.V
 		case answerAt:
 			a.Clock.At = r.time(x, "the daemon's clock")
 		case answerSent:
@@ -87,21 +88,21 @@ func ReadAnswer(b []byte) (a Answer, err error) {
 func readWelcome(b []byte) (*Welcome, error) {
 	w := &Welcome{}
 	var r reader
-	err := fields(b, func(x field) error {
-		switch x.number {
+	err := frames.Fields(b, func(x frames.Field) error {
+		switch x.Number {
 		case welcomeInstance:
-			w.Instance = x.v
+			w.Instance = x.V
 		case welcomeSeq:
-			w.Seq = x.v
+			w.Seq = x.V
 		case welcomeBeat:
 			w.Beat = int64(r.int(x, "the beat", uint64(time.Minute)))
 		case welcomeApp:
-			return w.App.read(x.b)
+			return w.App.read(x.B)
 		}
 		return r.err
 	})
 	if err == nil && w.Beat < int64(time.Millisecond) {
-		err = malformed("a beat of %v", time.Duration(w.Beat))
+		err = frames.Malformed("a beat of %v", time.Duration(w.Beat))
 	}
 	return w, err
 }
@@ -109,25 +110,25 @@ func readWelcome(b []byte) (*Welcome, error) {
 func (a *App) read(b []byte) error {
 	*a = App{}
 	var r reader
-	err := fields(b, func(x field) error {
-		switch x.number {
+	err := frames.Fields(b, func(x frames.Field) error {
+		switch x.Number {
 		case appGeneration:
-			a.Generation = x.v
+			a.Generation = x.V
 		case appEndpointService:
 			a.EndpointService = r.name(x, "the endpoints' service")
 		case appName:
 			a.Name = r.name(x, "the application's name")
 		case appService:
 			if len(a.Services) == maxApp {
-				return malformed("more than %d services", maxApp)
+				return frames.Malformed("more than %d services", maxApp)
 			}
 			a.Services = append(a.Services, r.name(x, "a service's name"))
 		case appEndpoint:
 			if len(a.Endpoints) == maxApp {
-				return malformed("more than %d endpoints", maxApp)
+				return frames.Malformed("more than %d endpoints", maxApp)
 			}
 			var e Endpoint
-			err := e.read(x.b)
+			err := e.read(x.B)
 			a.Endpoints = append(a.Endpoints, e)
 			return err
 		}
@@ -139,14 +140,14 @@ func (a *App) read(b []byte) error {
 	seen := map[string]bool{}
 	for _, s := range a.Services {
 		if s == "" || seen[s] {
-			return malformed("service %q has no name, or stands twice", s)
+			return frames.Malformed("service %q has no name, or stands twice", s)
 		}
 		seen[s] = true
 	}
 	clear(seen)
 	for _, e := range a.Endpoints {
 		if e.Name == "" || seen[e.Name] || int(e.Entry) >= len(a.Services) {
-			return malformed("endpoint %q has no name, stands twice, or enters nowhere", e.Name)
+			return frames.Malformed("endpoint %q has no name, stands twice, or enters nowhere", e.Name)
 		}
 		seen[e.Name] = true
 	}
@@ -155,8 +156,8 @@ func (a *App) read(b []byte) error {
 
 func (e *Endpoint) read(b []byte) error {
 	var r reader
-	return fields(b, func(x field) error {
-		switch x.number {
+	return frames.Fields(b, func(x frames.Field) error {
+		switch x.Number {
 		case endpointName:
 			e.Name = r.name(x, "an endpoint's name")
 		case endpointEntry:
@@ -164,7 +165,7 @@ func (e *Endpoint) read(b []byte) error {
 		case endpointOperation:
 			e.Operation = r.name(x, "an operation")
 		case endpointObjective:
-			e.Objective = x.v != 0
+			e.Objective = x.V != 0
 		case endpointLatency:
 			e.Latency = int64(r.int(x, "an objective", uint64(24*time.Hour)))
 		}
