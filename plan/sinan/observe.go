@@ -94,10 +94,10 @@ func (m *Manager) base(o *observation, beats []*foresail.Snapshot) {
 		}
 		w.grids[i] = newGrid(svc.Bounds, from.Replicas, m.c.Unit)
 		o.have[i], o.pending[i] = st.Allocation.Cores(), st.Pending != nil
-		if g := &w.grids[i]; o.violated != "" && !o.pending[i] && w.cores[i] >= g.full-rounding {
-			g.full = g.within(2 * g.full) // its replicas have all that they can have, and that is not enough
-		}
 		m.usage(o, i)
+		if g := &w.grids[i]; o.violated != "" && !o.pending[i] && w.cores[i] >= g.full-rounding && w.used[i] > m.c.Tight {
+			g.full = g.within(2 * g.full) // its replicas have all that they can have, use it, and that is not enough
+		}
 	}
 }
 

@@ -66,7 +66,7 @@ func apart() error {
 		if _, err := in.ReadString('\n'); err != nil {
 			return nil // the test is over
 		}
-		if err := frames("v0", 10, 1000); err != nil {
+		if err := send("v0", 10, 1000); err != nil {
 			return err
 		}
 		fmt.Println("sent")
@@ -87,8 +87,8 @@ func up(name string) error {
 	return unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, r)
 }
 
-// frames sends frames that nobody waits for.
-func frames(name string, n, size int) error {
+// send sends frames that nobody waits for.
+func send(name string, n, size int) error {
 	i, err := net.InterfaceByName(name)
 	if err != nil {
 		return err

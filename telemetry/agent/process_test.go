@@ -14,13 +14,14 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"foresail.dev"
 	"foresail.dev/telemetry/agent/identity"
 	"foresail.dev/telemetry/agent/receive"
 	"foresail.dev/telemetry/agent/report"
 	"foresail.dev/telemetry/agent/wire"
+	"foresail.dev/telemetry/frames"
+
+	"golang.org/x/sys/unix"
 )
 
 // TestMain lets this binary be an agent, as a process of its own whose cost can be told.
@@ -95,7 +96,7 @@ func child(daemon, parent, life string) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() {
-		ended <- report.Run(ctx, report.Config{Address: daemon, Hello: wire.Hello{Node: "n" + os.Getenv("AGENT_TEST_NODE"), Instance: 1}}, to.Ring)
+		ended <- report.Run(ctx, report.Config{Daemon: frames.Daemon{Address: daemon}, Hello: wire.Hello{Node: "n" + os.Getenv("AGENT_TEST_NODE"), Instance: 1}}, to.Ring)
 	}()
 	for _, f := range []time.Duration{3 * time.Second, d} { // the first part finds the containers, and is not counted
 		part, stop := context.WithTimeout(ctx, f)
@@ -213,7 +214,7 @@ func TestFromAGroupToASnapshot(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() {
-		ended <- report.Run(ctx, report.Config{Address: server.Addr(), Hello: wire.Hello{Node: "n", Instance: 1}}, ring)
+		ended <- report.Run(ctx, report.Config{Daemon: frames.Daemon{Address: server.Addr()}, Hello: wire.Hello{Node: "n", Instance: 1}}, ring)
 	}()
 	done := make(chan struct{})
 	go func() { defer close(done); Run(ctx, s, ring) }()

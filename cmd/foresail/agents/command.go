@@ -13,8 +13,6 @@ import (
 	"runtime"
 	"time"
 
-	"github.com/spf13/cobra"
-
 	"foresail.dev/access"
 	"foresail.dev/appfile"
 	"foresail.dev/telemetry/agent"
@@ -22,6 +20,9 @@ import (
 	"foresail.dev/telemetry/agent/identity"
 	"foresail.dev/telemetry/agent/report"
 	"foresail.dev/telemetry/agent/wire"
+	"foresail.dev/telemetry/frames"
+
+	"github.com/spf13/cobra"
 )
 
 // CLI is what the program does the same way for every command.
@@ -169,7 +170,7 @@ func (f *flags) reports(w io.Writer) (*report.Config, error) {
 		}
 		return nil, nil
 	}
-	to := &report.Config{Address: f.daemon, Log: func(line string) { fmt.Fprintf(w, "%s  %s\n", time.Now().Format(time.TimeOnly), line) }}
+	to := &report.Config{Daemon: frames.Daemon{Address: f.daemon}, Log: func(line string) { fmt.Fprintf(w, "%s  %s\n", time.Now().Format(time.TimeOnly), line) }}
 	t, err := f.transport()
 	if err != nil {
 		return nil, err

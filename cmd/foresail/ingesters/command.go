@@ -12,14 +12,15 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/spf13/cobra"
-
 	"foresail.dev/access"
 	"foresail.dev/appfile"
 	"foresail.dev/cmd/foresail/cli"
 	"foresail.dev/cmd/foresail/security"
+	"foresail.dev/telemetry/frames"
 	"foresail.dev/telemetry/otlp"
 	"foresail.dev/telemetry/relay/send"
+
+	"github.com/spf13/cobra"
 )
 
 // flags are what an ingester is told.
@@ -157,7 +158,7 @@ func (f *flags) sends(w io.Writer) (*send.Config, error) {
 		}
 	}
 	var mu sync.Mutex
-	to := &send.Config{Address: f.daemon, Name: f.name, Shards: f.shards, Memory: int64(memory), Log: func(line string) {
+	to := &send.Config{Daemon: frames.Daemon{Address: f.daemon}, Name: f.name, Shards: f.shards, Memory: int64(memory), Log: func(line string) {
 		mu.Lock()
 		defer mu.Unlock()
 		fmt.Fprintf(w, "%s  %s\n", time.Now().Format(time.TimeOnly), line)

@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"foresail.dev/telemetry/agent/wire"
+	"foresail.dev/telemetry/frames"
 )
 
 // Rule names the groups whose path matches.
@@ -87,9 +88,9 @@ func (rs Rules) Identify(path string, env Environment) (c wire.Container, ok, ag
 				continue
 			}
 		}
-		c.Service = wire.Clip(r.expand(r.Service, path, at, value))
-		if c.Replica = wire.Clip(r.expand(r.Replica, path, at, value)); c.Replica == "" {
-			c.Replica = wire.Clip(c.Service + "-" + short(c.ID))
+		c.Service = frames.Clip(r.expand(r.Service, path, at, value))
+		if c.Replica = frames.Clip(r.expand(r.Replica, path, at, value)); c.Replica == "" {
+			c.Replica = frames.Clip(c.Service + "-" + short(c.ID))
 		}
 		if c.Service != "" {
 			return c, true, false

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"foresail.dev/telemetry/agent/wire"
+	"foresail.dev/telemetry/frames"
 )
 
 const (
@@ -79,7 +80,7 @@ func TestRules(t *testing.T) {
 func TestNamesAreBounded(t *testing.T) {
 	rules, _ := Compile([]Rule{{Cgroup: "^/x", Env: "S", Service: "${env}"}})
 	c, ok, _ := rules.Identify("/x", func() []byte { return []byte("S=" + strings.Repeat("é", 1000) + "\xff") })
-	if !ok || len(c.Service) > wire.MaxName || len(c.Replica) > wire.MaxName {
+	if !ok || len(c.Service) > frames.MaxName || len(c.Replica) > frames.MaxName {
 		t.Errorf("%d and %d bytes", len(c.Service), len(c.Replica))
 	}
 	if c, _, _ = rules.Identify("/x", func() []byte { return []byte("S=a\xffb$1") }); c.Service != "a_b$1" {
@@ -105,7 +106,7 @@ func FuzzIdentify(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, path, environ string) {
 		c, _, _ := rules.Identify(path, func() []byte { return []byte(environ) })
-		if len(c.Service) > wire.MaxName || len(c.Replica) > wire.MaxName {
+		if len(c.Service) > frames.MaxName || len(c.Replica) > frames.MaxName {
 			t.Fatalf("%d and %d bytes", len(c.Service), len(c.Replica))
 		}
 	})

@@ -6,6 +6,7 @@ import (
 
 	"foresail.dev"
 	"foresail.dev/telemetry/agent/wire"
+	"foresail.dev/telemetry/frames"
 )
 
 // better are the signals that spans tell better: where a snapshot has them, they are left as they are.
@@ -130,7 +131,7 @@ func (r *Receiver) resolve(t *table) {
 		if t.services[i] == "" && r.cfg.Names != nil {
 			service, replica, ok := r.cfg.Names.Name(&t.containers[i])
 			if t.open = t.open || !ok; ok {
-				t.services[i], t.replicas[i] = wire.Clip(service), wire.Clip(replica)
+				t.services[i], t.replicas[i] = frames.Clip(service), frames.Clip(replica)
 			}
 		}
 		t.ids[i] = -1

@@ -6,6 +6,7 @@ import (
 
 	"foresail.dev"
 	"foresail.dev/telemetry/agent/wire"
+	"foresail.dev/telemetry/frames"
 )
 
 // Receiver holds what agents reported until snapshots take it. Any goroutine may use it.
@@ -200,12 +201,12 @@ func (s *session) take(f *wire.Frame) (seq uint64, err error) {
 		r.setTable(s.node, f.Table)
 		return 0, nil
 	case f.Beat == nil:
-		return 0, fmt.Errorf("%w: a second hello", wire.ErrMalformed)
+		return 0, fmt.Errorf("%w: a second hello", frames.ErrMalformed)
 	}
 	b := f.Beat
 	n := s.node
 	if n.table == nil || n.table.generation != b.Table {
-		return 0, fmt.Errorf("%w: a beat of a table that was not sent", wire.ErrMalformed)
+		return 0, fmt.Errorf("%w: a beat of a table that was not sent", frames.ErrMalformed)
 	}
 	if b.Seq <= n.seq {
 		r.stats.Duplicate++

@@ -12,12 +12,13 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"foresail.dev/access"
 	"foresail.dev/access/accesstest"
 	"foresail.dev/telemetry/agent/report"
 	"foresail.dev/telemetry/agent/wire"
+	"foresail.dev/telemetry/frames"
+
+	"go.uber.org/goleak"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -35,7 +36,7 @@ type sender struct {
 func send(t *testing.T, addr string, c *tls.Config, token string) *sender {
 	t.Helper()
 	s := &sender{ring: report.NewRing(), table: report.NewTable(&wire.Table{Generation: 1, Containers: []wire.Container{container("front", "front-0")}})}
-	cfg := report.Config{Address: addr, TLS: c, Hello: wire.Hello{Node: "a", Instance: 7}, Backoff: time.Millisecond, Longest: 5 * time.Millisecond,
+	cfg := report.Config{Daemon: frames.Daemon{Address: addr, TLS: c, Backoff: time.Millisecond, Longest: 5 * time.Millisecond}, Hello: wire.Hello{Node: "a", Instance: 7},
 		Patience: 500 * time.Millisecond, Log: func(line string) {
 			s.mu.Lock()
 			defer s.mu.Unlock()

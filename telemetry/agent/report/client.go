@@ -2,31 +2,20 @@ package report
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"strings"
 	"time"
 
 	"foresail.dev/telemetry/agent/wire"
+	"foresail.dev/telemetry/frames"
+
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/backoff"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/grpc/keepalive"
-	"google.golang.org/grpc/status"
 )
 
 // Config says where to, and how.
 type Config struct {
-	Address string                 // of the daemon, host:port
-	TLS     *tls.Config            // nil: in the clear, which is for loopback
-	Token   func() (string, error) // the bearer token, asked for at each new stream, so that it may change; nil: none
-	Hello   wire.Hello
-	// Backoff is the wait after the first failure; it grows up to Longest. Defaults: 200 ms, 10 s.
-	Backoff, Longest time.Duration
+	frames.Daemon // waits 200 ms to 10 s by default
+	Hello         wire.Hello
 	// Patience is how long the daemon may acknowledge nothing before the stream is given up. Default: 10 s.
 	Patience time.Duration
 	// Now is the node's clock. Default: time.Now.
@@ -51,7 +40,7 @@ func Run(ctx context.Context, cfg Config, ring *Ring) error {
 	if cfg.Log == nil {
 		cfg.Log = func(string) {}
 	}
-	conn, err := cfg.dial()
+	conn, err := cfg.Dial(window, 4<<10)
 	if err != nil {
 		return err
 	}
@@ -70,17 +59,12 @@ func Run(ctx context.Context, cfg Config, ring *Ring) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		say(fmt.Sprintf("can't report to %s: %s; beats of the last %v are kept", cfg.Address, cfg.reason(err), Kept*100*time.Millisecond))
-		wait := min(cfg.Backoff<<min(failures, 16), cfg.Longest)
-		wait = wait/2 + rand.N(wait/2+1) // so that the agents of a cluster don't all come at once
+		say(fmt.Sprintf("can't report to %s: %s; beats of the last %v are kept", cfg.Address, cfg.Reason(err, "nobody there takes agents' reports: is it the address of agents in foresail.yaml?"), Kept*100*time.Millisecond))
+		wait := cfg.Pause(failures)
 		if lasted := cfg.Now().Sub(began); lasted > cfg.Longest {
 			wait = 0
 		}
-		timer := time.NewTimer(wait)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
+		if !frames.Sleep(ctx, wait) {
 			return nil
 		}
 	}
@@ -88,46 +72,6 @@ func Run(ctx context.Context, cfg Config, ring *Ring) error {
 
 // window bounds what one connection holds that the daemon has not read.
 const window = 64 << 10
-
-func (c *Config) dial() (*grpc.ClientConn, error) {
-	creds := insecure.NewCredentials()
-	if c.TLS != nil {
-		creds = credentials.NewTLS(c.TLS)
-	}
-	o := []grpc.DialOption{
-		grpc.WithTransportCredentials(creds),
-		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(wire.Codec{}), grpc.MaxCallRecvMsgSize(4<<10)),
-		grpc.WithInitialWindowSize(window), grpc.WithInitialConnWindowSize(window),
-		grpc.WithConnectParams(grpc.ConnectParams{MinConnectTimeout: 5 * time.Second,
-			Backoff: backoff.Config{BaseDelay: c.Backoff, Multiplier: 1.6, Jitter: 0.2, MaxDelay: c.Longest}}),
-		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 20 * time.Second, Timeout: 10 * time.Second}),
-		grpc.WithDisableServiceConfig(),
-	}
-	if c.Token != nil {
-		o = append(o, grpc.WithPerRPCCredentials(bearer{c.Token, c.TLS != nil}))
-	}
-	conn, err := grpc.NewClient("passthrough:///"+c.Address, o...)
-	if err != nil {
-		return nil, fmt.Errorf("daemon's address %q: %w", c.Address, err)
-	}
-	return conn, nil
-}
-
-// bearer shows a token.
-type bearer struct {
-	token  func() (string, error)
-	secure bool
-}
-
-func (b bearer) GetRequestMetadata(context.Context, ...string) (map[string]string, error) {
-	token, err := b.token()
-	if err != nil {
-		return nil, status.Error(codes.Unauthenticated, err.Error())
-	}
-	return map[string]string{"authorization": "Bearer " + token}, nil
-}
-
-func (b bearer) RequireTransportSecurity() bool { return b.secure }
 
 // stream is one connection's life.
 type stream struct {
@@ -170,7 +114,7 @@ var errEnded = errors.New("the daemon ended the stream")
 // acks reads acknowledgements until the stream ends.
 func (s *stream) acks(out grpc.ClientStream, watch *time.Timer) error {
 	for first := true; ; first = false {
-		var m wire.Raw
+		var m frames.Raw
 		if err := out.RecvMsg(&m); err != nil {
 			return err
 		}
@@ -192,7 +136,7 @@ func (s *stream) send(ctx context.Context, out grpc.ClientStream, ended chan err
 	table := (*Table)(nil)
 	frame := func(write func(b []byte, sent int64) []byte) error {
 		// gRPC may hold on to the bytes until they are sent, so each message has its own.
-		if out.SendMsg(&wire.Raw{Bytes: write(nil, s.cfg.Now().UnixNano())}) != nil {
+		if out.SendMsg(&frames.Raw{Bytes: write(nil, s.cfg.Now().UnixNano())}) != nil {
 			return errEnded // why is what receiving says
 		}
 		return nil
@@ -226,26 +170,4 @@ func (s *stream) send(ctx context.Context, out grpc.ClientStream, ended chan err
 			return err
 		}
 	}
-}
-
-// reason is an error for a person, without what gRPC puts around it.
-func (c *Config) reason(err error) string {
-	if err == nil {
-		return "the daemon ended the stream"
-	}
-	if c.TLS == nil && strings.Contains(err.Error(), "server preface") {
-		return "what listens there does not answer in the clear: does it want TLS? name its CA"
-	}
-	if s, ok := status.FromError(err); ok {
-		switch s.Code() {
-		case codes.Unauthenticated:
-			return "the daemon does not know the token (" + s.Message() + ")"
-		case codes.PermissionDenied:
-			return "the token may not report (" + s.Message() + ")"
-		case codes.Unimplemented:
-			return "nobody there takes agents' reports: is it the address of agents in foresail.yaml?"
-		}
-		return s.Message()
-	}
-	return err.Error()
 }

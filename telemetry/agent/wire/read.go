@@ -1,161 +1,110 @@
 package wire
 
 import (
-	"errors"
-	"fmt"
 	"math"
 	"strings"
 	"unicode/utf8"
 
 	"foresail.dev"
+	"foresail.dev/telemetry/frames"
+
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// ErrMalformed is wrapped by every error of reading.
-var ErrMalformed = errors.New("malformed agent message")
-
-func malformed(format string, args ...any) error {
-	return fmt.Errorf("%w: "+format, append([]any{ErrMalformed}, args...)...)
-}
-
-// field is one field of a message: v of a number, b of bytes.
-type field struct {
-	number protowire.Number
-	v      uint64
-	b      []byte
-}
-
-// fields reads a message's fields one after the other; each is called with those of known types.
-func fields(b []byte, each func(f field) error) error {
-	for len(b) > 0 {
-		number, kind, n := protowire.ConsumeTag(b)
-		if n < 0 {
-			return malformed("%v", protowire.ParseError(n))
-		}
-		b = b[n:]
-		f := field{number: number}
-		switch kind {
-		case protowire.VarintType:
-			f.v, n = protowire.ConsumeVarint(b)
-		case protowire.Fixed64Type:
-			f.v, n = protowire.ConsumeFixed64(b)
-		case protowire.BytesType:
-			f.b, n = protowire.ConsumeBytes(b)
-			if n >= 0 && f.b == nil {
-				f.b = []byte{}
-			}
-		default:
-			n = protowire.ConsumeFieldValue(number, kind, b)
-			f.number = 0
-		}
-		if n < 0 {
-			return malformed("%v", protowire.ParseError(n))
-		}
-		b = b[n:]
-		if f.number == 0 {
-			continue
-		}
-		if err := each(f); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // number bounds a number.
-func (f field) number64(what string, limit uint64) (uint64, error) {
-	if f.b != nil || f.v > limit {
-		return 0, malformed("%s is %d: at most %d", what, f.v, limit)
+func number64(f frames.Field, what string, limit uint64) (uint64, error) {
+	if f.B != nil || f.V > limit {
+		return 0, frames.Malformed("%s is %d: at most %d", what, f.V, limit)
 	}
-	return f.v, nil
+	return f.V, nil
 }
 
 // name copies a bounded text.
-func (f field) name(what string) (string, error) {
-	if len(f.b) > MaxName || !utf8.Valid(f.b) {
-		return "", malformed("%s has %d bytes or is no text: at most %d bytes of UTF-8", what, len(f.b), MaxName)
+func name(f frames.Field, what string) (string, error) {
+	if len(f.B) > frames.MaxName || !utf8.Valid(f.B) {
+		return "", frames.Malformed("%s has %d bytes or is no text: at most %d bytes of UTF-8", what, len(f.B), frames.MaxName)
 	}
-	return strings.Clone(string(f.b)), nil
+	return strings.Clone(string(f.B)), nil
 }
 
 // ReadFrame reads a message of the agent. The result shares nothing with b. into, where it is not nil, is the beat to
 // read one into.
 func ReadFrame(b []byte, into *Beat) (f Frame, err error) {
 	if len(b) > MaxFrame {
-		return f, malformed("%d bytes: at most %d", len(b), MaxFrame)
+		return f, frames.Malformed("%d bytes: at most %d", len(b), MaxFrame)
 	}
 	n := 0
-	err = fields(b, func(x field) (err error) {
-		switch x.number {
+	err = frames.Fields(b, func(x frames.Field) (err error) {
+		switch x.Number {
 		case frameSent:
 			var v uint64
-			v, err = x.number64("sent", maxTime)
+			v, err = number64(x, "sent", maxTime)
 			f.Sent = int64(v)
 		case frameHello:
 			n++
-			f.Hello, err = readHello(x.b)
+			f.Hello, err = readHello(x.B)
 		case frameTable:
 			n++
-			f.Table, err = readTable(x.b)
+			f.Table, err = readTable(x.B)
 		case frameBeat:
 			n++
 			if f.Beat = into; f.Beat == nil {
 				f.Beat = &Beat{}
 			}
-			err = f.Beat.read(x.b)
+			err = f.Beat.read(x.B)
 		}
 		return err
 	})
 	if err == nil && n != 1 {
-		err = malformed("a frame with %d messages: exactly one", n)
+		err = frames.Malformed("a frame with %d messages: exactly one", n)
 	}
 	return f, err
 }
 
 func readHello(b []byte) (*Hello, error) {
 	h := &Hello{}
-	err := fields(b, func(x field) (err error) {
+	err := frames.Fields(b, func(x frames.Field) (err error) {
 		var v uint64
-		switch x.number {
+		switch x.Number {
 		case helloVersion:
-			v, err = x.number64("version", math.MaxUint32)
+			v, err = number64(x, "version", math.MaxUint32)
 			h.Version = uint32(v)
 		case helloNode:
-			h.Node, err = x.name("the node's name")
+			h.Node, err = name(x, "the node's name")
 		case helloInstance:
-			h.Instance = x.v
+			h.Instance = x.V
 		case helloCores:
-			v, err = x.number64("cores", 1<<20)
+			v, err = number64(x, "cores", 1<<20)
 			h.Cores = uint32(v)
 		case helloMemory:
-			v, err = x.number64("memory", MaxValue)
+			v, err = number64(x, "memory", MaxValue)
 			h.Memory = int64(v)
 		case helloNote:
 			var s string
-			if s, err = x.name("a note"); err == nil && len(h.Notes) < maxNotes {
+			if s, err = name(x, "a note"); err == nil && len(h.Notes) < maxNotes {
 				h.Notes = append(h.Notes, s)
 			}
 		}
 		return err
 	})
 	if err == nil && h.Node == "" {
-		err = malformed("a node without a name")
+		err = frames.Malformed("a node without a name")
 	}
 	return h, err
 }
 
 func readTable(b []byte) (*Table, error) {
 	t := &Table{}
-	err := fields(b, func(x field) (err error) {
-		switch x.number {
+	err := frames.Fields(b, func(x frames.Field) (err error) {
+		switch x.Number {
 		case tableGeneration:
-			t.Generation = x.v
+			t.Generation = x.V
 		case tableContainer:
 			if len(t.Containers) == MaxContainers {
-				return malformed("more than %d containers on one node", MaxContainers)
+				return frames.Malformed("more than %d containers on one node", MaxContainers)
 			}
 			var c Container
-			c, err = readContainer(x.b)
+			c, err = readContainer(x.B)
 			t.Containers = append(t.Containers, c)
 		}
 		return err
@@ -164,19 +113,19 @@ func readTable(b []byte) (*Table, error) {
 }
 
 func readContainer(b []byte) (c Container, err error) {
-	err = fields(b, func(x field) (err error) {
+	err = frames.Fields(b, func(x frames.Field) (err error) {
 		var v uint64
-		switch x.number {
+		switch x.Number {
 		case containerID:
-			c.ID, err = x.name("a container's id")
+			c.ID, err = name(x, "a container's id")
 		case containerService:
-			c.Service, err = x.name("a service's name")
+			c.Service, err = name(x, "a service's name")
 		case containerReplica:
-			c.Replica, err = x.name("a replica's name")
+			c.Replica, err = name(x, "a replica's name")
 		case containerPod:
-			c.Pod, err = x.name("a pod's uid")
+			c.Pod, err = name(x, "a pod's uid")
 		case containerStarted:
-			v, err = x.number64("a container's start", maxTime)
+			v, err = number64(x, "a container's start", maxTime)
 			c.Started = int64(v)
 		}
 		return err
@@ -187,35 +136,35 @@ func readContainer(b []byte) (c Container, err error) {
 // read reads a beat into b, whose memory it uses again.
 func (x *Beat) read(b []byte) error {
 	*x = Beat{Containers: x.Containers[:0]}
-	err := fields(b, func(f field) (err error) {
+	err := frames.Fields(b, func(f frames.Field) (err error) {
 		var v uint64
-		switch f.number {
+		switch f.Number {
 		case beatSeq:
-			x.Seq = f.v
+			x.Seq = f.V
 		case beatStart:
-			v, err = f.number64("a beat's start", maxTime)
+			v, err = number64(f, "a beat's start", maxTime)
 			x.Start = int64(v)
 		case beatLength:
-			v, err = f.number64("a beat's length", MaxLength)
+			v, err = number64(f, "a beat's length", MaxLength)
 			x.Length = int64(v)
 		case beatTable:
-			x.Table = f.v
+			x.Table = f.V
 		case beatDropped:
-			x.Dropped, err = f.number64("beats dropped", MaxValue)
+			x.Dropped, err = number64(f, "beats dropped", MaxValue)
 		case beatNode:
-			x.Node, err = readSample(f.b)
+			x.Node, err = readSample(f.B)
 		case beatContainer:
 			if len(x.Containers) == MaxContainers {
-				return malformed("more than %d containers on one node", MaxContainers)
+				return frames.Malformed("more than %d containers on one node", MaxContainers)
 			}
 			var s Sample
-			s, err = readSample(f.b)
+			s, err = readSample(f.B)
 			x.Containers = append(x.Containers, s)
 		}
 		return err
 	})
 	if err == nil && (x.Length <= 0 || x.Start <= 0) {
-		err = malformed("a beat without a time")
+		err = frames.Malformed("a beat without a time")
 	}
 	if err == nil {
 		err = x.check()
@@ -231,7 +180,7 @@ func (x *Beat) check() error {
 	for i := range x.Containers {
 		s := &x.Containers[i]
 		if s.Index >= MaxContainers || i > 0 && s.Index <= x.Containers[i-1].Index {
-			return malformed("samples are not in the order of their containers")
+			return frames.Malformed("samples are not in the order of their containers")
 		}
 		if err := s.check(x.Length); err != nil {
 			return err
@@ -243,27 +192,27 @@ func (x *Beat) check() error {
 func (s *Sample) check(length int64) error {
 	for i, v := range &s.Value {
 		if durations&(1<<i) != 0 && v > length*maxCores {
-			return malformed("field %d says %d ns within %d ns", i+sampleFirst, v, length)
+			return frames.Malformed("field %d says %d ns within %d ns", i+sampleFirst, v, length)
 		}
 	}
 	if s.Value[CPUOver] > length {
-		return malformed("CPU observed over %d ns within %d ns", s.Value[CPUOver], length)
+		return frames.Malformed("CPU observed over %d ns within %d ns", s.Value[CPUOver], length)
 	}
 	return nil
 }
 
 func readSample(b []byte) (s Sample, err error) {
-	err = fields(b, func(f field) (err error) {
+	err = frames.Fields(b, func(f frames.Field) (err error) {
 		var v uint64
 		switch {
-		case f.number == sampleIndex:
-			v, err = f.number64("an index", MaxContainers)
+		case f.Number == sampleIndex:
+			v, err = number64(f, "an index", MaxContainers)
 			s.Index = uint32(v)
-		case f.number == sampleHas:
-			s.Has = foresail.Signals(f.v) & Observable
-		case f.number >= sampleFirst && f.number < sampleFirst+protowire.Number(NumFields):
-			v, err = f.number64("a value", MaxValue)
-			s.Value[f.number-sampleFirst] = int64(v)
+		case f.Number == sampleHas:
+			s.Has = foresail.Signals(f.V) & Observable
+		case f.Number >= sampleFirst && f.Number < sampleFirst+protowire.Number(NumFields):
+			v, err = number64(f, "a value", MaxValue)
+			s.Value[f.Number-sampleFirst] = int64(v)
 		}
 		return err
 	})
@@ -272,9 +221,9 @@ func readSample(b []byte) (s Sample, err error) {
 
 // ReadAck reads a message of the daemon.
 func ReadAck(b []byte) (seq uint64, err error) {
-	err = fields(b, func(f field) error {
-		if f.number == ackSeq {
-			seq = f.v
+	err = frames.Fields(b, func(f frames.Field) error {
+		if f.Number == ackSeq {
+			seq = f.V
 		}
 		return nil
 	})

@@ -24,7 +24,6 @@ const (
 
 // Bounds of what is read.
 const (
-	MaxName       = 256          // bytes of a name
 	MaxContainers = 4096         // of one node
 	MaxFrame      = 4 << 20      // bytes
 	MaxLength     = 60e9         // nanoseconds that a beat may cover

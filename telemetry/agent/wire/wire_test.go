@@ -8,10 +8,11 @@ import (
 	"strings"
 	"testing"
 
+	"foresail.dev"
+	"foresail.dev/telemetry/frames"
+
 	"google.golang.org/protobuf/encoding/protowire"
 	"pgregory.net/rapid"
-
-	"foresail.dev"
 )
 
 func drawSample(t *rapid.T, index int) Sample {
@@ -85,7 +86,7 @@ func TestHostileFrames(t *testing.T) {
 		change(&b)
 		return AppendBeat(nil, 1, b.Append(nil))
 	}
-	long := strings.Repeat("x", MaxName+1)
+	long := strings.Repeat("x", frames.MaxName+1)
 	name := func(number protowire.Number, field protowire.Number) []byte {
 		inner := protowire.AppendString(protowire.AppendTag(nil, field, protowire.BytesType), long)
 		return protowire.AppendBytes(protowire.AppendTag(nil, number, protowire.BytesType), inner)
@@ -108,7 +109,7 @@ func TestHostileFrames(t *testing.T) {
 		"cut off":                   beat(func(*Beat) {})[:20],
 		"bytes that are no message": bytes.Repeat([]byte{0xff}, 30),
 	} {
-		if f, err := ReadFrame(raw, nil); !errors.Is(err, ErrMalformed) {
+		if f, err := ReadFrame(raw, nil); !errors.Is(err, frames.ErrMalformed) {
 			t.Errorf("%s: %v, %+v", what, err, f)
 		}
 	}
@@ -138,7 +139,7 @@ func FuzzReadFrame(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		got, err := ReadFrame(raw, &into)
 		if err != nil {
-			if !errors.Is(err, ErrMalformed) {
+			if !errors.Is(err, frames.ErrMalformed) {
 				t.Fatal(err)
 			}
 			return

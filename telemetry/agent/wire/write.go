@@ -1,8 +1,7 @@
 package wire
 
 import (
-	"strings"
-	"unicode/utf8"
+	"foresail.dev/telemetry/frames"
 
 	"google.golang.org/protobuf/encoding/protowire"
 )
@@ -33,21 +32,7 @@ func appendString(b []byte, field protowire.Number, s string) []byte {
 	if s == "" {
 		return b
 	}
-	return protowire.AppendString(protowire.AppendTag(b, field, protowire.BytesType), Clip(s))
-}
-
-// Clip bounds a name to MaxName bytes of valid text.
-func Clip(s string) string {
-	if len(s) > MaxName {
-		s = s[:MaxName]
-		for len(s) > 0 && !utf8.RuneStart(s[len(s)-1]) {
-			s = s[:len(s)-1]
-		}
-		if r, size := utf8.DecodeLastRuneInString(s); r == utf8.RuneError && size == 1 {
-			s = s[:len(s)-1]
-		}
-	}
-	return strings.ToValidUTF8(s, "_")
+	return protowire.AppendString(protowire.AppendTag(b, field, protowire.BytesType), frames.Clip(s))
 }
 
 // begin opens a message within b; end closes it. Its length takes three bytes, whatever it is, so that nothing has to

@@ -18,14 +18,15 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"foresail.dev"
 	"foresail.dev/access"
 	"foresail.dev/access/accesstest"
 	"foresail.dev/telemetry"
+	"foresail.dev/telemetry/frames"
 	. "foresail.dev/telemetry/relay/receive"
 	"foresail.dev/telemetry/relay/send"
+
+	"go.uber.org/goleak"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -211,7 +212,7 @@ func TestSeveralGiveWhatOneGives(t *testing.T) {
 	var gs []*send.Ingester
 	var stops []func()
 	for i, off := range []time.Duration{0, 3 * time.Hour, -7 * time.Hour} {
-		g, stop := ingest(t, send.Config{Address: d.server.Addr(), Name: fmt.Sprintf("ingester-%d", i), Shards: 1 + i%2,
+		g, stop := ingest(t, send.Config{Daemon: frames.Daemon{Address: d.server.Addr()}, Name: fmt.Sprintf("ingester-%d", i), Shards: 1 + i%2,
 			Clock: func() time.Time { return time.Now().Add(off) }})
 		gs, stops = append(gs, g), append(stops, stop)
 		<-g.Ready()
@@ -298,7 +299,7 @@ func newProxy(t *testing.T, to string) *proxy {
 func TestBrokenConnectionsLoseNothingAndCountNothingTwice(t *testing.T) {
 	d := newDaemon(t, "127.0.0.1:0", Config{})
 	p := newProxy(t, d.server.Addr())
-	g, stop := ingest(t, send.Config{Address: p.l.Addr().String(), Name: "a"})
+	g, stop := ingest(t, send.Config{Daemon: frames.Daemon{Address: p.l.Addr().String()}, Name: "a"})
 	<-g.Ready()
 	all := newOne()
 	w := traces{rng: rand.New(rand.NewPCG(1, 2))}
@@ -325,7 +326,7 @@ func TestBrokenConnectionsLoseNothingAndCountNothingTwice(t *testing.T) {
 func TestADaemonThatBeginsAnew(t *testing.T) {
 	d := newDaemon(t, "127.0.0.1:0", Config{})
 	addr := d.server.Addr()
-	g, stop := ingest(t, send.Config{Address: addr, Name: "a"})
+	g, stop := ingest(t, send.Config{Daemon: frames.Daemon{Address: addr}, Name: "a"})
 	<-g.Ready()
 	w := traces{rng: rand.New(rand.NewPCG(1, 2))}
 	feed := func(d *daemon, cuts int) {
@@ -364,7 +365,7 @@ func TestAKilledIngester(t *testing.T) {
 	d := newDaemon(t, "127.0.0.1:0", Config{Log: log.log, Now: now})
 	p := newProxy(t, d.server.Addr())
 	p.calm.Store(true)
-	g, _ := ingest(t, send.Config{Address: p.l.Addr().String(), Name: "a", Linger: time.Millisecond})
+	g, _ := ingest(t, send.Config{Daemon: frames.Daemon{Address: p.l.Addr().String()}, Name: "a", Linger: time.Millisecond})
 	<-g.Ready()
 	w := traces{rng: rand.New(rand.NewPCG(1, 2))}
 	for _, b := range w.draw(10, now()) {
@@ -389,7 +390,7 @@ func TestAKilledIngester(t *testing.T) {
 // One that connects and says nothing more, or half a message, or only garbage, holds up no cut.
 func TestSlowAndHostileIngestersHoldUpNothing(t *testing.T) {
 	d := newDaemon(t, "127.0.0.1:0", Config{Max: 2})
-	g, _ := ingest(t, send.Config{Address: d.server.Addr(), Name: "good"})
+	g, _ := ingest(t, send.Config{Daemon: frames.Daemon{Address: d.server.Addr()}, Name: "good"})
 	<-g.Ready()
 	for i := range 20 {
 		c, err := net.Dial("tcp", d.server.Addr())
@@ -425,7 +426,7 @@ func TestSplitByService(t *testing.T) {
 	var gs []*send.Ingester
 	var stops []func()
 	for i := range 3 {
-		g, stop := ingest(t, send.Config{Address: d.server.Addr(), Name: fmt.Sprint(i)})
+		g, stop := ingest(t, send.Config{Daemon: frames.Daemon{Address: d.server.Addr()}, Name: fmt.Sprint(i)})
 		<-g.Ready()
 		gs, stops = append(gs, g), append(stops, stop)
 	}
@@ -506,7 +507,7 @@ func TestWhoMayReport(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var log lines
-			ingest(t, send.Config{Address: s.Addr(), Name: "a", TLS: c.tls, Token: show(c.token), Log: log.log})
+			ingest(t, send.Config{Daemon: frames.Daemon{Address: s.Addr(), TLS: c.tls, Token: show(c.token)}, Name: "a", Log: log.log})
 			eventually(t, "the ingester to say: "+c.says, func() bool { return log.has(c.says) })
 			if c.token != "" && log.has(c.token) {
 				t.Errorf("says the token: %q", log.all)
@@ -516,7 +517,7 @@ func TestWhoMayReport(t *testing.T) {
 	if st := r.Stats(); st.Parts != 0 || st.Reporting != 0 {
 		t.Fatalf("%+v", st)
 	}
-	g, _ := ingest(t, send.Config{Address: s.Addr(), Name: "a", TLS: client(ours.File), Token: show(secret.Reveal())})
+	g, _ := ingest(t, send.Config{Daemon: frames.Daemon{Address: s.Addr(), TLS: client(ours.File), Token: show(secret.Reveal())}, Name: "a"})
 	<-g.Ready()
 	eventually(t, "the parts of one who may", func() bool { return r.Stats().Parts > 1 })
 }

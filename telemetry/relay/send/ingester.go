@@ -11,7 +11,6 @@ package send
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -21,22 +20,19 @@ import (
 	"time"
 
 	"foresail.dev/telemetry"
+	"foresail.dev/telemetry/frames"
 	"foresail.dev/telemetry/relay/wire"
 )
 
 // Config says where to, and how.
 type Config struct {
-	Address string                 // of the daemon, host:port
-	TLS     *tls.Config            // nil: in the clear, which is for loopback
-	Token   func() (string, error) // the bearer token, asked for at each new stream, so that it may change; nil: none
-	Name    string                 // of this ingester, of which there is one
-	Shards  int                    // see telemetry.Shards; 0: one
-	Memory  int64                  // bytes for all shards together, see telemetry.Options; 0: its bounds
+	frames.Daemon        // waits 100 ms to 2 s by default: an ingester is missed
+	Name          string // of this ingester, of which there is one
+	Shards        int    // see telemetry.Shards; 0: one
+	Memory        int64  // bytes for all shards together, see telemetry.Options; 0: its bounds
 	// Lag is how long after a beat's end its spans are no longer late, as far as the count of late ones goes, and
 	// foresail.RevisionLimit begins. Default: 150 ms, as the daemon has it.
 	Lag time.Duration
-	// Backoff is the wait after the first failure; it grows up to Longest. Defaults: 100 ms, 2 s: it is missed.
-	Backoff, Longest time.Duration
 	// Patience is how long the daemon may acknowledge nothing before the stream is given up. Default: 5 s.
 	Patience time.Duration
 	// Linger is how long the end of Run waits for the last part to be acknowledged. Default: 2 s.
@@ -206,7 +202,7 @@ func (g *Ingester) change(app *wire.App) (before *telemetry.Shards) {
 
 // Run reports until ctx ends, and then what is left, for as long as Linger at most. Errors are of the configuration.
 func (g *Ingester) Run(ctx context.Context) error {
-	conn, err := g.cfg.dial()
+	conn, err := g.cfg.Dial(window, wire.MaxFrame)
 	if err != nil {
 		return err
 	}

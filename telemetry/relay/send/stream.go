@@ -4,64 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"strings"
 	"time"
 
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/backoff"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/grpc/keepalive"
-	"google.golang.org/grpc/status"
-
-	agent "foresail.dev/telemetry/agent/wire"
+	"foresail.dev/telemetry/frames"
 	"foresail.dev/telemetry/relay/wire"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 )
 
 // window bounds what one connection holds that the daemon has not read.
 const window = 1 << 20
-
-func (c *Config) dial() (*grpc.ClientConn, error) {
-	creds := insecure.NewCredentials()
-	if c.TLS != nil {
-		creds = credentials.NewTLS(c.TLS)
-	}
-	o := []grpc.DialOption{
-		grpc.WithTransportCredentials(creds),
-		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(agent.Codec{}), grpc.MaxCallRecvMsgSize(wire.MaxFrame)),
-		grpc.WithInitialWindowSize(window), grpc.WithInitialConnWindowSize(window),
-		grpc.WithConnectParams(grpc.ConnectParams{MinConnectTimeout: 5 * time.Second,
-			Backoff: backoff.Config{BaseDelay: c.Backoff, Multiplier: 1.6, Jitter: 0.2, MaxDelay: c.Longest}}),
-		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 20 * time.Second, Timeout: 10 * time.Second}),
-		grpc.WithDisableServiceConfig(),
-	}
-	if c.Token != nil {
-		o = append(o, grpc.WithPerRPCCredentials(bearer{c.Token, c.TLS != nil}))
-	}
-	conn, err := grpc.NewClient("passthrough:///"+c.Address, o...)
-	if err != nil {
-		return nil, fmt.Errorf("daemon's address %q: %w", c.Address, err)
-	}
-	return conn, nil
-}
-
-// bearer shows a token.
-type bearer struct {
-	token  func() (string, error)
-	secure bool
-}
-
-func (b bearer) GetRequestMetadata(context.Context, ...string) (map[string]string, error) {
-	token, err := b.token()
-	if err != nil {
-		return nil, status.Error(codes.Unauthenticated, err.Error())
-	}
-	return map[string]string{"authorization": "Bearer " + token}, nil
-}
-
-func (b bearer) RequireTransportSecurity() bool { return b.secure }
 
 // report keeps a stream to the daemon until ctx ends.
 func (g *Ingester) report(ctx context.Context, conn *grpc.ClientConn) {
@@ -80,21 +34,16 @@ func (g *Ingester) report(ctx context.Context, conn *grpc.ClientConn) {
 			return
 		}
 		if !errors.Is(err, errGrown) {
-			say(fmt.Sprintf("can't report to %s: %s; what was counted in the last %v is kept", g.cfg.Address, g.cfg.reason(err), maxAge))
+			say(fmt.Sprintf("can't report to %s: %s; what was counted in the last %v is kept", g.cfg.Address, g.cfg.Reason(err, "nobody there takes ingesters' reports: is it the address of ingesters in foresail.yaml?"), maxAge))
 		}
-		wait := min(g.cfg.Backoff<<min(failures, 16), g.cfg.Longest)
-		wait = wait/2 + rand.N(wait/2+1)
+		wait := g.cfg.Pause(failures)
 		if time.Since(began) > g.cfg.Longest || errors.Is(err, errGrown) {
 			wait = 0
 		}
 		if status.Code(err) == codes.Aborted { // another one has its name: the two would end each other's streams all the time
 			wait = g.cfg.Longest
 		}
-		timer := time.NewTimer(wait)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
+		if !frames.Sleep(ctx, wait) {
 			return
 		}
 	}
@@ -132,7 +81,7 @@ func (s *stream) run(ctx context.Context) (err error) {
 		return err
 	}
 	hello := wire.Hello{Version: wire.Version, Name: s.g.cfg.Name, Instance: s.g.instance}
-	first := out.SendMsg(&agent.Raw{Bytes: wire.AppendHello(nil, s.g.clock.local(), &hello)})
+	first := out.SendMsg(&frames.Raw{Bytes: wire.AppendHello(nil, s.g.clock.local(), &hello)})
 	a, err := s.answer(out) // which says why sending failed, if it did
 	if err != nil {
 		return err
@@ -156,7 +105,7 @@ func (s *stream) run(ctx context.Context) (err error) {
 }
 
 func (s *stream) answer(out grpc.ClientStream) (wire.Answer, error) {
-	var m agent.Raw
+	var m frames.Raw
 	if err := out.RecvMsg(&m); err != nil {
 		return wire.Answer{}, err
 	}
@@ -190,7 +139,7 @@ func (s *stream) send(ctx context.Context, out grpc.ClientStream, ended chan err
 		if ok {
 			// gRPC may hold on to the bytes until they are sent, so each message has its own.
 			b := wire.AppendPart(make([]byte, 0, len(piece.Bytes)+24), s.g.clock.local(), piece.Bytes)
-			if out.SendMsg(&agent.Raw{Bytes: b}) != nil {
+			if out.SendMsg(&frames.Raw{Bytes: b}) != nil {
 				return errEnded // why is what receiving says
 			}
 		}
@@ -214,26 +163,4 @@ func (s *stream) send(ctx context.Context, out grpc.ClientStream, ended chan err
 			return context.Cause(ctx)
 		}
 	}
-}
-
-// reason is an error for a person, without what gRPC puts around it.
-func (c *Config) reason(err error) string {
-	if err == nil {
-		return errEnded.Error()
-	}
-	if c.TLS == nil && strings.Contains(err.Error(), "server preface") {
-		return "what listens there does not answer in the clear: does it want TLS? name its CA"
-	}
-	if s, ok := status.FromError(err); ok {
-		switch s.Code() {
-		case codes.Unauthenticated:
-			return "the daemon does not know the token (" + s.Message() + ")"
-		case codes.PermissionDenied:
-			return "the token may not report (" + s.Message() + ")"
-		case codes.Unimplemented:
-			return "nobody there takes ingesters' reports: is it the address of ingesters in foresail.yaml?"
-		}
-		return s.Message()
-	}
-	return err.Error()
 }

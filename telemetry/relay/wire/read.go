@@ -2,143 +2,41 @@ package wire
 
 import (
 	"errors"
-	"fmt"
 	"math"
 	"time"
-	"unicode/utf8"
-
-	"google.golang.org/protobuf/encoding/protowire"
 
 	"foresail.dev"
-	"foresail.dev/sketch"
-	"foresail.dev/telemetry"
+	"foresail.dev/telemetry/frames"
 )
-
-// ErrMalformed is wrapped by every error of reading.
-var ErrMalformed = errors.New("malformed ingest message")
-
-func malformed(format string, args ...any) error {
-	return fmt.Errorf("%w: "+format, append([]any{ErrMalformed}, args...)...)
-}
-
-// field is one field of a message: v of a number, b of bytes.
-type field struct {
-	number protowire.Number
-	v      uint64
-	b      []byte
-}
-
-// fields reads a message's fields one after the other; each is called with those of known types.
-func fields(b []byte, each func(f field) error) error {
-	for len(b) > 0 {
-		number, kind, n := protowire.ConsumeTag(b)
-		if n < 0 {
-			return malformed("%v", protowire.ParseError(n))
-		}
-		b = b[n:]
-		f := field{number: number}
-		switch kind {
-		case protowire.VarintType:
-			f.v, n = protowire.ConsumeVarint(b)
-		case protowire.Fixed64Type:
-			f.v, n = protowire.ConsumeFixed64(b)
-		case protowire.BytesType:
-			f.b, n = protowire.ConsumeBytes(b)
-			if n >= 0 && f.b == nil {
-				f.b = []byte{}
-			}
-		default:
-			n = protowire.ConsumeFieldValue(number, kind, b)
-			f.number = 0
-		}
-		if n < 0 {
-			return malformed("%v", protowire.ParseError(n))
-		}
-		b = b[n:]
-		if f.number == 0 {
-			continue
-		}
-		if err := each(f); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// reader reads the fields of a message into variables. The first fault ends it.
-type reader struct{ err error }
-
-func (r *reader) fail(format string, args ...any) {
-	if r.err == nil {
-		r.err = malformed(format, args...)
-	}
-}
-
-func (r *reader) int(f field, what string, limit uint64) uint64 {
-	if f.b != nil || f.v > limit {
-		r.fail("%s is %d: at most %d", what, f.v, limit)
-		return 0
-	}
-	return f.v
-}
-
-func (r *reader) time(f field, what string) int64 { return int64(r.int(f, what, maxTime)) }
-
-func (r *reader) signed(f field, what string, limit int64) int64 {
-	v := protowire.DecodeZigZag(f.v)
-	if f.b != nil || v > limit || v < -limit {
-		r.fail("%s is %d: at most %d", what, v, limit)
-		return 0
-	}
-	return v
-}
-
-// count is a finite number that is not below zero.
-func (r *reader) count(f field, what string, limit float64) float64 {
-	v := math.Float64frombits(f.v)
-	if f.b != nil || !(v >= 0 && v <= limit) {
-		r.fail("%s is %g: from 0 to %g", what, v, limit)
-		return 0
-	}
-	return v
-}
-
-func (r *reader) name(f field, what string) string {
-	if len(f.b) > MaxName || !utf8.Valid(f.b) {
-		r.fail("%s has %d bytes or is no text: at most %d bytes of UTF-8", what, len(f.b), MaxName)
-		return ""
-	}
-	return string(f.b)
-}
 
 // ReadFrame reads a message of an ingester. The result shares nothing with b. into, where it is not nil, is the part to read
 // one into: its memory is used again.
 func ReadFrame(b []byte, into *Part) (f Frame, err error) {
 	if len(b) > MaxFrame {
-		return f, malformed("%d bytes: at most %d", len(b), MaxFrame)
+		return f, frames.Malformed("%d bytes: at most %d", len(b), MaxFrame)
 	}
 	n := 0
-	err = fields(b, func(x field) (err error) {
+	err = frames.Fields(b, func(x frames.Field) (err error) {
 		var r reader
-		switch x.number {
+		switch x.Number {
 		case frameSent:
 			f.Sent = r.time(x, "sent")
 		case frameHello:
 			n++
-			f.Hello, err = readHello(x.b)
+			f.Hello, err = readHello(x.B)
 		case framePart:
 			if n++; n > 1 {
-				return malformed("a frame with two messages")
+				return frames.Malformed("a frame with two messages")
 			}
 			if f.Part = into; f.Part == nil {
 				f.Part = &Part{}
 			}
-			err = f.Part.read(x.b)
+			err = f.Part.read(x.B)
 		}
 		return errors.Join(r.err, err)
 	})
 	if err == nil && n != 1 {
-		err = malformed("a frame with %d messages: exactly one", n)
+		err = frames.Malformed("a frame with %d messages: exactly one", n)
 	}
 	return f, err
 }
@@ -146,19 +44,19 @@ func ReadFrame(b []byte, into *Part) (f Frame, err error) {
 func readHello(b []byte) (*Hello, error) {
 	h := &Hello{}
 	var r reader
-	err := fields(b, func(x field) error {
-		switch x.number {
+	err := frames.Fields(b, func(x frames.Field) error {
+		switch x.Number {
 		case helloVersion:
 			h.Version = uint32(r.int(x, "version", math.MaxUint32))
 		case helloName:
 			h.Name = r.name(x, "the ingester's name")
 		case helloInstance:
-			h.Instance = x.v
+			h.Instance = x.V
 		}
 		return r.err
 	})
 	if err == nil && h.Name == "" {
-		err = malformed("an ingester without a name")
+		err = frames.Malformed("an ingester without a name")
 	}
 	return h, err
 }
@@ -166,17 +64,17 @@ func readHello(b []byte) (*Hello, error) {
 // ReadAnswer reads a message of the daemon.
 func ReadAnswer(b []byte) (a Answer, err error) {
 	if len(b) > MaxFrame {
-		return a, malformed("%d bytes: at most %d", len(b), MaxFrame)
+		return a, frames.Malformed("%d bytes: at most %d", len(b), MaxFrame)
 	}
 	var r reader
-	err = fields(b, func(x field) (err error) {
-		switch x.number {
+	err = frames.Fields(b, func(x frames.Field) (err error) {
+		switch x.Number {
 		case answerWelcome:
-			a.Welcome, err = readWelcome(x.b)
+			a.Welcome, err = readWelcome(x.B)
 		case answerSeq:
-			a.Seq = x.v
+			a.Seq = x.V
 		case answerGeneration:
-			a.Generation = x.v
+			a.Generation = x.V
 		case answerAt:
 			a.Clock.At = r.time(x, "the daemon's clock")
 		case answerSent:
@@ -190,21 +88,21 @@ func ReadAnswer(b []byte) (a Answer, err error) {
 func readWelcome(b []byte) (*Welcome, error) {
 	w := &Welcome{}
 	var r reader
-	err := fields(b, func(x field) error {
-		switch x.number {
+	err := frames.Fields(b, func(x frames.Field) error {
+		switch x.Number {
 		case welcomeInstance:
-			w.Instance = x.v
+			w.Instance = x.V
 		case welcomeSeq:
-			w.Seq = x.v
+			w.Seq = x.V
 		case welcomeBeat:
 			w.Beat = int64(r.int(x, "the beat", uint64(time.Minute)))
 		case welcomeApp:
-			return w.App.read(x.b)
+			return w.App.read(x.B)
 		}
 		return r.err
 	})
 	if err == nil && w.Beat < int64(time.Millisecond) {
-		err = malformed("a beat of %v", time.Duration(w.Beat))
+		err = frames.Malformed("a beat of %v", time.Duration(w.Beat))
 	}
 	return w, err
 }
@@ -212,25 +110,25 @@ func readWelcome(b []byte) (*Welcome, error) {
 func (a *App) read(b []byte) error {
 	*a = App{}
 	var r reader
-	err := fields(b, func(x field) error {
-		switch x.number {
+	err := frames.Fields(b, func(x frames.Field) error {
+		switch x.Number {
 		case appGeneration:
-			a.Generation = x.v
+			a.Generation = x.V
 		case appEndpointService:
 			a.EndpointService = r.name(x, "the endpoints' service")
 		case appName:
 			a.Name = r.name(x, "the application's name")
 		case appService:
 			if len(a.Services) == maxApp {
-				return malformed("more than %d services", maxApp)
+				return frames.Malformed("more than %d services", maxApp)
 			}
 			a.Services = append(a.Services, r.name(x, "a service's name"))
 		case appEndpoint:
 			if len(a.Endpoints) == maxApp {
-				return malformed("more than %d endpoints", maxApp)
+				return frames.Malformed("more than %d endpoints", maxApp)
 			}
 			var e Endpoint
-			err := e.read(x.b)
+			err := e.read(x.B)
 			a.Endpoints = append(a.Endpoints, e)
 			return err
 		}
@@ -242,14 +140,14 @@ func (a *App) read(b []byte) error {
 	seen := map[string]bool{}
 	for _, s := range a.Services {
 		if s == "" || seen[s] {
-			return malformed("service %q has no name, or stands twice", s)
+			return frames.Malformed("service %q has no name, or stands twice", s)
 		}
 		seen[s] = true
 	}
 	clear(seen)
 	for _, e := range a.Endpoints {
 		if e.Name == "" || seen[e.Name] || int(e.Entry) >= len(a.Services) {
-			return malformed("endpoint %q has no name, stands twice, or enters nowhere", e.Name)
+			return frames.Malformed("endpoint %q has no name, stands twice, or enters nowhere", e.Name)
 		}
 		seen[e.Name] = true
 	}
@@ -258,8 +156,8 @@ func (a *App) read(b []byte) error {
 
 func (e *Endpoint) read(b []byte) error {
 	var r reader
-	return fields(b, func(x field) error {
-		switch x.number {
+	return frames.Fields(b, func(x frames.Field) error {
+		switch x.Number {
 		case endpointName:
 			e.Name = r.name(x, "an endpoint's name")
 		case endpointEntry:
@@ -267,7 +165,7 @@ func (e *Endpoint) read(b []byte) error {
 		case endpointOperation:
 			e.Operation = r.name(x, "an operation")
 		case endpointObjective:
-			e.Objective = x.v != 0
+			e.Objective = x.V != 0
 		case endpointLatency:
 			e.Latency = int64(r.int(x, "an objective", uint64(24*time.Hour)))
 		}
@@ -289,331 +187,4 @@ func (a *App) Of() *foresail.App {
 		app.Endpoints = append(app.Endpoints, x)
 	}
 	return app
-}
-
-// read reads a part, whose memory is used again.
-func (p *Part) read(b []byte) error {
-	c := &p.Content
-	*p = Part{Content: telemetry.Part{Units: c.Units[:0], Endpoints: c.Endpoints[:0], Edges: c.Edges[:0], Reports: c.Reports[:0]}}
-	x := partReader{p: p}
-	err := fields(b, func(f field) error {
-		switch f.number {
-		case partSeq:
-			p.Seq = f.v
-		case partMore:
-			p.More = f.v != 0
-		case partLost:
-			p.Lost = x.int(f, "requests given up", MaxCount)
-		case partUnsure:
-			p.Unsure = x.int(f, "requests not sent again", MaxCount)
-		case partOffset:
-			p.Offset = x.signed(f, "a clock's offset", maxTime)
-		case partWithin:
-			p.Within = int64(x.int(f, "a clock's error", maxTime))
-		case partBye:
-			p.Bye = f.v != 0
-		case partUntil:
-			p.Content.Until = x.time(f, "until")
-		case partDropped:
-			p.Content.Dropped = x.int(f, "spans dropped", MaxCount)
-		case partName:
-			if len(x.names) == MaxNames {
-				return malformed("more than %d names", MaxNames)
-			}
-			x.names = append(x.names, x.name(f, "a name"))
-		case partUnit:
-			return x.unit(f.b)
-		case partEndpoint:
-			return x.endpoint(f.b)
-		case partEdge:
-			return x.edge(f.b)
-		case partReport:
-			return x.report(f.b)
-		case partStats:
-			return p.readStats(f.b)
-		}
-		return x.err
-	})
-	if err == nil && (p.Seq == 0 || p.Content.Until == 0 && !p.More) {
-		err = malformed("a part without a number or a time")
-	}
-	return err
-}
-
-func (p *Part) readStats(b []byte) error {
-	p.Stats = &telemetry.Stats{}
-	for _, to := range statFields(p.Stats) {
-		if len(b) == 0 {
-			return nil // of an older release
-		}
-		v, n := protowire.ConsumeVarint(b)
-		if n < 0 || v > MaxCount {
-			return malformed("counts that are none")
-		}
-		*to, b = v, b[n:]
-	}
-	return nil
-}
-
-// partReader reads the items of a part.
-type partReader struct {
-	reader
-	p     *Part
-	names []string
-	items int
-	cells int
-}
-
-// known is a name by its number.
-func (x *partReader) known(f field) string {
-	if f.b != nil || f.v > uint64(len(x.names)) {
-		x.fail("name %d of %d", f.v, len(x.names))
-		return ""
-	}
-	if f.v == 0 {
-		return ""
-	}
-	return x.names[f.v-1]
-}
-
-func (x *partReader) item() error {
-	if x.items++; x.items > MaxItems {
-		return malformed("more than %d replicas, endpoints, pairs and reports", MaxItems)
-	}
-	return nil
-}
-
-// again is one more element of a list, with the memory that the element in its place had before.
-func again[T any](list *[]T) *T {
-	if n := len(*list); n < cap(*list) {
-		*list = (*list)[:n+1]
-	} else {
-		*list = append(*list, *new(T))
-	}
-	return &(*list)[len(*list)-1]
-}
-
-// cell is what cells of all kinds may hold.
-type cell struct {
-	beat                             int64
-	arrivals, requests, errors, late float64
-	busy                             float64
-	steps                            [telemetry.SlotsPerBeat]int64
-	open, firstLate                  int64
-	slowest                          foresail.Exemplar
-}
-
-// cell reads a cell; its sketch into latency, which is emptied first.
-func (x *partReader) cell(b []byte, latency *sketch.Sketch) (c cell, err error) {
-	if x.cells++; x.cells > MaxCells {
-		return c, malformed("more than %d cells", MaxCells)
-	}
-	latency.Reset()
-	var sum, zero float64
-	first := int64(0)
-	var whole, counts []byte
-	err = fields(b, func(f field) error {
-		switch f.number {
-		case cellBeat:
-			c.beat = int64(x.int(f, "a beat", maxBeats))
-		case cellArrivals:
-			c.arrivals = x.count(f, "arrivals", MaxCount)
-		case cellCompletions:
-			c.requests = x.count(f, "completions", MaxCount)
-		case cellErrors:
-			c.errors = x.count(f, "errors", MaxCount)
-		case cellBusy:
-			c.busy = x.count(f, "time in flight", 1e9*MaxCount)
-		case cellSteps:
-			return c.readSteps(f.b)
-		case cellOpen:
-			if c.open = x.signed(f, "in flight", MaxCount); c.open < 0 {
-				x.fail("in flight is below zero")
-			}
-		case cellLate:
-			c.late = x.count(f, "late", MaxCount)
-		case cellFirstLate:
-			c.firstLate = x.time(f, "the first late request")
-		case cellTrace:
-			if len(f.b) != len(c.slowest.Trace) {
-				return malformed("a trace id of %d bytes", len(f.b))
-			}
-			copy(c.slowest.Trace[:], f.b)
-		case cellLatency:
-			c.slowest.Latency = time.Duration(x.int(f, "a latency", maxTime))
-		case cellSum:
-			sum = x.count(f, "a sum of latencies", 1e9*MaxCount)
-		case cellZero:
-			zero = x.count(f, "requests without duration", MaxCount)
-		case cellFirst:
-			first = x.signed(f, "a bucket", maxBuckets)
-		case cellWhole:
-			whole = f.b
-		case cellCounts:
-			counts = f.b
-		}
-		return x.err
-	})
-	if err != nil {
-		return c, err
-	}
-	return c, readSketch(latency, sum, zero, first, whole, counts)
-}
-
-func (c *cell) readSteps(b []byte) error {
-	for i := range c.steps {
-		v, n := protowire.ConsumeVarint(b)
-		s := protowire.DecodeZigZag(v)
-		if n < 0 || s > MaxCount || s < -MaxCount {
-			return malformed("steps that are none")
-		}
-		c.steps[i], b = s, b[n:]
-	}
-	if len(b) > 0 {
-		return malformed("more than %d steps", len(c.steps))
-	}
-	return nil
-}
-
-// readSketch fills an empty sketch. The sum goes into its first bucket, since it is one for all of them.
-func readSketch(s *sketch.Sketch, sum, zero float64, first int64, whole, counts []byte) error {
-	s.AddN(0, zero)
-	if whole == nil && counts == nil {
-		return nil
-	}
-	if first < sketch.MinIndex || whole != nil && counts != nil {
-		return malformed("a sketch that begins at bucket %d, or has two kinds of counts", first)
-	}
-	for i := int(first); len(whole)+len(counts) > 0; i++ {
-		if i > sketch.MaxIndex {
-			return malformed("a sketch beyond bucket %d", sketch.MaxIndex)
-		}
-		var v float64
-		var n int
-		if counts != nil {
-			var bits uint64
-			bits, n = protowire.ConsumeFixed64(counts)
-			v = math.Float64frombits(bits)
-			counts = counts[max(n, 0):]
-		} else {
-			var u uint64
-			u, n = protowire.ConsumeVarint(whole)
-			v = float64(u)
-			whole = whole[max(n, 0):]
-		}
-		if n < 0 || !(v >= 0 && v <= MaxCount) {
-			return malformed("a sketch with a count that is none")
-		}
-		if v > 0 {
-			s.AddBucket(i, v, sum)
-			sum = 0
-		}
-	}
-	return nil
-}
-
-func (x *partReader) unit(b []byte) error {
-	if err := x.item(); err != nil {
-		return err
-	}
-	u := again(&x.p.Content.Units)
-	*u = telemetry.PartUnit{Cells: u.Cells[:0]}
-	return fields(b, func(f field) error {
-		switch f.number {
-		case unitService:
-			u.Service = x.known(f)
-		case unitReplica:
-			u.Replica = x.known(f)
-		case unitNewest:
-			u.Newest = int64(x.int(f, "a beat", maxBeats))
-		case unitSeen:
-			u.Seen = f.v != 0
-		case unitSpans:
-			u.Spans = f.v != 0
-		case unitCell:
-			to := again(&u.Cells)
-			c, err := x.cell(f.b, &to.Latency)
-			to.Beat, to.Arrivals, to.Completions, to.Errors, to.Busy, to.Steps, to.Open = c.beat, c.arrivals, c.requests, c.errors, c.busy, c.steps, c.open
-			return err
-		}
-		return x.err
-	})
-}
-
-func (x *partReader) endpoint(b []byte) error {
-	if err := x.item(); err != nil {
-		return err
-	}
-	e := again(&x.p.Content.Endpoints)
-	*e = telemetry.PartEndpoint{Cells: e.Cells[:0]}
-	return fields(b, func(f field) error {
-		switch f.number {
-		case itemFrom:
-			e.Name = x.known(f)
-		case itemCell:
-			to := again(&e.Cells)
-			c, err := x.cell(f.b, &to.Latency)
-			to.Beat, to.Arrivals, to.Requests, to.Errors, to.Late, to.FirstLate, to.Slowest = c.beat, c.arrivals, c.requests, c.errors, c.late, c.firstLate, c.slowest
-			return err
-		}
-		return x.err
-	})
-}
-
-func (x *partReader) edge(b []byte) error {
-	if err := x.item(); err != nil {
-		return err
-	}
-	e := again(&x.p.Content.Edges)
-	*e = telemetry.PartEdge{Cells: e.Cells[:0]}
-	return fields(b, func(f field) error {
-		switch f.number {
-		case itemFrom:
-			e.From = x.known(f)
-		case itemTo:
-			e.To = x.known(f)
-		case itemCell:
-			to := again(&e.Cells)
-			c, err := x.cell(f.b, &to.Latency)
-			to.Beat, to.Calls, to.Errors = c.beat, c.requests, c.errors
-			return err
-		}
-		return x.err
-	})
-}
-
-func (x *partReader) report(b []byte) error {
-	if err := x.item(); err != nil {
-		return err
-	}
-	r := again(&x.p.Content.Reports)
-	*r = telemetry.PartReport{}
-	return fields(b, func(f field) error {
-		switch f.number {
-		case reportReceived:
-			r.Received = x.time(f, "a report's receipt")
-		case reportService:
-			r.Service = x.known(f)
-		case reportReplica:
-			r.Replica = x.known(f)
-		case reportStart:
-			r.Start = x.time(f, "a report's start")
-		case reportEnd:
-			r.End = x.time(f, "a report's end")
-		case reportHas:
-			r.Has = foresail.Signals(f.v)
-		case reportSince:
-			r.Since = x.time(f, "a report's beginning")
-		case reportValues:
-			values := reportFields(&r.Report)
-			if len(f.b) != 8*len(values) {
-				return malformed("a report of %d bytes", len(f.b))
-			}
-			for i, to := range values {
-				bits, _ := protowire.ConsumeFixed64(f.b[8*i:])
-				*to = math.Float64frombits(bits) // what is no number is refused where reports are
-			}
-		}
-		return x.err
-	})
 }

@@ -25,7 +25,6 @@ const (
 
 // Bounds of what is read.
 const (
-	MaxName    = 256          // bytes of a name
 	MaxFrame   = 4 << 20      // bytes
 	MaxNames   = 65_536       // in one part
 	MaxItems   = 65_536       // replicas, endpoints, pairs and reports of one part

@@ -10,6 +10,8 @@ import (
 	"foresail.dev"
 	"foresail.dev/sketch"
 	"foresail.dev/telemetry"
+	"foresail.dev/telemetry/frames"
+
 	"pgregory.net/rapid"
 )
 
@@ -216,7 +218,7 @@ func FuzzFrame(f *testing.F) {
 		var into Part
 		x, err := ReadFrame(b, &into)
 		if err != nil {
-			if !errors.Is(err, ErrMalformed) {
+			if !errors.Is(err, frames.ErrMalformed) {
 				t.Fatalf("%v is no ErrMalformed", err)
 			}
 			return

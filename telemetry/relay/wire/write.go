@@ -3,12 +3,12 @@ package wire
 import (
 	"math"
 
-	"google.golang.org/protobuf/encoding/protowire"
-
 	"foresail.dev"
 	"foresail.dev/sketch"
 	"foresail.dev/telemetry"
-	agent "foresail.dev/telemetry/agent/wire"
+	"foresail.dev/telemetry/frames"
+
+	"google.golang.org/protobuf/encoding/protowire"
 )
 
 func appendInt(b []byte, field protowire.Number, v uint64) []byte {
@@ -44,7 +44,7 @@ func appendString(b []byte, field protowire.Number, s string) []byte {
 	if s == "" {
 		return b
 	}
-	return protowire.AppendString(protowire.AppendTag(b, field, protowire.BytesType), agent.Clip(s))
+	return protowire.AppendString(protowire.AppendTag(b, field, protowire.BytesType), frames.Clip(s))
 }
 
 // begin opens a message within b; end closes it. Its length takes four bytes, whatever it is, so that nothing has to be
@@ -99,7 +99,7 @@ func (a *App) append(b []byte) []byte {
 	b = appendString(b, appEndpointService, a.EndpointService)
 	b = appendString(b, appName, a.Name)
 	for _, s := range a.Services {
-		b = protowire.AppendString(protowire.AppendTag(b, appService, protowire.BytesType), agent.Clip(s))
+		b = protowire.AppendString(protowire.AppendTag(b, appService, protowire.BytesType), frames.Clip(s))
 	}
 	for i := range a.Endpoints {
 		e := &a.Endpoints[i]
@@ -206,7 +206,7 @@ func (w *writer) name(s string) uint64 {
 	if !ok {
 		n = uint64(len(w.names) + 1)
 		w.names[s] = n
-		w.b = protowire.AppendString(protowire.AppendTag(w.b, partName, protowire.BytesType), agent.Clip(s))
+		w.b = protowire.AppendString(protowire.AppendTag(w.b, partName, protowire.BytesType), frames.Clip(s))
 	}
 	return n
 }

@@ -1,4 +1,4 @@
-package wire
+package frames
 
 import (
 	"errors"
@@ -30,7 +30,7 @@ func (Codec) Name() string { return "proto" }
 func (Codec) Marshal(v any) (mem.BufferSlice, error) {
 	m, ok := v.(*Raw)
 	if !ok {
-		return nil, errors.New("agent wire: only raw messages can be sent")
+		return nil, errors.New("frames: only raw messages can be sent")
 	}
 	return mem.BufferSlice{mem.SliceBuffer(m.Bytes)}, nil
 }
@@ -39,7 +39,7 @@ func (Codec) Marshal(v any) (mem.BufferSlice, error) {
 func (Codec) Unmarshal(data mem.BufferSlice, v any) error {
 	m, ok := v.(*Raw)
 	if !ok {
-		return errors.New("agent wire: only raw messages can be received")
+		return errors.New("frames: only raw messages can be received")
 	}
 	m.buffer = data.MaterializeToBuffer(mem.DefaultBufferPool())
 	m.Bytes = m.buffer.ReadOnlyData()
