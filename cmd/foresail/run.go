@@ -20,6 +20,7 @@ import (
 	"foresail.dev/cmd/foresail/security"
 	"foresail.dev/cmd/foresail/summary"
 	"foresail.dev/cmd/foresail/tracing"
+	"foresail.dev/cmd/foresail/trained"
 	"foresail.dev/loop"
 	"foresail.dev/plan/managers"
 	"foresail.dev/web"
@@ -32,6 +33,7 @@ func newRun() *cobra.Command {
 	var seed uint64
 	var asJSON bool
 	var ports security.Config
+	var foresee trained.ForeseeFlags
 	c := &cobra.Command{
 		Use:   "run -f foresail.yaml",
 		Short: "Manages one application, and serves the page that shows it",
@@ -47,6 +49,7 @@ Runs until it is stopped (Ctrl-C) or the duration is over, then prints a summary
 			if err := cfg.decide(manager, model); err != nil {
 				return err
 			}
+			cfg.Foresee = foresee.With(cfg.Foresee)
 			if c.Flags().Changed("duration") {
 				cfg.Duration = duration
 			}
@@ -71,6 +74,7 @@ Runs until it is stopped (Ctrl-C) or the duration is over, then prints a summary
 	fl.StringVar(&listen, "listen", "", "address of the page, instead of what the file says")
 	fl.Uint64Var(&seed, "seed", 1, "seed of the load and of everything that is drawn, instead of what the file says")
 	fl.BoolVar(&asJSON, "json", false, "print the result as JSON")
+	foresee.Register(fl)
 	ports.Register(fl)
 	return c
 }

@@ -96,8 +96,8 @@ func (f *File) defaults() {
 	}
 }
 
-// NewForesee is foresail foresee.
-func NewForesee() *cobra.Command {
+// NewForesee is foresail foresee, with commands of other rooms.
+func NewForesee(more ...*cobra.Command) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "foresee",
 		Short: "Says which service will start a violation",
@@ -105,6 +105,7 @@ func NewForesee() *cobra.Command {
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(newEvaluate())
+	c.AddCommand(more...)
 	return c
 }
 
@@ -169,7 +170,7 @@ func (f *File) Measure(ctx context.Context, progress func(done float64, what str
 		if err != nil {
 			return nil, cli.Usage(err)
 		}
-		o := Operation{Blueprint: bp, Low: a.Low, High: a.High, Every: between, Traced: f.Traced, Kinds: Usual}
+		o := Operation{Blueprint: bp, Low: a.Low, High: a.High, Every: Between, Traced: f.Traced, Kinds: Usual}
 		var sets [2][]*Operated
 		for i, s := range []stretch{f.Train, f.Test} {
 			o.Duration = s.Each.Truncate(foresail.Beat)
