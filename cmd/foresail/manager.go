@@ -32,19 +32,10 @@ func (f *managerFlags) register(fl *pflag.FlagSet, manager string) {
 
 // build makes the manager, wrapped in the guard unless told otherwise.
 func (f *managerFlags) build(app *foresail.App) (foresail.Manager, error) {
-	return foreseen(f.foresee.With(nil), app, func() (foresail.Manager, error) {
+	return trained.Foreseen(f.foresee.With(nil), app, func() (foresail.Manager, error) {
 		m, err := f.inner(app)
 		return m, cli.Usage(err)
 	})
-}
-
-// foreseen builds a manager, wrapped by package seer where that is asked for.
-func foreseen(f *trained.Foresee, app *foresail.App, build func() (foresail.Manager, error)) (foresail.Manager, error) {
-	with, err := trained.Foresees(f, app, func(struct{}) (foresail.Manager, error) { return build() })
-	if err != nil {
-		return nil, err
-	}
-	return with(struct{}{})
 }
 
 func (f *managerFlags) inner(app *foresail.App) (foresail.Manager, error) {
@@ -65,7 +56,7 @@ func (f *managerFlags) inner(app *foresail.App) (foresail.Manager, error) {
 // manager makes the one that a file names, with the models that were trained for it.
 func (cfg *runConfig) manager(c *cobra.Command, app *foresail.App) (foresail.Manager, error) {
 	f := managerFlags{name: string(cfg.Manager), guarded: cfg.Guard.Enabled, baseline: string(cfg.Guard.Baseline), model: cfg.Model}
-	return foreseen(cfg.Foresee, app, func() (foresail.Manager, error) {
+	return trained.Foreseen(cfg.Foresee, app, func() (foresail.Manager, error) {
 		if cfg.Models == "" {
 			return f.build(app)
 		}

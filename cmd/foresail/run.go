@@ -15,6 +15,7 @@ import (
 	"foresail.dev/cluster/sim"
 	"foresail.dev/cmd/foresail/adapting"
 	"foresail.dev/cmd/foresail/cli"
+	"foresail.dev/cmd/foresail/demos"
 	"foresail.dev/cmd/foresail/history"
 	"foresail.dev/cmd/foresail/promout"
 	"foresail.dev/cmd/foresail/security"
@@ -193,6 +194,7 @@ type job struct {
 	name     string
 	page     web.Config
 	guest    guest            // what its manager needs around it
+	beside   *demos.Alone     // the same without foresight; nil: there is none
 	kept     *history.Keeping // nil: no history is kept
 	away     *promout.Keeping // nil: none is kept elsewhere
 	ports    security.Ports
@@ -282,7 +284,12 @@ func (r *job) run(ctx context.Context) (err error) {
 	case len(r.past) > 0:
 		o.Past = slices.Values(r.past)
 	}
+	end, err := r.beside.Start(ctx, server.Beside(), &o)
+	if err != nil {
+		return err
+	}
 	runErr := loop.Run(ctx, r.cluster, r.manager, o)
+	runErr = errors.Join(runErr, end())
 	sum.End()
 	if r.guest.after != nil {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), loop.DefaultApplyTimeout)
@@ -363,6 +370,9 @@ func (r *job) print(sum *summary.Summary) error {
 		res := cli.NewResult(r.name, &r.seed, sum.Rows())
 		if r.bed != nil {
 			res.Detail = r.bed.detail()
+		}
+		if r.beside != nil {
+			res.Detail = r.beside.Detail()
 		}
 		return cli.PrintJSON(r.out, res)
 	}

@@ -96,6 +96,15 @@ func Foresees[O any](f *Foresee, app *foresail.App, build func(O) (foresail.Mana
 	}, nil
 }
 
+// Foreseen builds a manager, wrapped where violations are to be foreseen.
+func Foreseen(f *Foresee, app *foresail.App, build func() (foresail.Manager, error)) (foresail.Manager, error) {
+	with, err := Foresees(f, app, func(struct{}) (foresail.Manager, error) { return build() })
+	if err != nil {
+		return nil, err
+	}
+	return with(struct{}{})
+}
+
 // ForeseeFlags say the same on the command line.
 type ForeseeFlags struct {
 	on    bool
@@ -108,9 +117,12 @@ func (f *ForeseeFlags) Register(fl *pflag.FlagSet) {
 	fl.StringVar(&f.model, "foresee-model", "", "model file that foresees them, which 'foresail train seer' makes; empty: the one that Foresail brings along")
 }
 
+// On reports whether violations are to be foreseen.
+func (f *ForeseeFlags) On() bool { return f.on || f.model != "" }
+
 // With is what the flags make of what a file says.
 func (f *ForeseeFlags) With(file *Foresee) *Foresee {
-	if !f.on && f.model == "" {
+	if !f.On() {
 		return file
 	}
 	out := Foresee{}
