@@ -60,7 +60,7 @@ var Rules = []Rule{
 	{Dir: "loop", Own: []string{""}, Why: "the loop knows the two interfaces and no implementation"},
 	{Dir: "cluster/sim", Own: []string{"", "sketch", "load", "fault", "cluster/sim/..."}, Pure: true, Why: "the simulator knows nothing of managers"},
 	{Dir: "cluster/testbed", Own: []string{"", "sketch", "load", "telemetry/instrument", "telemetry/agent/cgroup", "cluster/testbed/..."}, Others: append([]string{"golang.org/x/sys", "github.com/prometheus/client_golang"}, otel...), Why: "the testbed reports over the wire, like any application"},
-	{Dir: "compare", Own: []string{"", "sketch", "load", "appfile", "apps/random", "apps/models", "fault", "loop", "cluster/sim/...", "compare/series", "compare/traced", "plan/..."}, Tests: []string{"model/tail"}, Others: []string{"gonum.org/v1/gonum"}, Why: "compare runs simulations and counts what they say; it knows no page and no Kubernetes"},
+	{Dir: "compare", Own: []string{"", "sketch", "load", "appfile", "apps/random", "apps/models", "fault", "loop", "cluster/sim/...", "compare/series", "compare/traced", "plan/..."}, Tests: []string{"model/tail", "model/foresee/..."}, Others: []string{"gonum.org/v1/gonum"}, Why: "compare runs simulations and counts what they say; it knows no page and no Kubernetes"},
 	{Dir: "compare/series", Own: []string{"", "sketch", "load"}, Pure: true, Why: "what happened over time is arithmetic on snapshots and judgements"},
 	{Dir: "compare/traced", Own: []string{"", "cluster/sim"}, Tests: []string{"appfile", "load"}, Pure: true, Why: "what traces tell is counted on what is simulated"},
 	{Dir: "compare/report", Own: []string{"compare", "compare/series"}, Others: []string{"gonum.org/v1/plot"}, Why: "a report shows results and knows nothing of how they come about"},

@@ -40,6 +40,7 @@ type Danger struct {
 	Raised  time.Time           // when Target last grew
 	Before  float64             // total cores when it began
 	Target  float64             // total cores that are to be had while it lasts
+	Steps   int                 // how often Target has grown since it began
 	Base    foresail.Allocation // what there is without it: what there was before, or what the inner manager asked for since if that is more
 }
 
@@ -226,7 +227,7 @@ func (m *Manager) alarm(d *plan.Draft, h *foresail.History, violation float64) (
 	if there {
 		x := &s.Dangers[at]
 		if most := x.Before * m.c.Most; s.Now.Sub(x.Raised) >= m.c.Again && x.Target < most {
-			x.Target, x.Raised = min(x.Target*m.c.Factor, most), s.Now
+			x.Target, x.Raised, x.Steps = min(x.Target*m.c.Factor, most), s.Now, x.Steps+1
 			return []foresail.ServiceID{id}
 		}
 		return nil
@@ -259,8 +260,8 @@ func (m *Manager) service(d *plan.Draft, app *foresail.App, id foresail.ServiceI
 			x.Base = change.To
 		}
 		if asked || slices.Contains(fresh, id) {
-			d.Set(id, svc, from, raise(svc.Bounds, from, x.Base, x.Target), foresail.Reason{Rule: "seer/danger",
-				Text: fmt.Sprintf("a violation is expected to start here: it has had %.2f cores and gets %.2f at least, until %v pass without danger",
+			d.Set(id, svc, from, raise(svc.Bounds, from, x.Base, x), foresail.Reason{Rule: "seer/danger",
+				Text: fmt.Sprintf("a violation is expected to start here: it has had %.2f cores and is to get %.2f within its bounds, until %v pass without danger",
 					x.Before, x.Target, m.c.Hold)})
 		}
 	case asked:
@@ -271,17 +272,23 @@ func (m *Manager) service(d *plan.Draft, app *foresail.App, id foresail.ServiceI
 	}
 }
 
-// raise gives a service a total of cores: CPU for each replica first, since that takes effect at once, then replicas. It is never
-// less than base, nor than what it was last asked to have.
-func raise(b foresail.Bounds, from, base foresail.Allocation, total float64) foresail.Allocation {
+// raise gives a service the total of cores that a danger asks for: CPU for each replica first, since that takes effect at once, then replicas,
+// which are dear and take time to start: twice as many at most with each step of a danger that goes on, and with the first where a replica
+// can't have twice its CPU. It is never less than it has without danger, nor than what it was last asked to have.
+func raise(b foresail.Bounds, from, base foresail.Allocation, x *Danger) foresail.Allocation {
 	to := base
 	to.Replicas = max(to.Replicas, from.Replicas, 1)
-	total = max(total, base.Cores(), from.Cores())
+	total := max(x.Target, base.Cores(), from.Cores())
 	most := max(b.MaxCPU, b.MinCPU)
 	to.CPU = plan.MilliUp(total / float64(to.Replicas))
 	if to.CPU > most && most > 0 {
+		steps := x.Steps
+		if 2*base.CPU > most {
+			steps++
+		}
 		to.CPU = most
-		to.Replicas = max(to.Replicas, int(math.Ceil(total/most-1e-9)))
+		allowed := max(base.Replicas, 1) << min(steps, 16)
+		to.Replicas = max(to.Replicas, min(int(math.Ceil(total/most-1e-9)), allowed))
 	}
 	return to
 }

@@ -322,7 +322,7 @@ func TestSavedAndRestored(t *testing.T) {
 				if err != nil {
 					r.Fatal(err)
 				}
-				if w.m, err = seer.New(&inner{}, model, seer.Config{}); err != nil {
+				if w.m, err = seer.New(&inner{}, model, gentle); err != nil {
 					r.Fatal(err)
 				}
 				if err := w.m.Restore(b); err != nil {

@@ -30,15 +30,17 @@ kind of fault, how many were foreseen and how many avoided, and what cores that 
 			ctx, stop := cli.Stoppable(c.Context())
 			defer stop()
 			p := cli.NewProgress(c.ErrOrStderr())
-			rows, err := f.Measure(ctx, p.At)
+			r, err := f.Measure(ctx, p.At)
 			p.End()
 			if err != nil {
 				return err
 			}
 			if asJSON {
-				return cli.PrintJSON(c.OutOrStdout(), cli.NewResult("foresee-act", &f.Seed, rows))
+				res := cli.NewResult("foresee-act", &f.Seed, r.Rows)
+				res.Detail = map[string]any{"episodes": r.Episodes}
+				return cli.PrintJSON(c.OutOrStdout(), res)
 			}
-			return printRows(c.OutOrStdout(), rows)
+			return printRows(c.OutOrStdout(), r.Rows)
 		},
 	}
 	c.Flags().StringVarP(&file, "file", "f", "", "what is simulated, who manages, and what foresees; see docs/formats/foresee.md")
@@ -55,12 +57,12 @@ func printRows(w io.Writer, rows []Row) error {
 		if r.Guarded {
 			name = "guard(" + name + ")"
 		}
-		cells = append(cells, []string{r.Application, name, r.Cause, strconv.Itoa(r.Episodes), strconv.Itoa(r.Foreseen), percent(r.Named),
+		cells = append(cells, []string{r.Application, name, r.Foresight, r.Cause, strconv.Itoa(r.Episodes), strconv.Itoa(r.Foreseen), percent(r.Named),
 			fmt.Sprintf("%d of %d", r.ForeseenAvoided, r.Foreseen), fmt.Sprintf("%d of %d", r.Avoided, r.Episodes),
 			cli.Opt("%d", r.Wrapped), cli.Opt("%.0f", r.Violated), cli.Opt("%.0f", r.ViolatedW), cli.Opt("%d", r.Alarms), cli.Opt("%d", r.False),
 			cli.Opt("%.2f", r.Cores), percent(r.CoresAdded), percent(r.CoresFalse)})
 	}
-	return cli.Table(w, []string{"application", "manager", "cause", "episodes", "foreseen", "culprit", "foreseen avoided", "all avoided",
+	return cli.Table(w, []string{"application", "manager", "foresight", "cause", "episodes", "foreseen", "culprit", "foreseen avoided", "all avoided",
 		"episodes wrapped", "violated s", "wrapped s", "alarms", "false", "cores", "added", "by false alarms"}, cells)
 }
 

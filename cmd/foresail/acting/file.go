@@ -28,6 +28,7 @@ type File struct {
 	Calm        int             `yaml:"calm" rule:"min=0,max=100000"` // runs more, in which nothing goes wrong
 	Each        time.Duration   `yaml:"each" rule:"required,min=1m,max=24h"`
 	Seed        uint64          `yaml:"seed" rule:"required"` // of the first run; the next have the next
+	Oracle      bool            `yaml:"oracle"`               // also with what is injected known: the most that could be foreseen
 	Causes      []string        `yaml:"causes"`               // kinds of faults; absent: those of foresail train seer
 	Foresee     compare.Foresee `yaml:"foresee"`
 }

@@ -12,11 +12,13 @@ const before = 5 * time.Second
 
 // fate is what became, under the wrapped manager, of one episode that there was under the manager alone.
 type fate struct {
+	episode  *label.Episode
 	cause    string
-	foreseen bool // something was in danger from when it could be seen until the objective was broken
-	named    bool // the culprit was
-	known    bool // there is a culprit to name
-	avoided  bool // no objective was broken in the time that belongs to it
+	foreseen bool    // something was in danger from when it could be seen until the objective was broken
+	named    bool    // the culprit was
+	first    *danger // of those
+	known    bool    // there is a culprit to name
+	avoided  bool    // no objective was broken in the time that belongs to it
 }
 
 // span is the time that belongs to an episode in both runs: from the beginning of the fault that broke it to five seconds after its
@@ -35,11 +37,14 @@ func fates(alone, wrapped *managed) []fate {
 	for i := range alone.Run.Episodes {
 		e := &alone.Run.Episodes[i]
 		from, to := alone.span(e)
-		f := fate{cause: alone.Causes[i], known: e.Culprit != label.Nobody, avoided: true}
+		f := fate{episode: e, cause: alone.Causes[i], known: e.Culprit != label.Nobody, avoided: true}
 		for k := range wrapped.dangers {
 			d := &wrapped.dangers[k]
 			if d.from.Before(e.Broken) && !d.to.Before(from) {
 				f.foreseen = true
+				if f.first == nil || d.from.Before(f.first.from) {
+					f.first = d
+				}
 				f.named = f.named || d.service == e.Culprit
 			}
 		}

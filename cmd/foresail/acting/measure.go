@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"time"
 
 	"foresail.dev"
 	"foresail.dev/appfile"
@@ -15,6 +16,7 @@ import (
 	"foresail.dev/cmd/foresail/seeing"
 	"foresail.dev/cmd/foresail/trained"
 	"foresail.dev/plan/managers"
+	"foresail.dev/plan/seer"
 )
 
 // Row is what acting was worth to one manager, over all runs: of all causes, of each, or where nothing was made to go wrong.
@@ -22,7 +24,8 @@ type Row struct {
 	Application string `json:"application"`
 	Manager     string `json:"manager"`
 	Guarded     bool   `json:"guarded"`
-	Cause       string `json:"cause"` // "all", what was injected, "load" where nothing was, or "calm": runs without faults
+	Foresight   string `json:"foresight"` // "model", or "oracle": what is injected is known
+	Cause       string `json:"cause"`     // "all", what was injected, "load" where nothing was, or "calm": runs without faults
 	Runs        int    `json:"runs"`
 	Injected    int    `json:"injected"` // faults
 
@@ -48,11 +51,50 @@ type Row struct {
 	CoresFalse  *float64 `json:"cores_false_share,omitempty"`  // of that, in false alarms
 }
 
+// Episode is one episode of a manager alone, and what became of it.
+type Episode struct {
+	Manager  string   `json:"manager"`
+	Seed     uint64   `json:"seed"`
+	Cause    string   `json:"cause"`
+	Fault    string   `json:"fault,omitempty"`
+	Broken   float64  `json:"broken_s"`             // since the start
+	Culprit  string   `json:"culprit,omitempty"`    // found from spans
+	Foreseen *float64 `json:"foreseen_s,omitempty"` // when the first danger of its stretch began; absent: none did
+	Raised   string   `json:"raised,omitempty"`     // the service that this was of
+	Avoided  bool     `json:"avoided"`
+}
+
+// Result is what was measured.
+type Result struct {
+	Rows     []Row
+	Episodes []Episode
+}
+
 // pair is one seed both ways.
 type pair struct{ alone, wrapped *managed }
 
+// episodes tells of each.
+func (p *pair) episodes(app *foresail.App, manager string, seed uint64) (out []Episode) {
+	since := func(t time.Time) float64 { return cli.Round(t.Sub(p.alone.Run.Start).Seconds()) }
+	for _, f := range fates(p.alone, p.wrapped) {
+		e := Episode{Manager: manager, Seed: seed, Cause: f.cause, Broken: since(f.episode.Broken), Avoided: f.avoided}
+		if x := p.alone.Fault(f.episode.Broken); x != nil {
+			e.Fault = fmt.Sprintf("%v, amount %.3g, length %v", x, x.Amount, x.Length)
+		}
+		if f.known {
+			e.Culprit = app.Services[f.episode.Culprit].Name
+		}
+		if d := f.first; d != nil {
+			at := since(d.from)
+			e.Foreseen, e.Raised = &at, app.Services[d.service].Name
+		}
+		out = append(out, e)
+	}
+	return out
+}
+
 // Measure does what the file says.
-func (f *File) Measure(ctx context.Context, progress func(done float64, what string)) ([]Row, error) {
+func (f *File) Measure(ctx context.Context, progress func(done float64, what string)) (*Result, error) {
 	bp, err := appfile.ReadApp(f.Application)
 	if err != nil {
 		return nil, cli.Usage(err)
@@ -67,7 +109,7 @@ func (f *File) Measure(ctx context.Context, progress func(done float64, what str
 	noisy := seeing.Operation{Blueprint: bp, Low: f.Low, High: f.High, Every: seeing.Between, Traced: 1, Kinds: f.causes(), Duration: f.Each.Truncate(foresail.Beat)}
 	calm := noisy
 	calm.Kinds = nil
-	var rows []Row
+	out := &Result{}
 	for i, name := range f.Managers {
 		alone := func(app *foresail.App) (foresail.Manager, error) { return f.manager(name, app) }
 		wrapped := func(app *foresail.App) (foresail.Manager, error) {
@@ -80,16 +122,36 @@ func (f *File) Measure(ctx context.Context, progress func(done float64, what str
 		if _, err := wrapped(bp.App); err != nil {
 			return nil, cli.Usage(err)
 		}
-		pairs := make([]pair, f.Runs+f.Calm)
-		err := all(2*len(pairs), func(k int) (err error) {
-			o, at, build := noisy, &pairs[k/2].alone, alone
-			if k/2 >= f.Runs {
+		knowing := func(seed uint64) func(app *foresail.App) (foresail.Manager, error) {
+			return func(app *foresail.App) (foresail.Manager, error) {
+				inner, err := f.manager(name, app)
+				if err != nil {
+					return nil, err
+				}
+				return seer.New(inner, &oracle{faults: noisy.Injected(seed)}, f.Foresee.Acts)
+			}
+		}
+		pairs, known := make([]pair, f.Runs+f.Calm), make([]pair, f.Runs)
+		ways := 2
+		if f.Oracle {
+			ways = 3
+		}
+		err := all(ways*len(pairs), func(k int) (err error) {
+			i, way := k/ways, k%ways
+			seed, o := f.Seed+uint64(i), noisy
+			if i >= f.Runs {
 				o = calm
 			}
-			if k%2 > 0 {
-				at, build = &pairs[k/2].wrapped, wrapped
+			switch way {
+			case 0:
+				pairs[i].alone, err = run(ctx, o, seed, alone)
+			case 1:
+				pairs[i].wrapped, err = run(ctx, o, seed, wrapped)
+			case 2:
+				if i < f.Runs {
+					known[i].wrapped, err = run(ctx, o, seed, knowing(seed))
+				}
 			}
-			*at, err = run(ctx, o, f.Seed+uint64(k/2), build)
 			return err
 		}, func(done float64) {
 			progress((float64(i)+done)/float64(len(f.Managers)), fmt.Sprintf("%s under %s", bp.App.Name, name))
@@ -97,11 +159,21 @@ func (f *File) Measure(ctx context.Context, progress func(done float64, what str
 		if err != nil {
 			return nil, err
 		}
-		like := Row{Application: bp.App.Name, Manager: name, Guarded: f.Guarded}
-		rows = append(rows, count(like, "all", pairs[:f.Runs])...)
-		rows = append(rows, count(like, "calm", pairs[f.Runs:])...)
+		like := Row{Application: bp.App.Name, Manager: name, Guarded: f.Guarded, Foresight: "model"}
+		out.Rows = append(out.Rows, count(like, "all", pairs[:f.Runs])...)
+		out.Rows = append(out.Rows, count(like, "calm", pairs[f.Runs:])...)
+		if f.Oracle {
+			for k := range known {
+				known[k].alone = pairs[k].alone
+			}
+			like.Foresight = "oracle"
+			out.Rows = append(out.Rows, count(like, "all", known)...)
+		}
+		for k := range pairs {
+			out.Episodes = append(out.Episodes, pairs[k].episodes(bp.App, name, f.Seed+uint64(k))...)
+		}
 	}
-	return rows, nil
+	return out, nil
 }
 
 func (f *File) manager(name string, app *foresail.App) (foresail.Manager, error) {

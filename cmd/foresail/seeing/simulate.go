@@ -45,7 +45,7 @@ const Recent = 5 * time.Second
 
 // Run simulates one run. The same operation and seed give the same run.
 func (o *Operation) Run(ctx context.Context, seed uint64) (*Operated, error) {
-	rng := rand.New(rand.NewPCG(seed, 0x5ee7))
+	rng := rand.New(rand.NewPCG(seed, stream))
 	rec := foresee.NewRecorder(o.Blueprint.App, fmt.Sprintf("seed %d", seed), 0)
 	faults := o.faults(rng)
 	c, err := sim.New(sim.Config{Blueprint: o.Blueprint, Load: o.load(rng), Seed: seed, Duration: o.Duration, TraceShare: o.Traced, Spans: rec.Labeller.Spans, Faults: faults})
@@ -65,6 +65,14 @@ func (o *Operation) Run(ctx context.Context, seed uint64) (*Operated, error) {
 	}
 	return out, nil
 }
+
+// Injected are the faults of a run with this seed, for evaluation.
+func (o *Operation) Injected(seed uint64) []fault.Fault {
+	return o.faults(rand.New(rand.NewPCG(seed, stream))).Fixed
+}
+
+// stream is what a run's faults and loads are drawn from, beside its seed.
+const stream = 0x5ee7
 
 // Fault is the one that went on at an instant, or had just ended; nil: none.
 func (o *Operated) Fault(at time.Time) (found *fault.Fault) {
