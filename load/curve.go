@@ -51,8 +51,8 @@ func (l *Load) Level(at time.Duration) float64 {
 	if l.Noise.CV > 0 {
 		v *= l.Noise.factor(at)
 	}
-	if l.times > 0 {
-		v *= l.times
+	if l.Factor > 0 {
+		v *= l.Factor
 	}
 	return v
 }

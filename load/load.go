@@ -29,18 +29,19 @@ type Load struct {
 	// Wander lets the shares of the endpoints waver; nil: they don't.
 	Wander *Wander `json:",omitempty"`
 
-	times float64 // what the curve is multiplied by; 0: 1
+	// Factor is what the curve is multiplied by; 0: 1. See Times.
+	Factor float64 `json:",omitempty"`
 }
 
 // Times is the load with its curve multiplied by a factor, at least 0: another load; l is as it was.
 func (l *Load) Times(factor float64) *Load {
 	out := *l
-	out.times = factor
-	if l.times > 0 {
-		out.times *= l.times
+	out.Factor = factor
+	if l.Factor > 0 {
+		out.Factor *= l.Factor
 	}
-	if out.times == 0 {
-		out.Curve, out.times = []Segment{{}}, 1
+	if out.Factor == 0 {
+		out.Curve, out.Factor = []Segment{{}}, 1
 	}
 	return &out
 }

@@ -1,6 +1,7 @@
 package load_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -16,6 +17,22 @@ func near(t *testing.T, what string, got, want, tolerance float64) {
 	t.Helper()
 	if math.Abs(got-want) > tolerance {
 		t.Errorf("%s: %v, want %v", what, got, want)
+	}
+}
+
+// A load that is multiplied survives being sent to another process.
+func TestTimesIsSent(t *testing.T) {
+	l := (&load.Load{Curve: []load.Segment{{From: 2}}}).Times(3).Times(5)
+	text, err := json.Marshal(l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got load.Load
+	if err := json.Unmarshal(text, &got); err != nil {
+		t.Fatal(err)
+	}
+	if r := got.Level(time.Second); r != 30 {
+		t.Errorf("%v requests/s, not 30: %s", r, text)
 	}
 }
 

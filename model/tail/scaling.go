@@ -18,8 +18,13 @@ func (a affine) of(x float64) float32 {
 	if x != x {
 		return 0
 	}
-	return (float32(x) - a.Mean) * a.Per
+	return max(min((float32(x)-a.Mean)*a.Per, far), -far)
 }
+
+// far is how many deviations from the mean an input is taken for at most. What hardly varied in training, such as the memory
+// of a simulated service, lies hundreds of them away on another machine, and a network knows nothing of such places: it
+// answered with seconds.
+const far = 8
 
 // moments are those of numbers that are not missing.
 type moments struct{ n, mean, m2, low, high float64 }

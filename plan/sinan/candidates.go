@@ -17,7 +17,7 @@ const (
 	up
 	down
 	back // down to somewhat more than there was before everything was raised
-	most // every service at its maximum
+	most // every service at the maximum of its replicas
 )
 
 // candidate is an allocation of the whole application that is tried.
@@ -217,7 +217,7 @@ func (c *candidates) add(n *now, k kind, what, op string, ids []foresail.Service
 		switch {
 		case n.grids[i].most == 0:
 		case k == most:
-			cores[i] = n.grids[i].most
+			cores[i] = max(n.grids[i].full, cores[i], n.floor[i])
 		case !n.fixed[i]:
 			cores[i] = max(cores[i], n.floor[i])
 		}

@@ -31,7 +31,7 @@ func TestOperationsAreTheArtefacts(t *testing.T) {
 		{2, 2, "2 1.5 2 2 2"}, // a unit of half a core
 		{2, 0.5, "0.4 0.4 1 1 1.5"},
 	} {
-		g := newGrid(foresail.Bounds{MinReplicas: 1, MaxReplicas: 1, MinCPU: 0.2, MaxCPU: c.most}, 1)
+		g := newGrid(foresail.Bounds{MinReplicas: 1, MaxReplicas: 1, MinCPU: 0.2, MaxCPU: c.most}, 1, 1)
 		var got []string
 		for _, o := range append(slices.Clone(downs[:]), ups[:]...) {
 			got = append(got, fmt.Sprint(math.Round(1000*g.apply(o, c.from))/1000))
@@ -48,7 +48,7 @@ func TestOperationsOnAnyBounds(t *testing.T) {
 		b := foresail.Bounds{MinReplicas: rapid.IntRange(0, 3).Draw(t, "min replicas"), MinCPU: rapid.Float64Range(0, 2).Draw(t, "min CPU")}
 		b.MaxReplicas = b.MinReplicas + rapid.IntRange(0, 20).Draw(t, "more replicas")
 		b.MaxCPU = b.MinCPU + rapid.Float64Range(0, 20).Draw(t, "more CPU")
-		g := newGrid(b, rapid.Float64Range(0.1, 3).Draw(t, "unit"))
+		g := newGrid(b, rapid.IntRange(b.MinReplicas, b.MaxReplicas).Draw(t, "replicas"), rapid.Float64Range(0.1, 3).Draw(t, "unit"))
 		if g.unit == 0 {
 			return
 		}
@@ -75,7 +75,7 @@ func TestOperationsOnAnyBounds(t *testing.T) {
 func someNow(n int) *now {
 	w := &now{}
 	for range n {
-		w.grids = append(w.grids, newGrid(foresail.Bounds{MinReplicas: 1, MaxReplicas: 1, MinCPU: 0.2, MaxCPU: 16}, 1))
+		w.grids = append(w.grids, newGrid(foresail.Bounds{MinReplicas: 1, MaxReplicas: 1, MinCPU: 0.2, MaxCPU: 16}, 1, 1))
 		w.cores, w.floor, w.low = append(w.cores, 8), append(w.floor, 0), append(w.low, 0.2)
 		w.used, w.fixed = append(w.used, 0.2), append(w.fixed, false)
 	}
@@ -161,7 +161,7 @@ func TestCandidatesOnAnything(t *testing.T) {
 			for i, x := range e.cores {
 				sum += x
 				switch lifted := max(n.cores[i], n.floor[i]); {
-				case n.grids[i].most == 0 && x != 0, e.kind == most && x != n.grids[i].most:
+				case n.grids[i].most == 0 && x != 0, e.kind == most && x != n.grids[i].full:
 					t.Fatalf("%+v: %v of service %d", e, x, i)
 				case e.kind == most || n.grids[i].most == 0:
 				case n.fixed[i] && x != n.cores[i], x < n.floor[i]-rounding && !n.fixed[i], x > n.grids[i].most,

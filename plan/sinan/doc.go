@@ -8,7 +8,7 @@
 //	        probability of a violation is at most 0.1, while the load is steady
 //	hold    what there is, when its p99 stays under that too and its probability is below 0.25
 //	raise   the cheapest candidate that passes the same two tests
-//	most    every service at its maximum, when none does
+//	most    every service at the most CPU that its replicas may have, when none does
 //
 // The margin is the model's own error on data that it was not trained on. Around that stands the paper's safety part,
 // which the artefact leaves out (trust.go): every prediction is scored against what then happened. After a violation that

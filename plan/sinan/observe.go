@@ -14,6 +14,10 @@ import (
 // lookback is how many seconds are looked at: the model looks at a few, and rates and rare endpoints at more.
 const lookback = 60
 
+// late is what may be observed at a time. A busy machine tells two or three seconds at once; they are looked at as one, since
+// what is looked at are rates.
+const late = 3 * tail.Interval
+
 // observation is what one decision is made on.
 type observation struct {
 	app      *foresail.App
@@ -42,7 +46,7 @@ func (m *Manager) observe(h *foresail.History) (*observation, error) {
 		return nil, fmt.Errorf("sinan: the newest second observed ended at %s, and it is %s: %w",
 			o.at.UTC().Format(time.TimeOnly), h.Now().UTC().Format(time.TimeOnly), foresail.ErrStale)
 	}
-	if d := newest.Duration(); d > tail.Interval {
+	if d := newest.Duration(); d > late {
 		return nil, fmt.Errorf("sinan: what is observed covers %v at a time and it decides on seconds: use a source that reports each second, or another manager", d)
 	}
 	o.steps = o.steps[:0]
@@ -61,7 +65,7 @@ func unbroken(parts []*foresail.Snapshot) []*foresail.Snapshot {
 		return nil
 	}
 	i := len(parts) - 1
-	for i > 0 && !parts[i-1].Stale && parts[i-1].End.Equal(parts[i].Start) && parts[i-1].Duration() <= tail.Interval {
+	for i > 0 && !parts[i-1].Stale && parts[i-1].End.Equal(parts[i].Start) && parts[i-1].Duration() <= late {
 		i--
 	}
 	return parts[i:]
@@ -88,8 +92,11 @@ func (m *Manager) base(o *observation, beats []*foresail.Snapshot) {
 			w.fixed[i] = true // nothing is known of it, or somebody scaled it to zero by hand
 			continue
 		}
-		w.grids[i] = newGrid(svc.Bounds, m.c.Unit)
+		w.grids[i] = newGrid(svc.Bounds, from.Replicas, m.c.Unit)
 		o.have[i], o.pending[i] = st.Allocation.Cores(), st.Pending != nil
+		if g := &w.grids[i]; o.violated != "" && !o.pending[i] && w.cores[i] >= g.full-rounding {
+			g.full = g.within(2 * g.full) // its replicas have all that they can have, and that is not enough
+		}
 		m.usage(o, i)
 	}
 }

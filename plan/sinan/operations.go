@@ -9,7 +9,7 @@ import (
 // An operation changes the cores of one service: by a share of its maximum, or by units.
 type operation struct {
 	name  string
-	share float64 // of the maximum
+	share float64 // of the maximum, with the replicas that there are
 	units float64
 }
 
@@ -23,15 +23,20 @@ var (
 // With a unit of one core that is the artefact's: 0.2, 0.4, 0.6, 0.8, 1, 2, 3 and so on.
 type grid struct {
 	least, most float64 // cores
-	unit        float64 // cores; 0: the service can't be changed
+	// full is what the replicas that there are can have: the maximum that operations are shares of, and what everything is
+	// raised to when nothing else is safe. The artefact's services had what replicas they had, and so has a cluster whose
+	// bounds allow many times what its nodes could carry.
+	full float64
+	unit float64 // cores; 0: the service can't be changed
 }
 
-// newGrid is the grid of a service. A service with a small maximum has a smaller unit, a quarter of it, so that there are
-// as many steps between its ends as the artefact's services have.
-func newGrid(b foresail.Bounds, unit float64) grid {
+// newGrid is the grid of a service with so many replicas. A service with a small maximum has a smaller unit, a quarter of it,
+// so that there are as many steps between its ends as the artefact's services have.
+func newGrid(b foresail.Bounds, replicas int, unit float64) grid {
 	g := grid{least: float64(max(b.MinReplicas, 1)) * b.MinCPU, most: b.Max().Cores()}
+	g.full = g.within(float64(max(replicas, 1)) * max(b.MaxCPU, b.MinCPU))
 	if g.most > g.least {
-		g.unit = min(unit, g.most/4)
+		g.unit = min(unit, g.full/4)
 	}
 	return g
 }
@@ -68,7 +73,7 @@ func (g grid) apply(o operation, cores float64) float64 {
 	if g.unit == 0 {
 		return cores
 	}
-	to := cores + o.share*g.most + o.units*g.unit
+	to := cores + o.share*g.full + o.units*g.unit
 	switch {
 	case to < cores && cores <= g.unit+rounding:
 		step := g.unit / fifths

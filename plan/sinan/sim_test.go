@@ -118,7 +118,7 @@ func TestABlindModelInTheSimulator(t *testing.T) {
 			continue
 		}
 		lost++
-		if o.trust[i-1].Lost && o.cores[i] < o.cores[i-1]*0.98 {
+		if o.trust[i-1].Lost && o.cores[i] < o.cores[i-1]*0.95 { // replicas that start have what the others had until they all have less
 			t.Errorf("lowered from %.1f to %.1f cores at %d s, without trust", o.cores[i-1], o.cores[i], i)
 		}
 	}

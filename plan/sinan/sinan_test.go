@@ -33,6 +33,9 @@ func says(p *foresail.Plan, words ...string) bool {
 func TestItBeginsAtTheMaximumAndComesDown(t *testing.T) {
 	o := good()
 	w := newWorld(t, 3, o, Config{}, flat(1))
+	for i := range 3 {
+		w.Put(foresail.ServiceID(i), foresail.Allocation{Replicas: 20, CPU: 1})
+	}
 	p := w.seconds(1)
 	if len(p.Changes) != 3 || !p.Changes[0].To.Equal(foresail.Allocation{Replicas: 20, CPU: 4}) || p.Changes[0].Reason.Rule != "sinan/start" {
 		t.Fatalf("%+v", p)
@@ -66,6 +69,8 @@ func TestWhatBindsIsSaid(t *testing.T) {
 	o := good()
 	o.try = func(_ []tail.Step, cores []float64) tail.Prediction { return of(2000/(cores[0]+cores[1]), 0.01) } // 23 cores are safe
 	w := newWorld(t, 2, o, Config{}, flat(0.5))
+	w.Put(0, foresail.Allocation{Replicas: 20, CPU: 1})
+	w.Put(1, foresail.Allocation{Replicas: 20, CPU: 1})
 	for i := 0; ; i++ {
 		p := w.seconds(1)
 		if w.total() < 24 && p != nil {
@@ -125,18 +130,18 @@ func TestTrustIsLostAndEarned(t *testing.T) {
 	w.seconds(60)
 	settled := w.total()
 	p := w.seconds(1)
-	if !says(p, "sinan/boost", "GET /", "predicted safe") || w.total() != 160 {
+	if !says(p, "sinan/boost", "GET /", "predicted safe") || w.total() != 8 {
 		t.Fatalf("%v cores: %+v", w.total(), p)
 	}
 	if tr := w.m.Trust(); tr.Misses != 1 || tr.Lost || tr.Until.IsZero() {
 		t.Errorf("%+v", tr)
 	}
 	w.seconds(4)
-	if w.total() != 160 {
+	if w.total() != 8 {
 		t.Errorf("%v cores within the boost", w.total())
 	}
 	w.seconds(1)
-	if w.total() >= 160 {
+	if w.total() >= 8 {
 		t.Error("nothing is lowered after the boost")
 	}
 	w.seconds(20) // two more
@@ -235,6 +240,38 @@ func TestHistoryWithAGap(t *testing.T) {
 	}
 }
 
+// A busy machine tells two seconds at once now and then: that is as good.
+func TestTwoSecondsAtOnce(t *testing.T) {
+	w := newWorld(t, 1, good(), Config{}, flat(1))
+	w.seconds(20)
+	w.Beat = 2 * time.Second
+	w.h.Add(w.Step())
+	if p, err := w.m.Decide(w.h); err != nil || says(p, "kept:") {
+		t.Errorf("%+v, %v", p, err)
+	}
+}
+
+// Bounds that allow many replicas are not what it begins with: CPU can be had at once, replicas only start.
+func TestItAddsNoReplicasUntilTheyAreNeeded(t *testing.T) {
+	missed := func(at time.Duration) bool { return at >= 60*time.Second && at < 70*time.Second }
+	w := newWorld(t, 2, good(), Config{}, func(_ foresail.ServiceID, at time.Duration) float64 {
+		if missed(at) {
+			return 1000
+		}
+		return 1
+	})
+	for range 60 {
+		w.seconds(1)
+		if a := w.Have(0); a.Replicas != 1 {
+			t.Fatalf("%v", a)
+		}
+	}
+	w.seconds(9)
+	if a := w.Have(0); !a.Equal(foresail.Allocation{Replicas: 20, CPU: 4}) {
+		t.Errorf("%v after nine seconds in which nothing was enough", a)
+	}
+}
+
 func TestASourceThatIsTooSlow(t *testing.T) {
 	w := newWorld(t, 1, good(), Config{}, flat(1))
 	w.Beat = 15 * time.Second
@@ -281,6 +318,7 @@ func TestOutsideOfTraining(t *testing.T) {
 		return nil
 	}
 	w = newWorld(t, 2, o, Config{}, flat(1))
+	w.Put(0, foresail.Allocation{Replicas: 20, CPU: 1})
 	w.seconds(60)
 	if got := w.Have(0).Cores(); got < 10 || got > 11 {
 		t.Errorf("%v cores of the first service, of which fewer than 10 were never seen", got)
@@ -296,12 +334,12 @@ func TestNothingIsSafe(t *testing.T) {
 	w.seconds(30)
 	o.try = func([]tail.Step, []float64) tail.Prediction { return of(300, 0.9) }
 	p := w.seconds(1)
-	if w.total() != 160 || !says(p, "sinan/most", "no candidate is safe", "as it is: p99 of 300 ms is not below 90 ms") {
+	if w.total() != 8 || !says(p, "sinan/most", "no candidate is safe", "as it is: p99 of 300 ms is not below 90 ms") {
 		t.Errorf("%+v", p)
 	}
 	o.try = func([]tail.Step, []float64) tail.Prediction { return of(math.NaN(), math.NaN()) }
 	w.seconds(5)
-	if w.total() != 160 {
+	if w.total() != 8 {
 		t.Errorf("%v cores", w.total())
 	}
 	if _, err := w.m.Save(); err != nil {

@@ -25,7 +25,7 @@ func spread(b foresail.Bounds, from foresail.Allocation, total float64) (foresai
 		n, bound = math.Ceil(total/hi-rounding), "max CPU of a replica"
 	case lo > 0 && each < lo-rounding:
 		n, bound = math.Floor(total/lo+rounding), "min CPU of a replica"
-	case !raise && hi > 0 && n > float64(least):
+	case total < from.Cores()-rounding && hi > 0 && n > float64(least):
 		if fewer := max(math.Ceil(total/(roomy*hi)-rounding), float64(least)); fewer < n {
 			n, bound = fewer, "half of the max CPU of a replica"
 		}

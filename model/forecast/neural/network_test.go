@@ -89,7 +89,7 @@ func TestAStepAllocatesNothing(t *testing.T) {
 
 const clip = 5
 
-// One step of training Madu's network: n = 60, m = 5, 32 cells. hack/madu-pytorch runs it beside PyTorch.
+// One step of training Madu's network: n = 60, m = 5, 32 cells. hack/pytorch runs it beside PyTorch.
 func BenchmarkMaduTrainStep(b *testing.B) {
 	for _, batch := range []int{32, 128} {
 		b.Run(fmt.Sprint("batch", batch), func(b *testing.B) {
