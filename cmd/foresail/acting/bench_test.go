@@ -134,7 +134,7 @@ func BenchmarkBeatToAction(b *testing.B) {
 // learnt is a hybrid that has learnt from a few minutes: what it says is worth little, and takes as long as what a good one says.
 func learnt(b *testing.B, bp *foresail.Blueprint) *managers.Foresight {
 	o := seeing.Operation{Blueprint: bp, Low: 100, High: 200, Every: seeing.Between, Traced: 1, Duration: 5 * time.Minute, Kinds: seeing.Usual}
-	runs, err := o.Collect(b.Context(), 11, 4, nil)
+	runs, err := o.Collect(b.Context(), 11, 4, nil, nil)
 	if err != nil {
 		b.Fatal(err)
 	}
