@@ -53,7 +53,7 @@ func (f *feed) besides(h *foresail.History, s *foresail.Snapshot) {
 	one := summarise(h.App(), sec[:1], nil)
 	p := &besidePoint{Allocated: one.totals.Allocated}
 	for i, e := range one.endpoints {
-		p.Endpoints = append(p.Endpoints, endpointPoint{P99: e.P99, Violated: i < len(b.violated) && b.violated[i]})
+		p.Endpoints = append(p.Endpoints, endpointPoint{Rate: absent, P50: absent, P95: absent, P99: e.P99, Violated: i < len(b.violated) && b.violated[i]})
 	}
 	clear(b.violated)
 	if len(b.kept) >= mostKept {

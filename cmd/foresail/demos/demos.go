@@ -29,7 +29,7 @@ curve:
 mix: {read-home-timeline: 60, read-user-timeline: 15, read-post: 8, compose-post: 5, search: 4, log-in: 2, recommend: 2,
   favorite: 1, repost: 1, send-message: 1, read-messages: 1, follow: 0.5, block: 0.1}
 `, 200, 60, 450, []fault.Fault{
-		contention("post-storage-service", 0.85), badRelease("nginx-web-server", 3), contention("home-timeline-service", 0.9), badRelease("user-timeline-service", 8)}},
+		contention("post-storage-service", 0.85), contention("home-timeline-service", 0.85), badRelease("home-timeline-service", 8)}},
 	{"social-network-28", "Sinan's Social Network", `
 load: day
 curve:

@@ -75,8 +75,9 @@ function take(u) {
   for (const w of u.why ?? []) store.why[w.service] = w;
   store.now = u;
   if (!store.picked && u.endpoints) {
-    // Until a person picks one, the chart shows the endpoint that is worst off when the page opens.
-    store.endpoint = worst(u.endpoints);
+    // Until a person picks one, the chart shows the endpoint that is worst off when the page opens; where there is a run beside, the busiest, in which
+    // the two can be told apart.
+    store.endpoint = store.beside ? busiest(u.endpoints) : worst(u.endpoints);
     $("endpoint").value = store.endpoint;
     store.picked = u.endpoints.some((e) => e.windows > 0);
   }
@@ -84,6 +85,10 @@ function take(u) {
   announce(store);
   controls.draw();
   for (const p of parts) p.changed();
+}
+
+function busiest(endpoints) {
+  return endpoints.reduce((best, e, i) => ((e.requests_s ?? 0) > (endpoints[best].requests_s ?? 0) ? i : best), 0);
 }
 
 function worst(endpoints) {
