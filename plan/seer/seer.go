@@ -29,17 +29,18 @@ type Manager struct {
 type state struct {
 	Now     time.Time
 	Turn    plan.Timer // of the inner manager
-	Dangers []danger   // ordered by service
+	Dangers []Danger   // ordered by service
 }
 
-// danger is one that lasts.
-type danger struct {
+// Danger is one that lasts.
+type Danger struct {
 	Service foresail.ServiceID
 	Since   time.Time
 	Seen    time.Time           // when the model last saw it
 	Raised  time.Time           // when Target last grew
 	Before  float64             // total cores when it began
 	Target  float64             // total cores that are to be had while it lasts
+	Steps   int                 // how often Target has grown since it began
 	Base    foresail.Allocation // what there is without it: what there was before, or what the inner manager asked for since if that is more
 }
 
@@ -61,6 +62,9 @@ func (m *Manager) Name() string { return m.name }
 
 // Inner is the manager that is wrapped.
 func (m *Manager) Inner() foresail.Manager { return m.inner }
+
+// Dangers are those that last after the newest decision, ordered by service.
+func (m *Manager) Dangers() []Danger { return slices.Clone(m.state.Dangers) }
 
 // Needs is what the inner manager needs, and each beat what the model looks at.
 func (m *Manager) Needs() foresail.Needs {
@@ -160,9 +164,9 @@ func (m *Manager) look(d *plan.Draft, h *foresail.History, v Verdict) []foresail
 }
 
 // end takes away the dangers that are over. While nothing is known of what the culprit has, nothing of it is taken away either.
-func (m *Manager) end(app *foresail.App, beats []*foresail.Snapshot) (ended []danger) {
+func (m *Manager) end(app *foresail.App, beats []*foresail.Snapshot) (ended []Danger) {
 	s := &m.state
-	s.Dangers = slices.DeleteFunc(s.Dangers, func(x danger) bool {
+	s.Dangers = slices.DeleteFunc(s.Dangers, func(x Danger) bool {
 		gone := int(x.Service) >= len(app.Services) || app.Services[x.Service].Gone
 		over := gone || s.Now.Sub(x.Seen) >= m.c.Hold && plan.Latest(beats, x.Service, foresail.SignalAllocation) != nil
 		if over {
@@ -219,11 +223,11 @@ func (m *Manager) alarm(d *plan.Draft, h *foresail.History, violation float64) (
 		return nil
 	}
 	id, svc := foresail.ServiceID(culprit), &app.Services[culprit]
-	at, there := slices.BinarySearchFunc(s.Dangers, id, func(x danger, id foresail.ServiceID) int { return int(x.Service - id) })
+	at, there := slices.BinarySearchFunc(s.Dangers, id, func(x Danger, id foresail.ServiceID) int { return int(x.Service - id) })
 	if there {
 		x := &s.Dangers[at]
 		if most := x.Before * m.c.Most; s.Now.Sub(x.Raised) >= m.c.Again && x.Target < most {
-			x.Target, x.Raised = min(x.Target*m.c.Factor, most), s.Now
+			x.Target, x.Raised, x.Steps = min(x.Target*m.c.Factor, most), s.Now, x.Steps+1
 			return []foresail.ServiceID{id}
 		}
 		return nil
@@ -239,16 +243,16 @@ func (m *Manager) alarm(d *plan.Draft, h *foresail.History, violation float64) (
 	}
 	d.Warn(foresail.Alarm{Service: id, Probability: violation, Share: m.p[id], Within: m.model.Within(), Text: text})
 	total := base.Cores()
-	s.Dangers = slices.Insert(s.Dangers, at, danger{Service: id, Since: s.Now, Seen: s.Now, Raised: s.Now, Before: total, Target: total * m.c.Factor, Base: base})
+	s.Dangers = slices.Insert(s.Dangers, at, Danger{Service: id, Since: s.Now, Seen: s.Now, Raised: s.Now, Before: total, Target: total * m.c.Factor, Base: base})
 	return []foresail.ServiceID{id}
 }
 
 // service writes what one service should have.
-func (m *Manager) service(d *plan.Draft, app *foresail.App, id foresail.ServiceID, beats []*foresail.Snapshot, ours *foresail.Plan, fresh []foresail.ServiceID, ended []danger) {
+func (m *Manager) service(d *plan.Draft, app *foresail.App, id foresail.ServiceID, beats []*foresail.Snapshot, ours *foresail.Plan, fresh []foresail.ServiceID, ended []Danger) {
 	svc := &app.Services[id]
 	from, known := plan.Wanted(svc, plan.Latest(beats, id, foresail.SignalAllocation))
 	change, asked := ours.Change(id)
-	same := func(x danger) bool { return x.Service == id }
+	same := func(x Danger) bool { return x.Service == id }
 	switch i, e := slices.IndexFunc(m.state.Dangers, same), slices.IndexFunc(ended, same); {
 	case i >= 0 && known:
 		x := &m.state.Dangers[i]
@@ -256,8 +260,8 @@ func (m *Manager) service(d *plan.Draft, app *foresail.App, id foresail.ServiceI
 			x.Base = change.To
 		}
 		if asked || slices.Contains(fresh, id) {
-			d.Set(id, svc, from, raise(svc.Bounds, from, x.Base, x.Target), foresail.Reason{Rule: "seer/danger",
-				Text: fmt.Sprintf("a violation is expected to start here: it has had %.2f cores and gets %.2f at least, until %v pass without danger",
+			d.Set(id, svc, from, raise(svc.Bounds, from, x.Base, x), foresail.Reason{Rule: "seer/danger",
+				Text: fmt.Sprintf("a violation is expected to start here: it has had %.2f cores and is to get %.2f within its bounds, until %v pass without danger",
 					x.Before, x.Target, m.c.Hold)})
 		}
 	case asked:
@@ -268,17 +272,23 @@ func (m *Manager) service(d *plan.Draft, app *foresail.App, id foresail.ServiceI
 	}
 }
 
-// raise gives a service a total of cores: CPU for each replica first, since that takes effect at once, then replicas. It is never
-// less than base, nor than what it was last asked to have.
-func raise(b foresail.Bounds, from, base foresail.Allocation, total float64) foresail.Allocation {
+// raise gives a service the total of cores that a danger asks for: CPU for each replica first, since that takes effect at once, then replicas,
+// which are dear and take time to start: twice as many at most with each step of a danger that goes on, and with the first where a replica
+// can't have twice its CPU. It is never less than it has without danger, nor than what it was last asked to have.
+func raise(b foresail.Bounds, from, base foresail.Allocation, x *Danger) foresail.Allocation {
 	to := base
 	to.Replicas = max(to.Replicas, from.Replicas, 1)
-	total = max(total, base.Cores(), from.Cores())
+	total := max(x.Target, base.Cores(), from.Cores())
 	most := max(b.MaxCPU, b.MinCPU)
 	to.CPU = plan.MilliUp(total / float64(to.Replicas))
 	if to.CPU > most && most > 0 {
+		steps := x.Steps
+		if 2*base.CPU > most {
+			steps++
+		}
 		to.CPU = most
-		to.Replicas = max(to.Replicas, int(math.Ceil(total/most-1e-9)))
+		allowed := max(base.Replicas, 1) << min(steps, 16)
+		to.Replicas = max(to.Replicas, min(int(math.Ceil(total/most-1e-9)), allowed))
 	}
 	return to
 }

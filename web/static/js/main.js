@@ -42,7 +42,7 @@ function pickEndpoint(i) {
 // onState starts over: at first, after a reconnection, and when the application is another.
 function onState(state) {
   const same = store.instance === state.instance && store.app.name === state.app.name && store.app.generation === state.app.generation;
-  Object.assign(store, { instance: state.instance, title: state.title, keep: state.keep_s, app: state.app, points: [], decisions: [], why: [], now: {} });
+  Object.assign(store, { instance: state.instance, title: state.title, keep: state.keep_s, beside: state.beside ?? "", app: state.app, points: [], decisions: [], why: [], now: {} });
   store.file = state.app.services.reduce((s, a) => s + a.initial.replicas * a.initial.cpu, 0);
   if (!same) {
     store.endpoint = 0;
@@ -75,8 +75,9 @@ function take(u) {
   for (const w of u.why ?? []) store.why[w.service] = w;
   store.now = u;
   if (!store.picked && u.endpoints) {
-    // Until a person picks one, the chart shows the endpoint that is worst off when the page opens.
-    store.endpoint = worst(u.endpoints);
+    // Until a person picks one, the chart shows the endpoint that is worst off when the page opens; where there is a run beside, the busiest, in which
+    // the two can be told apart.
+    store.endpoint = store.beside ? busiest(u.endpoints) : worst(u.endpoints);
     $("endpoint").value = store.endpoint;
     store.picked = u.endpoints.some((e) => e.windows > 0);
   }
@@ -84,6 +85,10 @@ function take(u) {
   announce(store);
   controls.draw();
   for (const p of parts) p.changed();
+}
+
+function busiest(endpoints) {
+  return endpoints.reduce((best, e, i) => ((e.requests_s ?? 0) > (endpoints[best].requests_s ?? 0) ? i : best), 0);
 }
 
 function worst(endpoints) {
