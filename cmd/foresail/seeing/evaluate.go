@@ -104,7 +104,7 @@ func NewForesee() *cobra.Command {
 		Args:  cli.NoArgs,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(newEvaluate())
+	c.AddCommand(newEvaluate(), newUpdate())
 	return c
 }
 

@@ -100,7 +100,7 @@ func (o *Operation) faults(rng *rand.Rand) *fault.Schedule {
 		f := fault.Fault{Kind: o.Kinds[rng.IntN(len(o.Kinds))], At: at + time.Duration(rng.Int64N(int64(o.Every/4)+1)), For: time.Duration(span(rng, 3, 15) * 1e9)}
 		var of []string
 		for i := range app.Services {
-			if n := app.Services[i].Name; f.Kind != fault.SlowDisk || strings.Contains(n, "mongo") || strings.HasSuffix(n, "db") {
+			if n := app.Services[i].Name; !app.Services[i].Gone && (f.Kind != fault.SlowDisk || strings.Contains(n, "mongo") || strings.HasSuffix(n, "db") || strings.Contains(n, "cassandra")) {
 				of = append(of, n)
 			}
 		}
