@@ -156,9 +156,13 @@ func JudgeAll(d Detector, runs []*Run, horizon time.Duration, window int) []Judg
 	out := make([]Judged, len(runs))
 	for i, r := range runs {
 		j := Judged{run: r, says: make([]Judgement, r.Beats()), moments: moments(r, horizon, window)}
-		d.Judge(r, j.says)
 		for t := range min(window, len(j.moments)) {
 			j.moments[t] = moment{what: ongoing, episode: -1}
+		}
+		if m, ok := d.(*Model); ok {
+			m.judge(r, j.says, func(t int) bool { return j.moments[t].what != ongoing }) // the rest counts nothing
+		} else {
+			d.Judge(r, j.says)
 		}
 		last := int32(-1)
 		for _, m := range j.moments {

@@ -93,8 +93,11 @@ func (m *Model) verdict(y []float32) Judgement {
 }
 
 // Judge implements Detector.
-func (m *Model) Judge(r *Run, out []Judgement) {
-	const rows = 256
+func (m *Model) Judge(r *Run, out []Judgement) { m.judge(r, out, func(int) bool { return true }) }
+
+// judge judges those beats that are wanted; a network takes its time.
+func (m *Model) judge(r *Run, out []Judgement, wanted func(beat int) bool) {
+	const rows = 64
 	net, w := m.net(), m.width()
 	seen := make([]float32, len(out)*w)
 	for t := range out {
@@ -102,14 +105,24 @@ func (m *Model) Judge(r *Run, out []Judgement) {
 		out[t] = Judgement{Score: math.NaN()}
 	}
 	x := nn.Batch[float32]{Cols: m.shape.Inputs(), Data: make([]float32, rows*m.shape.Inputs())}
-	for from := m.shape.Beats - 1; from < len(out); from += rows {
-		x.Rows = min(rows, len(out)-from)
-		for i := range x.Rows {
-			copy(x.Row(i), seen[(from+i-m.shape.Beats+1)*w:(from+i+1)*w])
+	beats := make([]int, 0, rows)
+	say := func() {
+		for i, t := range beats {
+			copy(x.Row(i), seen[(t-m.shape.Beats+1)*w:(t+1)*w])
 		}
-		y := net.Forward(nn.Batch[float32]{Rows: x.Rows, Cols: x.Cols, Data: x.Data[:x.Rows*x.Cols]}, false)
-		for i := range y.Rows {
-			out[from+i] = m.verdict(y.Row(i))
+		y := net.Forward(x.Rowset(0, len(beats)), false)
+		for i, t := range beats {
+			out[t] = m.verdict(y.Row(i))
+		}
+		beats = beats[:0]
+	}
+	x.Rows = rows
+	for t := m.shape.Beats - 1; t < len(out); t++ {
+		if wanted(t) {
+			beats = append(beats, t)
+		}
+		if len(beats) == rows || t == len(out)-1 && len(beats) > 0 {
+			say()
 		}
 	}
 }

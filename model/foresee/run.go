@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"foresail.dev"
+	"foresail.dev/ml/nn"
 	"foresail.dev/model/foresee/label"
 )
 
@@ -81,21 +82,68 @@ type Run struct {
 	Start    time.Time     // of the first beat
 	Beat     time.Duration // of each
 	Services int
-	Values   []float32 // beats × services × Numbers
+	Values   []float32 // beats × services × Numbers, of the beats that are kept
+	Kept     []int32   // which of those a beat is; -1: it was forgotten (see Thin); nil: all are kept
 	Calls    [][2]foresail.ServiceID
 	Episodes []label.Episode // in order
 }
 
 // Beats is how many there are.
-func (r *Run) Beats() int { return len(r.Values) / (r.Services * Numbers) }
+func (r *Run) Beats() int {
+	if r.Kept != nil {
+		return len(r.Kept)
+	}
+	return len(r.Values) / (r.Services * Numbers)
+}
 
 // End is when beat t ends.
 func (r *Run) End(t int) time.Time { return r.Start.Add(time.Duration(t+1) * r.Beat) }
 
-// At is what was observed in beat t.
+// At is what was observed in beat t: nothing of one that was forgotten.
 func (r *Run) At(t int) []float32 {
 	n := r.Services * Numbers
+	if r.Kept != nil {
+		if t = int(r.Kept[t]); t < 0 {
+			return nothing(n)
+		}
+	}
 	return r.Values[t*n : (t+1)*n]
+}
+
+func (r *Run) kept(t int) bool { return r.Kept == nil || r.Kept[t] >= 0 }
+
+// block is how many beats in a row Thin keeps or forgets.
+const block = 100
+
+// Thin forgets most of what is quiet, so that weeks of runs that are learnt from fit in memory: it keeps the windows of the run-ups of
+// episodes for horizons up to the given one, and of each other hundred beats with a probability of share. Of a thinned run only samples can be
+// taken; it can't be judged.
+func (r *Run) Thin(window int, horizon time.Duration, share float64, draw *nn.Rand) {
+	keep := make([]bool, r.Beats())
+	for t := 0; t < len(keep); t += block {
+		if draw.Float64() < share {
+			for i := t; i < min(t+block, len(keep)); i++ {
+				keep[i] = true
+			}
+		}
+	}
+	for t, m := range moments(r, horizon, window) {
+		if m.what == nearing {
+			for i := max(t-window+1, 0); i <= t; i++ {
+				keep[i] = true
+			}
+		}
+	}
+	var values []float32
+	kept := make([]int32, len(keep))
+	for t, k := range keep {
+		kept[t] = -1
+		if k && r.kept(t) {
+			kept[t] = int32(len(values) / (r.Services * Numbers))
+			values = append(values, r.At(t)...)
+		}
+	}
+	r.Values, r.Kept = slices.Clip(values), kept
 }
 
 // Recorder makes a Run of snapshots and labels it.

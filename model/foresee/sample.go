@@ -1,6 +1,7 @@
 package foresee
 
 import (
+	"slices"
 	"time"
 
 	"foresail.dev"
@@ -64,20 +65,28 @@ type sample struct {
 	class     int32 // in the model's order; the number of services: none
 }
 
-// samples are the windows of runs that have a class: not those that an episode is in, or has started before, and not those
-// before episodes whose culprit is not known.
+// samples are the windows of runs that have a class: not those that an episode is in, or has started before, not those
+// before episodes whose culprit is not known, and not those less than Gap before a run-up: an alarm there is right if it goes on, and what
+// is seen then is often no different.
 func samples(runs []*Run, window int, horizon time.Duration, order []foresail.ServiceID) (ahead, none []sample) {
 	place := make([]int32, len(order))
 	for i, s := range order {
 		place[s] = int32(i)
 	}
 	for i, r := range runs {
-		for t, m := range moments(r, horizon, window) {
-			if t < window-1 {
+		all, kept := moments(r, horizon, window), 0
+		for t, m := range all {
+			if kept++; !r.kept(t) {
+				kept = 0
+			}
+			if kept < window {
 				continue
 			}
 			switch m.what {
 			case quiet:
+				if slices.ContainsFunc(all[t:min(t+Gap, len(all))], func(m moment) bool { return m.what == nearing || m.what == early }) {
+					continue
+				}
 				none = append(none, sample{int32(i), int32(t), int32(len(order))})
 			case nearing:
 				if c := r.Episodes[m.episode].Culprit; c != label.Nobody {

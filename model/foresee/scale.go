@@ -31,7 +31,7 @@ func scaling(runs []*Run, order []foresail.ServiceID, columns []int, use func(ru
 	all := make([]sums, len(order)*len(columns))
 	for i, r := range runs {
 		for t := range r.Beats() {
-			if !use(i, t) {
+			if !r.kept(t) || !use(i, t) {
 				continue
 			}
 			row := r.At(t)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"foresail.dev"
 	"foresail.dev/ml"
@@ -30,7 +31,12 @@ func Train(ctx context.Context, schema Schema, runs []*Run, cfg Config, tell fun
 		return nil, nil, err
 	}
 	r := nn.NewRand(cfg.Seed, 1)
-	learn, held := split(runs, cfg.Validation, r)
+	learn, held := Split(runs, &cfg)
+	for _, run := range held {
+		if run.Kept != nil {
+			return nil, nil, fmt.Errorf("run %s is thinned and held out: thin those alone that Split gives to learn from", run.Name)
+		}
+	}
 	m := &Model{schema: schema, beat: runs[0].Beat, horizon: cfg.Horizon, signal: cfg.Signal, order: Order(len(schema.Services), calls(runs))}
 	m.shape = network.Config{Kind: cfg.Network, Services: len(m.order), Beats: cfg.Window, Channels: len(cfg.Signal.columns())}
 	if err := m.shape.Check(); err != nil {
@@ -47,6 +53,7 @@ func Train(ctx context.Context, schema Schema, runs []*Run, cfg Config, tell fun
 		if err := t.epoch(ctx, epoch); err != nil {
 			return nil, nil, err
 		}
+		t.swap()
 		loss := t.heldLoss()
 		if tell != nil {
 			tell(epoch+1, loss)
@@ -58,6 +65,7 @@ func Train(ctx context.Context, schema Schema, runs []*Run, cfg Config, tell fun
 			}
 			report.Loss, report.Epoch = loss, epoch+1
 		}
+		t.swap()
 	}
 	if best == nil {
 		return nil, nil, errors.New("training diverged: no epoch has a finite loss; give a lower rate")
@@ -100,17 +108,26 @@ func fit(schema Schema, runs []*Run) error {
 	return nil
 }
 
-// split holds whole runs out.
-func split(runs []*Run, share float64, r *nn.Rand) (learn, held []*Run) {
-	n := min(max(int(math.Round(share*float64(len(runs)))), 1), len(runs)-1)
-	for i, at := range r.Perm(len(runs)) {
-		if i < n {
-			held = append(held, runs[at])
+// Split says which runs a configuration learns from, and which it holds out: it hangs on how many there are and the seed.
+func Split(runs []*Run, cfg *Config) (learn, held []*Run) {
+	for i, out := range HeldOut(len(runs), cfg) {
+		if out {
+			held = append(held, runs[i])
 		} else {
-			learn = append(learn, runs[at])
+			learn = append(learn, runs[i])
 		}
 	}
 	return learn, held
+}
+
+// HeldOut tells of each of so many runs whether it is held out.
+func HeldOut(runs int, cfg *Config) []bool {
+	out := make([]bool, runs)
+	n := min(max(int(math.Round(cfg.Validation*float64(runs))), 1), runs-1)
+	for _, at := range nn.NewRand(cfg.Seed, 2).Perm(runs)[:n] {
+		out[at] = true
+	}
+	return out
 }
 
 func calls(runs []*Run) (all [][2]foresail.ServiceID) {
@@ -130,6 +147,8 @@ type trainer struct {
 	heldSet     []sample
 	net         nn.Sequential[float32]
 	params      []*nn.Param[float32]
+	mean        [][]float32 // of the weights over some steps
+	steps       int
 	opt         *nn.Adam[float32]
 	r           *nn.Rand
 	x, target   nn.Batch[float32]
@@ -139,12 +158,18 @@ type trainer struct {
 // long is how far above normal, in deviations, a queue is that makes a quiet beat a busy one.
 const long = 4
 
+// meanOver weighs the mean of weights so far at each step.
+const meanOver = 0.99
+
 // heldAtMost bounds how many quiet samples choose the epoch.
-const heldAtMost = 8000
+const heldAtMost = 2000
 
 func newTrainer(m *Model, learn, held []*Run, cfg Config, r *nn.Rand) *trainer {
 	t := &trainer{cfg: cfg, m: m, learn: learn, held: held, net: network.New[float32](m.shape, r), opt: &nn.Adam[float32]{Rate: cfg.Rate}, r: r}
 	t.params = t.net.Params()
+	for _, p := range t.params {
+		t.mean = append(t.mean, slices.Clone(p.W))
+	}
 	t.ahead, t.none = samples(learn, cfg.Window, cfg.Horizon, m.order)
 	row := make([]float32, m.width())
 	for _, s := range t.none {
@@ -185,8 +210,34 @@ func (t *trainer) epoch(ctx context.Context, epoch int) error {
 		t.net.Backward(t.dy)
 		nn.Clip(t.params, 5)
 		t.opt.Step(t.params)
+		t.average()
 	}
 	return nil
+}
+
+// average lets weights decay, and follows them with their mean over the last steps, which is what is kept: it does not depend on
+// which samples came last.
+func (t *trainer) average() {
+	keep := float32(1 - t.opt.Rate*t.cfg.Decay)
+	t.steps++
+	follow := float32(max(1-meanOver, 1/float64(t.steps)))
+	for i, p := range t.params {
+		mean := t.mean[i]
+		for k, w := range p.W {
+			w *= keep
+			p.W[k] = w
+			mean[k] += (w - mean[k]) * follow
+		}
+	}
+}
+
+// swap exchanges the weights with their mean.
+func (t *trainer) swap() {
+	for i, p := range t.params {
+		for k, w := range p.W {
+			p.W[k], t.mean[i][k] = t.mean[i][k], w
+		}
+	}
 }
 
 // forward is the scores of samples; their classes are in target.

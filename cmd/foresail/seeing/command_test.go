@@ -13,7 +13,7 @@ import (
 
 // What is learnt from little is measured all the same: each detector has a row of all causes, and one of each cause.
 func TestMeasureInSmall(t *testing.T) {
-	f := File{Applications: []application{{"social-network", 80, 220}}, Train: stretch{2, 10 * time.Minute, 1}, Test: stretch{1, 10 * time.Minute, 1001},
+	f := File{Applications: []application{{Application: "social-network", Low: 80, High: 220}}, Train: stretch{2, 10 * time.Minute, 1}, Test: stretch{1, 10 * time.Minute, 1001},
 		Networks: []string{"cnn"}, Epochs: 1}
 	f.defaults()
 	rows, err := f.Measure(context.Background(), func(float64, string) {})

@@ -13,7 +13,10 @@ import (
 
 	"foresail.dev"
 	"foresail.dev/appfile"
+	"foresail.dev/apps/random"
 	"foresail.dev/cmd/foresail/cli"
+	"foresail.dev/compare"
+	"foresail.dev/fault"
 	"foresail.dev/model/foresee"
 	"foresail.dev/model/foresee/network"
 )
@@ -23,6 +26,7 @@ type File struct {
 	Applications []application   `yaml:"applications" rule:"required"`
 	Train        stretch         `yaml:"train" rule:"required"`
 	Test         stretch         `yaml:"test" rule:"required"`
+	Absent       []fault.Kind    `yaml:"absent"` // kinds of faults that nobody learns from, and that are measured on alone, in as many runs again
 	Networks     []string        `yaml:"networks" rule:"required"`
 	Signals      []string        `yaml:"signals"` // absent: full
 	Windows      []time.Duration `yaml:"windows"` // how far ahead; absent: 500 ms
@@ -33,9 +37,19 @@ type File struct {
 }
 
 type application struct {
-	Application string  `yaml:"application" rule:"required"`
-	Low         float64 `yaml:"low" rule:"required,min=0.1,max=1000000"`  // requests/s
-	High        float64 `yaml:"high" rule:"required,min=0.1,max=1000000"` // requests/s
+	Application string          `yaml:"application"`
+	Random      *compare.Random `yaml:"random"`                                   // instead: one that is drawn
+	Low         float64         `yaml:"low" rule:"required,min=0.1,max=1000000"`  // requests/s
+	High        float64         `yaml:"high" rule:"required,min=0.1,max=1000000"` // requests/s
+	Train       *stretch        `yaml:"train"`                                    // instead of the file's
+}
+
+// read is its blueprint.
+func (a *application) read() (*foresail.Blueprint, error) {
+	if r := a.Random; r != nil {
+		return random.New(random.Config{Services: r.Services, Seed: r.Seed, Rate: r.Rate})
+	}
+	return appfile.ReadApp(a.Application)
 }
 
 type stretch struct {
@@ -61,17 +75,42 @@ func (f *File) Check(at appfile.Place) {
 			at.At("windows", i).Faultf("is %v, must be 100ms to 1m", w)
 		}
 	}
-	for i, a := range f.Applications {
-		if a.Low > a.High {
-			at.At("applications", i, "low").Faultf("is %v, and high %v: give the lower first", a.Low, a.High)
+	for i, k := range f.Absent {
+		if !slices.Contains(Usual, k) {
+			at.At("absent", i).Faultf("is %v; there are %v", k, Usual)
 		}
 	}
-	if f.Train.Runs == 1 {
-		at.At("train", "runs").Faultf("is 1, must be 2 or more: one to learn from and one to be held out")
+	if len(kinds(f.Absent)) == 0 {
+		at.At("absent").Faultf("has all kinds: leave some to learn from")
 	}
-	if a, b := f.Train, f.Test; a.Runs > 0 && b.Runs > 0 && a.Seed < b.Seed+uint64(b.Runs) && b.Seed < a.Seed+uint64(a.Runs) {
-		at.At("test", "seed").Faultf("is %d with %d runs, and train has %d with %d: what is measured on must not have been learnt from", b.Seed, b.Runs, a.Seed, a.Runs)
+	for i, a := range f.Applications {
+		place := at.At("applications", i)
+		if a.Low > a.High {
+			place.At("low").Faultf("is %v, and high %v: give the lower first", a.Low, a.High)
+		}
+		if (a.Application == "") == (a.Random == nil) {
+			place.Faultf("must have exactly one of application and random")
+		}
+		if a.Train != nil {
+			f.checkTrain(*a.Train, place.At("train"))
+		}
 	}
+	f.checkTrain(f.Train, at.At("train"))
+}
+
+// checkTrain asks for two runs or more that nothing is measured on.
+func (f *File) checkTrain(train stretch, at appfile.Place) {
+	if train.Runs == 1 {
+		at.At("runs").Faultf("is 1, must be 2 or more: one to learn from and one to be held out")
+	}
+	if a, b := train, f.Test; a.Runs > 0 && b.Runs > 0 && a.Seed < b.Seed+uint64(b.Runs) && b.Seed < a.Seed+uint64(a.Runs) {
+		at.At("seed").Faultf("is %d with %d runs, and test has %d with %d: what is measured on must not have been learnt from", a.Seed, a.Runs, b.Seed, b.Runs)
+	}
+}
+
+// kinds are the usual ones without some.
+func kinds(absent []fault.Kind) []fault.Kind {
+	return slices.DeleteFunc(slices.Clone(Usual), func(k fault.Kind) bool { return slices.Contains(absent, k) })
 }
 
 func (f *File) defaults() {
@@ -150,6 +189,7 @@ type Row struct {
 	Network     string   `json:"network"` // or "utilisation" or "queue": a threshold
 	Signal      string   `json:"signal"`
 	Window      float64  `json:"window_ms"`
+	Faults      string   `json:"faults"`   // "usual", or "absent": kinds that nobody has learnt from
 	Cause       string   `json:"cause"`    // "all", or what was injected
 	Episodes    int      `json:"episodes"` // that could be foreseen
 	Recall      float64  `json:"recall"`
@@ -162,50 +202,90 @@ type Row struct {
 // Measure does what the file says.
 func (f *File) Measure(ctx context.Context, progress func(done float64, what string)) ([]Row, error) {
 	rows := []Row{}
-	steps := float64(len(f.Applications) * (2 + len(f.Windows)*len(f.Networks)*len(f.Signals)))
-	done := 0.0
-	for _, a := range f.Applications {
-		bp, err := appfile.ReadApp(a.Application)
+	for i := range f.Applications {
+		at := func(done float64, what string) { progress((float64(i)+done)/float64(len(f.Applications)), what) }
+		some, err := f.measureOne(ctx, &f.Applications[i], at)
 		if err != nil {
-			return nil, cli.Usage(err)
+			return nil, err
 		}
-		o := Operation{Blueprint: bp, Low: a.Low, High: a.High, Every: between, Traced: f.Traced, Kinds: Usual}
-		var sets [2][]*Operated
-		for i, s := range []stretch{f.Train, f.Test} {
-			o.Duration = s.Each.Truncate(foresail.Beat)
-			if sets[i], err = o.Collect(ctx, s.Seed, s.Runs, func(d float64, what string) { progress((done+d)/steps, what) }); err != nil {
-				return nil, err
-			}
-			done++
-		}
-		learn, test := Runs(sets[0]), Runs(sets[1])
-		for _, window := range f.Windows {
-			for name, d := range map[string]foresee.Detector{"utilisation": foresee.Utilisation{}, "queue": foresee.NewQueue(learn, window)} {
-				threshold := foresee.Tune(foresee.JudgeAll(d, learn, window, f.Beats), foresee.Default().Precision)
-				rows = append(rows, measure(Row{Application: bp.App.Name, Network: name, Signal: "threshold", Window: ms(window)}, d, threshold, test, sets[1], window, f.Beats)...)
-			}
-			for _, n := range f.Networks {
-				for _, s := range f.Signals {
-					progress(done/steps, fmt.Sprintf("%s: %s on %s signals, %v ahead", bp.App.Name, n, s, window))
-					cfg := foresee.Default()
-					cfg.Seed, cfg.Network, cfg.Signal, cfg.Window, cfg.Horizon, cfg.Epochs = f.Seed, network.Kind(n), foresee.Signal(s), f.Beats, window, f.Epochs
-					m, _, err := foresee.Train(ctx, foresee.SchemaOf(bp.App), learn, cfg, nil)
-					if err != nil {
-						return nil, fmt.Errorf("%s, %s on %s signals: %w", bp.App.Name, n, s, err)
-					}
-					row := Row{Application: bp.App.Name, Network: n, Signal: s, Window: ms(window), Infer: inference(m, bp.App)}
-					rows = append(rows, measure(row, m, m.Threshold(), test, sets[1], window, f.Beats)...)
-					done++
-				}
-			}
-		}
+		rows = append(rows, some...)
 	}
 	slices.SortStableFunc(rows, func(a, b Row) int { return cmpRows(&a, &b) })
 	return rows, nil
 }
 
+// judged is what detectors of one application are measured on.
+type judged struct {
+	faults string
+	all    []*Operated
+}
+
+// measureOne measures all detectors on one application.
+func (f *File) measureOne(ctx context.Context, a *application, progress func(done float64, what string)) (rows []Row, err error) {
+	bp, err := a.read()
+	if err != nil {
+		return nil, cli.Usage(err)
+	}
+	train := f.Train
+	if a.Train != nil {
+		train = *a.Train
+	}
+	o := Operation{Blueprint: bp, Low: a.Low, High: a.High, Every: between, Traced: f.Traced}
+	collect := func(s stretch, kinds []fault.Kind, each func(int, *foresee.Run), from, to float64) ([]*Operated, error) {
+		o.Duration, o.Kinds = s.Each.Truncate(foresail.Beat), kinds
+		return o.Collect(ctx, s.Seed, s.Runs, each, func(d float64, what string) { progress(from+(to-from)*d, what) })
+	}
+	cfg := foresee.Default()
+	cfg.Seed, cfg.Window, cfg.Epochs = f.Seed, f.Beats, f.Epochs
+	learnt, err := collect(train, kinds(f.Absent), Thin(&cfg, train.Runs, slices.Max(f.Windows)), 0, 0.3)
+	if err != nil {
+		return nil, err
+	}
+	sets := []judged{{faults: "usual"}}
+	if sets[0].all, err = collect(f.Test, kinds(f.Absent), nil, 0.3, 0.4); err != nil {
+		return nil, err
+	}
+	if len(f.Absent) > 0 {
+		all, err := collect(f.Test, f.Absent, nil, 0.4, 0.5)
+		if err != nil {
+			return nil, err
+		}
+		sets = append(sets, judged{"absent", all})
+	}
+	learn := Runs(learnt)
+	_, held := foresee.Split(learn, &cfg)
+	add := func(row Row, d foresee.Detector, threshold float64, window time.Duration) {
+		for _, s := range sets {
+			row.Faults = s.faults
+			rows = append(rows, measure(row, d, threshold, s.all, window, f.Beats)...)
+		}
+	}
+	done, steps := 0, len(f.Windows)*len(f.Networks)*len(f.Signals)
+	for _, window := range f.Windows {
+		for name, d := range map[string]foresee.Detector{"utilisation": foresee.Utilisation{}, "queue": foresee.NewQueue(learn, window)} {
+			threshold := foresee.Tune(foresee.JudgeAll(d, held, window, f.Beats), cfg.Precision)
+			add(Row{Application: bp.App.Name, Network: name, Signal: "threshold", Window: ms(window)}, d, threshold, window)
+		}
+		for _, n := range f.Networks {
+			for _, s := range f.Signals {
+				cfg.Network, cfg.Signal, cfg.Horizon = network.Kind(n), foresee.Signal(s), window
+				m, _, err := foresee.Train(ctx, foresee.SchemaOf(bp.App), learn, cfg, func(epoch int, _ float64) {
+					progress(0.5+0.5*(float64(done)+float64(epoch)/float64(cfg.Epochs))/float64(steps), fmt.Sprintf("%s: %s on %s signals, %v ahead", bp.App.Name, n, s, window))
+				})
+				if err != nil {
+					return nil, fmt.Errorf("%s, %s on %s signals: %w", bp.App.Name, n, s, err)
+				}
+				done++
+				add(Row{Application: bp.App.Name, Network: n, Signal: s, Window: ms(window), Infer: inference(m, bp.App)}, m, m.Threshold(), window)
+			}
+		}
+	}
+	return rows, nil
+}
+
 // measure is the rows of one detector: all causes, and each.
-func measure(like Row, d foresee.Detector, threshold float64, runs []*foresee.Run, causes []*Operated, window time.Duration, beats int) (rows []Row) {
+func measure(like Row, d foresee.Detector, threshold float64, causes []*Operated, window time.Duration, beats int) (rows []Row) {
+	runs := Runs(causes)
 	all := foresee.Evaluate(foresee.JudgeAll(d, runs, window, beats), threshold)
 	of := map[string]*foresee.Result{"all": &all}
 	for _, o := range all.Outcomes {
@@ -270,10 +350,10 @@ func printRows(w io.Writer, rows []Row) error {
 		if r.Infer > 0 {
 			infer = strconv.FormatFloat(r.Infer, 'f', 0, 64)
 		}
-		cells = append(cells, []string{r.Application, r.Network, r.Signal, strconv.FormatFloat(r.Window, 'f', 0, 64), r.Cause, strconv.Itoa(r.Episodes),
+		cells = append(cells, []string{r.Application, r.Network, r.Signal, strconv.FormatFloat(r.Window, 'f', 0, 64), r.Faults, r.Cause, strconv.Itoa(r.Episodes),
 			share(&r.Recall), share(r.Precision), share(r.Top1), strconv.FormatFloat(r.Lead, 'f', 0, 64), infer})
 	}
-	return cli.Table(w, []string{"application", "network", "signal", "ms ahead", "cause", "episodes", "recall", "precision", "culprit top 1", "lead ms", "infer us"}, cells)
+	return cli.Table(w, []string{"application", "network", "signal", "ms ahead", "faults", "cause", "episodes", "recall", "precision", "culprit top 1", "lead ms", "infer us"}, cells)
 }
 
 // cmpRows orders rows by what they are of; "all" comes before the causes.
@@ -285,5 +365,5 @@ func cmpRows(a, b *Row) int {
 		return 1
 	}
 	return cmp.Or(cmp.Compare(a.Application, b.Application), cmp.Compare(a.Window, b.Window), cmp.Compare(a.Network, b.Network), cmp.Compare(a.Signal, b.Signal),
-		cmp.Compare(first(a), first(b)), cmp.Compare(a.Cause, b.Cause))
+		-cmp.Compare(a.Faults, b.Faults), cmp.Compare(first(a), first(b)), cmp.Compare(a.Cause, b.Cause))
 }

@@ -120,7 +120,7 @@ func (f *trainFlags) train(c *cobra.Command) error {
 	p := cli.NewProgress(c.ErrOrStderr())
 	defer p.End()
 	began := time.Now()
-	all, err := o.Collect(ctx, f.seed, f.runs, func(done float64, what string) { p.At(done/2, what) })
+	all, err := o.Collect(ctx, f.seed, f.runs, Thin(&cfg, f.runs, cfg.Horizon), func(done float64, what string) { p.At(done/2, what) })
 	if err != nil {
 		return err
 	}

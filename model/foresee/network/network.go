@@ -27,7 +27,11 @@ const (
 	filters     = 16
 	lastFilters = 20 // of the CNN's second half
 	lstmHidden  = 44
-	hidden      = 48 // of the hybrid
+	// Of the hybrid: its LSTM layers, and its dense ones, those that all services share and those that see all.
+	hidden       = 20
+	sharedHidden = 32
+	wholeHidden  = 80
+	dropped      = 0.3 // of what the latter see, in training
 )
 
 // Config is the shape of a network.
@@ -107,6 +111,16 @@ func (m *image[T]) add(s nn.ConvShape) {
 	m.c = s.Filters
 }
 
+// residual adds a convolution over neighbours alone, or over time alone, to what it sees.
+func (m *image[T]) residual(neighbours bool) {
+	s := nn.ConvShape{H: m.h, W: m.w, C: m.c, Filters: m.c, KernelH: 1, KernelW: min(3, m.w), StrideH: 1, StrideW: 1}
+	if !neighbours {
+		s.KernelH, s.KernelW = min(3, m.h), 1
+	}
+	l := nn.NewConv2D[T](fmt.Sprintf("conv%d", 1+len(m.layers)), s.Same(), true, m.r)
+	m.layers = append(m.layers, &residual[T]{layers: nn.Sequential[T]{l, &nn.Activation[T]{Func: nn.ReLU}}})
+}
+
 // first is how many services the first convolution takes at a step.
 func (c *Config) first() int { return (c.Services + Wide - 1) / Wide }
 
@@ -133,18 +147,18 @@ func lstm[T nn.Float](c Config, r *nn.Rand) nn.Sequential[T] {
 	}
 }
 
+// hybrid sees each service with its neighbours in convolutions that keep all services apart, remembers each with LSTM layers that
+// all share, and decides with dense ones (see head).
 func hybrid[T nn.Float](c Config, r *nn.Rand) nn.Sequential[T] {
 	m := image[T]{h: c.Beats, w: c.Services, c: c.Channels, r: r}
 	m.conv(1, c.first(), filters)
-	m.conv(1, 1, filters)
-	m.conv(1, 2, filters)
-	m.conv(1, 1, filters)
-	m.conv(1, 1, filters)
-	m.conv(1, 2, filters)
-	m.conv(1, 1, filters)
+	m.conv(2, 1, filters)
+	for k := range 5 {
+		m.residual(k%2 == 0)
+	}
 	return append(m.layers,
-		&nn.Sequence[T]{LSTM: nn.NewLSTM[T]("lstm1", m.w*m.c, hidden, r), Steps: c.Beats, Every: true},
-		&nn.Sequence[T]{LSTM: nn.NewLSTM[T]("lstm2", hidden, hidden, r), Steps: c.Beats},
-		nn.NewDense[T]("dense", hidden, hidden, r), &nn.Activation[T]{Func: nn.ReLU},
-		nn.NewDense[T]("classes", hidden, c.Classes(), r))
+		&lanes[T]{h: m.h, w: m.w, c: m.c},
+		&nn.Sequence[T]{LSTM: nn.NewLSTM[T]("lstm1", m.c, hidden, r), Steps: m.h, Every: true},
+		&nn.Sequence[T]{LSTM: nn.NewLSTM[T]("lstm2", hidden, hidden, r), Steps: m.h},
+		newHead[T](m.w, hidden, c.first(), c.Classes(), dropped, r))
 }
