@@ -1,6 +1,7 @@
 package compare
 
 import (
+	"cmp"
 	"maps"
 	"math"
 	"slices"
@@ -79,14 +80,23 @@ func (e *Experiment) checkManagers(at appfile.Place) {
 	for i := range e.Managers {
 		c := &e.Managers[i]
 		place := at.At("managers", i)
-		list := []string{c.Label()}
+		list := []string{cmp.Or(c.As, c.Manager)}
 		if c.Manager == allManagers {
 			list = every()
 			if c.As != "" || len(c.Settings) > 0 || c.Model != "" {
 				place.Faultf("stands for every manager: as, settings and model belong to a single one")
 			}
 		}
-		for _, n := range list {
+		var called []string
+		for _, way := range e.foreseen(*c) {
+			for _, n := range list {
+				if way.foresees && n != "" {
+					n = foreseenAs(n)
+				}
+				called = append(called, n)
+			}
+		}
+		for _, n := range called {
 			if j, twice := labels[n]; twice && n != "" {
 				place.Faultf("is %s, as managers[%d] is: give one of them another name with as", n, j)
 			}

@@ -191,9 +191,9 @@ func changed(was, is *Run) string {
 		return "nodes changed since"
 	case a.Faults != b.Faults:
 		return "the faults of load " + is.Load + " changed since"
-	case a.Model != b.Model:
+	case a.Model != b.Model || a.Foresight != b.Foresight:
 		return "the model of " + label(is.Manager, b.Guarded) + " changed since"
-	case a.Manager != b.Manager || !maps.Equal(a.Settings, b.Settings) || a.Baseline != b.Baseline:
+	case a.Manager != b.Manager || hashOf(a.Acts) != hashOf(b.Acts) || !maps.Equal(a.Settings, b.Settings) || a.Baseline != b.Baseline:
 		return "the settings of " + label(is.Manager, b.Guarded) + " changed since"
 	}
 	return "durations or training changed since"

@@ -9,6 +9,7 @@ import (
 	"foresail.dev"
 	"foresail.dev/cluster/sim"
 	"foresail.dev/compare/series"
+	"foresail.dev/compare/traced"
 	"foresail.dev/loop"
 	"foresail.dev/plan/managers"
 )
@@ -18,6 +19,14 @@ type Build func(in *Inputs, app *foresail.App, seed uint64) (foresail.Manager, e
 
 // build is the Build of the managers there are.
 func build(in *Inputs, app *foresail.App, seed uint64) (foresail.Manager, error) {
+	m, err := buildInner(in, app, seed)
+	if err != nil || in.Acts == nil {
+		return m, err
+	}
+	return managers.Foreseen(m, in.foresight, *in.Acts)
+}
+
+func buildInner(in *Inputs, app *foresail.App, seed uint64) (foresail.Manager, error) {
 	o := managers.Options{Settings: in.Settings, Seed: seed, Model: in.model}
 	if in.Guarded {
 		return managers.GuardedBuild(in.Manager, in.Baseline, app, o)
@@ -235,7 +244,7 @@ func (x *executor) cluster(ctx context.Context, j *job, w *watched, p part, trac
 // simulated is a cluster of which so large a share of the requests is traced; 0: all that happens is known.
 func simulated(cfg sim.Config, share float64) (foresail.Cluster, error) {
 	if share > 0 && share < 1 {
-		return newTraced(cfg, share)
+		return traced.New(cfg, share)
 	}
 	return sim.New(cfg)
 }

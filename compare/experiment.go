@@ -1,6 +1,7 @@
 package compare
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"path/filepath"
@@ -21,7 +22,9 @@ type Experiment struct {
 	Applications []Application `yaml:"applications" rule:"required"`
 	Loads        []LoadRef     `yaml:"loads"` // of each application that lists none
 	Managers     []Choice      `yaml:"managers" rule:"required"`
-	Guarded      Guarding      `yaml:"guarded"` // of each manager that does not say
+	Guarded      Guarding      `yaml:"guarded"`  // of each manager that does not say
+	Foreseen     Guarding      `yaml:"foreseen"` // whether managers are wrapped by package seer, of each that does not say
+	Foresee      Foresee       `yaml:"foresee"`
 	Baseline     string        `yaml:"baseline"`
 	Reference    string        `yaml:"reference"` // the manager that the others are compared with
 	Cluster      string        `yaml:"cluster" rule:"oneof=sim|testbed"`
@@ -130,12 +133,16 @@ type Choice struct {
 	Forecaster string `yaml:"forecaster"`
 	// Model is the file of the model that the manager decides with, relative to the experiment's; {application} in it stands for
 	// the application's name. Empty: the one that Foresail brings along.
-	Model   string        `yaml:"model"`
-	Guarded Guarding      `yaml:"guarded"`
-	Tune    *bool         `yaml:"tune"`  // nil: where the experiment tunes and the manager has settings
-	Train   time.Duration `yaml:"train"` // simulated on each training seed before the reported runs
+	Model   string   `yaml:"model"`
+	Guarded Guarding `yaml:"guarded"`
+	// Foreseen says whether violations that are foreseen are met before they start, whatever the manager does: see Experiment.Foresee.
+	Foreseen Guarding      `yaml:"foreseen"`
+	Tune     *bool         `yaml:"tune"`  // nil: where the experiment tunes and the manager has settings
+	Train    time.Duration `yaml:"train"` // simulated on each training seed before the reported runs
 
-	models map[string]*managers.Model // what it decides with, by application; see Prepare
+	models     map[string]*managers.Model // what it decides with, by application; see Prepare
+	foresees   bool                       // it is wrapped by package seer
+	foresights map[string]*managers.Foresight
 }
 
 // UnmarshalText takes the manager's name alone.
@@ -143,10 +150,11 @@ func (c *Choice) UnmarshalText(b []byte) error { c.Manager = string(b); return n
 
 // Label is the manager's name in the results.
 func (c *Choice) Label() string {
-	if c.As != "" {
-		return c.As
+	name := cmp.Or(c.As, c.Manager)
+	if c.foresees {
+		return foreseenAs(name)
 	}
-	return c.Manager
+	return name
 }
 
 // allManagers stands for every manager there is, but those that decide with a model that was trained before.
@@ -228,12 +236,12 @@ func (e *Experiment) fill() {
 	var list []Choice
 	for _, c := range e.Managers {
 		if c.Manager != allManagers {
-			list = append(list, c)
+			list = append(list, e.foreseen(c)...)
 			continue
 		}
 		for _, name := range every() {
 			c.Manager = name
-			list = append(list, c)
+			list = append(list, e.foreseen(c)...)
 		}
 	}
 	e.Managers = list

@@ -125,7 +125,7 @@ func (e *Experiment) world(b *foresail.Blueprint) *fault.World {
 // buildAll tells which managers can't be built for an application.
 func (e *Experiment) buildAll(app *foresail.App) (errs []error) {
 	for i := range e.Managers {
-		if err := e.Managers[i].read(e, app); err != nil {
+		if err := errors.Join(e.Managers[i].read(e, app), e.foresight(&e.Managers[i], app)); err != nil {
 			errs = append(errs, fmt.Errorf("%s for %s: %w", e.Managers[i].Label(), app.Name, err))
 		}
 	}
@@ -176,6 +176,12 @@ func (e *Experiment) inputs(c contender, application string, settings map[string
 	}
 	if m := c.models[application]; m != nil {
 		in.Model, in.model = m.Hash(), m
+	}
+	if c.foresees {
+		in.Acts, in.foresight = &e.Foresee.Acts, c.foresights[application]
+		if in.foresight != nil {
+			in.Foresight = in.foresight.Hash()
+		}
 	}
 	if c.Train > 0 {
 		in.Train, in.TrainSeeds = c.Train.Seconds(), e.Training.Seeds

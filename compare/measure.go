@@ -159,6 +159,7 @@ func (m *measure) decided(d loop.Decision) {
 	if d.At.Before(m.warm) {
 		return
 	}
+	o.Alarms += len(d.Plan.Alarms)
 	for _, c := range d.Changed() {
 		o.PlanChanges++
 		if int(c.Service) < len(d.Before) && c.To.Replicas != d.Before[c.Service].Replicas {

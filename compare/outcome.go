@@ -26,6 +26,8 @@ type Outcome struct {
 	PlanChanges    int `json:"plan_changes"`    // changes of a service's allocation that were applied
 	ScalingActions int `json:"scaling_actions"` // of those, changes of the number of replicas
 
+	Alarms int `json:"alarms,omitempty"` // dangers that were foreseen
+
 	Decisions      int      `json:"decisions"`
 	DecisionErrors int      `json:"decision_errors,omitempty"` // that failed, or could not be applied
 	DecisionError  string   `json:"decision_error,omitempty"`  // the first

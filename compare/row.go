@@ -39,6 +39,7 @@ type Row struct {
 
 	PlanChanges    *float64 `json:"plan_changes,omitempty"`
 	ScalingActions *float64 `json:"scaling_actions,omitempty"`
+	Alarms         *float64 `json:"alarms,omitempty"`    // dangers foreseen in a run; absent where nothing was foreseen
 	Fallbacks      *float64 `json:"fallbacks,omitempty"` // decisions that the guard's baseline took; absent where there were none
 	Fallback       string   `json:"fallback,omitempty"`  // why, the first time
 	DecisionErrors *float64 `json:"decision_errors,omitempty"`
@@ -120,6 +121,9 @@ func newRow(runs []*Outcome) *Row {
 	r.Recovery, r.RecoveryCI = over(good, func(o *Outcome) *float64 { return o.Recovery })
 	if n := count(good, func(o *Outcome) int { return o.Unrecovered }); *n > 0 {
 		r.Unrecovered = n
+	}
+	if n := count(good, func(o *Outcome) int { return o.Alarms }); *n > 0 {
+		r.Alarms = n
 	}
 	r.PlanChanges = count(good, func(o *Outcome) int { return o.PlanChanges })
 	r.ScalingActions = count(good, func(o *Outcome) int { return o.ScalingActions })

@@ -13,6 +13,7 @@ import (
 	"foresail.dev/fault"
 	"foresail.dev/load"
 	"foresail.dev/plan/managers"
+	"foresail.dev/plan/seer"
 )
 
 // Run names one run of an experiment.
@@ -54,7 +55,9 @@ type Inputs struct {
 	Faults      string             `json:"faults_hash,omitempty"`
 	Manager     string             `json:"manager"` // as package managers calls it
 	Settings    map[string]float64 `json:"settings,omitempty"`
-	Model       string             `json:"model_hash,omitempty"` // of the file that it decides with
+	Model       string             `json:"model_hash,omitempty"`     // of the file that it decides with
+	Foresight   string             `json:"foresight_hash,omitempty"` // of the model file with which package seer wraps it
+	Acts        *seer.Config       `json:"acts,omitempty"`           // and what that does
 	Guarded     bool               `json:"guarded"`
 	Baseline    string             `json:"baseline,omitempty"`    // of the guard
 	Seed        uint64             `json:"seed"`                  // of a run that is reported or tuned on
@@ -63,7 +66,8 @@ type Inputs struct {
 	Train       float64            `json:"train_s,omitempty"`     // simulated before, on each of
 	TrainSeeds  []uint64           `json:"train_seeds,omitempty"` //
 
-	model *managers.Model // what Model is the hash of; nil: none, or these are inputs of a run that is made already
+	model     *managers.Model     // what Model is the hash of; nil: none, or these are inputs of a run that is made already
+	foresight *managers.Foresight // what Foresight is the hash of
 }
 
 // The kinds of runs.

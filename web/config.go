@@ -21,6 +21,9 @@ type Config struct {
 	Mode    string        // loop mode shown until the first decision: observe, recommend or auto
 	Manager string        // manager shown until the first plan names one
 
+	// Beside is what another run of the same application is called, which Server.Beside is told; empty: there is none.
+	Beside string
+
 	// Controls shift the load; nil: there are none (the load is real).
 	Controls Controls
 

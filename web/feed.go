@@ -45,6 +45,8 @@ type feed struct {
 	now      summary
 	points   []*point
 	mean     means
+	other    string // what the run beside is called; empty: there is none
+	beside   beside
 	decisionLog
 }
 
@@ -53,7 +55,7 @@ type means struct{ allocated, used, seconds float64 }
 
 func newFeed(cfg *Config) *feed {
 	f := &feed{instance: rand.Text(), title: cfg.Title, every: cfg.Every, hold: cfg.Hold, changed: make(chan struct{})}
-	f.mode, f.manager = cfg.Mode, cfg.Manager
+	f.mode, f.manager, f.other = cfg.Mode, cfg.Manager, cfg.Beside
 	f.follow(cfg.App)
 	return f
 }
@@ -68,14 +70,7 @@ func (f *feed) follow(app *foresail.App) {
 	}
 	f.app, f.appView = app, viewApp(app)
 	f.now = summary{}
-	for i := len(f.judges); i < len(app.Endpoints); i++ {
-		var j *foresail.Judge
-		if o := app.Endpoints[i].Objective; o != nil {
-			j = foresail.NewJudge(foresail.EndpointID(i), *o)
-			j.Hold = f.hold
-		}
-		f.judges = append(f.judges, j)
-	}
+	f.judges = append(f.judges, judgesOf(app, len(f.judges), f.hold)...)
 	f.violated = make([]bool, len(app.Endpoints))
 	f.bump()
 	f.first = f.seq
@@ -151,6 +146,7 @@ func (f *feed) inRange(id foresail.ServiceID) bool { return id >= 0 && int(id) <
 func (f *feed) point(s *foresail.Snapshot) *point {
 	one := summarise(f.app, []*foresail.Snapshot{s}, nil)
 	p := &point{T: unixMS(s.End), Allocated: one.totals.Allocated, Used: one.totals.Used, Ready: one.totals.Ready, seq: f.seq}
+	p.Beside = f.beside.take(p.T)
 	for _, e := range one.endpoints {
 		p.Endpoints = append(p.Endpoints, endpointPoint{Rate: e.Rate, P50: e.P50, P95: e.P95, P99: e.P99})
 	}
@@ -238,7 +234,7 @@ func (f *feed) state() *stateView {
 		title = f.app.Name
 	}
 	return &stateView{Schema: "foresail.dev/state/v1", Instance: f.instance, Title: title, Every: f.every.Seconds(),
-		Recent: Recent.Seconds(), Keep: keepPoints, App: f.appView, Now: u}
+		Recent: Recent.Seconds(), Keep: keepPoints, Beside: f.other, App: f.appView, Now: u}
 }
 
 func (f *feed) decided(d loop.Decision) {

@@ -90,9 +90,10 @@ type stateView struct {
 	Schema   string   `json:"schema"`
 	Instance string   `json:"instance"` // another after a restart: numbers start over
 	Title    string   `json:"title"`
-	Every    float64  `json:"every_s"`  // least time between updates
-	Recent   float64  `json:"recent_s"` // what "now" averages over
-	Keep     float64  `json:"keep_s"`   // how far back points reach
+	Every    float64  `json:"every_s"`          // least time between updates
+	Recent   float64  `json:"recent_s"`         // what "now" averages over
+	Keep     float64  `json:"keep_s"`           // how far back points reach
+	Beside   string   `json:"beside,omitempty"` // what the run is called whose latency and cores are drawn beside
 	App      *appView `json:"app"`
 	Now      *update  `json:"now"`
 }
@@ -156,6 +157,7 @@ type point struct {
 	Used      value           `json:"cores_used,omitzero"`
 	Ready     value           `json:"ready,omitzero"`
 	Endpoints []endpointPoint `json:"endpoints,omitempty"`
+	Beside    *besidePoint    `json:"beside,omitempty"` // the same second of the run beside
 	seq       uint64
 }
 

@@ -10,19 +10,26 @@ import (
 	"strings"
 )
 
-// files are model files (docs/formats/model.md), named APPLICATION.fsm.
+// files are model files (docs/formats/model.md), named APPLICATION.fsm; those that foresee violations
+// are in the folder seer.
 //
 //go:embed files
 var files embed.FS
 
 const dir, extension = "files", ".fsm"
 
-// For is the model file of an application, by the application's name; nil: there is none. It must not be changed.
-func For(application string) []byte {
+// For is the model file of an application that a manager decides with, by the application's name; nil: there is none. It must not be
+// changed.
+func For(application string) []byte { return read("", application) }
+
+// Seer is that of the model which foresees an application's violations.
+func Seer(application string) []byte { return read("seer", application) }
+
+func read(kind, application string) []byte {
 	if strings.Contains(application, "/") {
 		return nil
 	}
-	data, err := fs.ReadFile(files, path.Join(dir, application+extension))
+	data, err := fs.ReadFile(files, path.Join(dir, kind, application+extension))
 	if err != nil {
 		return nil
 	}

@@ -44,12 +44,15 @@ func (cfg *runConfig) adapted(c *cobra.Command, app *foresail.App) (foresail.Man
 	if o.Model == nil {
 		return nil, nil, cli.Usagef("adapt: there is no model of %s to adapt: name one with model, which `foresail train sinan` makes", app.Name)
 	}
-	o.Build = func(m *tail.Model) (foresail.Manager, error) {
+	o.Build, err = trained.Foresees(cfg.Foresee, app, func(m *tail.Model) (foresail.Manager, error) {
 		with := managers.Options{Model: managers.Trained(m)}
 		if cfg.Guard.Enabled {
 			return managers.GuardedBuild(string(cfg.Manager), string(cfg.Guard.Baseline), app, with)
 		}
 		return managers.Build(string(cfg.Manager), app, with)
+	})
+	if err != nil {
+		return nil, nil, err
 	}
 	if o.Data, err = adapting.Known(cfg.Adapt, app); err != nil {
 		return nil, nil, cli.Usage(err)

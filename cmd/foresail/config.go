@@ -45,9 +45,10 @@ type runConfig struct {
 
 	Remote    promout.RemoteHistory `yaml:"remote_history"`
 	History   history.Config        `yaml:"history"`
-	Model     string                `yaml:"model"`  // a file that the manager decides with, relative to this one
-	Adapt     *adapting.Config      `yaml:"adapt"`  // whether the model is fine-tuned while the run goes on
-	Models    string                `yaml:"models"` // where foresail train has put models; empty: there are none
+	Model     string                `yaml:"model"`   // a file that the manager decides with, relative to this one
+	Foresee   *trained.Foresee      `yaml:"foresee"` // whether violations that are foreseen are met
+	Adapt     *adapting.Config      `yaml:"adapt"`   // whether the model is fine-tuned while the run goes on
+	Models    string                `yaml:"models"`  // where foresail train has put models; empty: there are none
 	ModelsKey string                `yaml:"models_key_file"`
 	Agents    agents.Config         `yaml:"agents"`    // of a testbed: where node agents report
 	Ingesters ingesters.Config      `yaml:"ingesters"` // of a testbed: where ingesters report what they count of spans
@@ -132,6 +133,7 @@ func readRunConfig(path string) (runConfig, error) {
 		return c, err
 	}
 	c.Adapt.In(dir)
+	c.Foresee.In(dir)
 	if err := trained.Place(&c.Models, string(c.Manager), dir); err != nil {
 		return c, cli.Usagef("%s: models: %w", path, err)
 	}

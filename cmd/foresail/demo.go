@@ -29,6 +29,7 @@ func newDemo() *cobra.Command {
 		Use:   "demo",
 		Short: "Simulates Social Network, manages it, and serves the page; nothing to install or configure",
 		Example: `  foresail demo
+  foresail demo --foresee
   foresail demo --manager sinan --app hotel-reservation-17`,
 		Args: cli.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) (err error) {
@@ -62,7 +63,14 @@ func newDemo() *cobra.Command {
 				return err
 			}
 			defer func() { err = errors.Join(err, kept.Close()) }()
-			s, err := sim.New(sim.Config{Blueprint: blueprint, Load: l, Seed: seed, Start: kept.Start(now()), Duration: duration})
+			simulated := sim.Config{Blueprint: blueprint, Load: l, Seed: seed, Start: kept.Start(now()), Duration: duration}
+			if flags.foresee.On() {
+				if err := show.Shows(); err != nil {
+					return err
+				}
+				simulated.Faults = show.Faults(duration)
+			}
+			s, err := sim.New(simulated)
 			if err != nil {
 				return err
 			}
@@ -70,6 +78,14 @@ func newDemo() *cobra.Command {
 			r := job{app: blueprint.App, cluster: loop.Paced(d, 1), manager: manager, mode: loop.Auto, seed: seed,
 				duration: duration, json: asJSON, name: "demo", out: c.OutOrStdout(), err: c.ErrOrStderr(),
 				page: web.Config{Title: show.Title + " (simulated)", Addr: listen, Controls: d}, metrics: promout.DefaultMetrics(), ports: secured, kept: kept}
+			if flags.foresee.On() {
+				alone, err := flags.inner(blueprint.App)
+				if err != nil {
+					return err
+				}
+				r.beside = d.Alone(simulated, alone, c.ErrOrStderr())
+				r.page.Beside = r.beside.Name
+			}
 			err = r.run(ctx)
 			if errors.Is(err, syscall.EADDRINUSE) && !c.Flags().Changed("listen") {
 				r.page.Addr = "127.0.0.1:0" // someone else has the usual port: any other will do

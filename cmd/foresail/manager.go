@@ -19,6 +19,7 @@ type managerFlags struct {
 	guarded  bool
 	baseline string
 	model    string // a model file; empty: the one that Foresail brings along, where there is one
+	foresee  trained.ForeseeFlags
 }
 
 func (f *managerFlags) register(fl *pflag.FlagSet, manager string) {
@@ -26,15 +27,18 @@ func (f *managerFlags) register(fl *pflag.FlagSet, manager string) {
 	fl.StringVar(&f.model, "model", "", "model file that the manager decides with; empty: the one that Foresail brings along for the application")
 	fl.BoolVar(&f.guarded, "guard", true, "wrap the manager in the guard: bounds, steps, cooldown, fallback")
 	fl.StringVar(&f.baseline, "baseline", "hpa", "the reactive manager that the guard falls back to")
+	f.foresee.Register(fl)
 }
 
 // build makes the manager, wrapped in the guard unless told otherwise.
 func (f *managerFlags) build(app *foresail.App) (foresail.Manager, error) {
-	m, err := f.make(app)
-	return m, cli.Usage(err)
+	return trained.Foreseen(f.foresee.With(nil), app, func() (foresail.Manager, error) {
+		m, err := f.inner(app)
+		return m, cli.Usage(err)
+	})
 }
 
-func (f *managerFlags) make(app *foresail.App) (foresail.Manager, error) {
+func (f *managerFlags) inner(app *foresail.App) (foresail.Manager, error) {
 	model, err := trained.File(f.model, f.name, app)
 	if err != nil {
 		return nil, err
@@ -52,14 +56,16 @@ func (f *managerFlags) make(app *foresail.App) (foresail.Manager, error) {
 // manager makes the one that a file names, with the models that were trained for it.
 func (cfg *runConfig) manager(c *cobra.Command, app *foresail.App) (foresail.Manager, error) {
 	f := managerFlags{name: string(cfg.Manager), guarded: cfg.Guard.Enabled, baseline: string(cfg.Guard.Baseline), model: cfg.Model}
-	if cfg.Models == "" {
-		return f.build(app)
-	}
-	if !f.guarded {
-		f.baseline = ""
-	}
-	m, err := trained.Manager(c.Context(), c.ErrOrStderr(), cfg.Models, cfg.ModelsKey, f.baseline, app)
-	return m, cli.Usage(err)
+	return trained.Foreseen(cfg.Foresee, app, func() (foresail.Manager, error) {
+		if cfg.Models == "" {
+			return f.build(app)
+		}
+		if !f.guarded {
+			f.baseline = ""
+		}
+		m, err := trained.Manager(c.Context(), c.ErrOrStderr(), cfg.Models, cfg.ModelsKey, f.baseline, app)
+		return m, cli.Usage(err)
+	})
 }
 
 // decide puts another manager and another model in the place of those that the file names; empty: what it names stays. A model

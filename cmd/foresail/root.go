@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"foresail.dev/cmd/foresail/acting"
 	"foresail.dev/cmd/foresail/agents"
 	"foresail.dev/cmd/foresail/apps"
 	"foresail.dev/cmd/foresail/cli"
@@ -51,7 +52,7 @@ Try it, with nothing to install or configure:
 			r.Detail = detail
 			return cli.PrintJSON(w, r)
 		}}
-	root.AddCommand(newDemo(), newRun(), newSimulate(), newTestbed(), fitting.New(), newFidelity(), comparing.New(startCompared), newForecast(), newTrain(), newExplore(), newHistory(), newInsights(), explaining.NewExplain(), explaining.NewWhatIf(), scenes.New(), newImport(), newTraces(), agents.NewAgent(node), ingesters.New(), newDoctor(), diagnosing.New(), seeing.NewForesee(), apps.New(), security.NewToken(ports), security.NewKey(ports), newVersion())
+	root.AddCommand(newDemo(), newRun(), newSimulate(), newTestbed(), fitting.New(), newFidelity(), comparing.New(startCompared), newForecast(), newTrain(), newExplore(), newHistory(), newInsights(), explaining.NewExplain(), explaining.NewWhatIf(), scenes.New(), newImport(), newTraces(), agents.NewAgent(node), ingesters.New(), newDoctor(), diagnosing.New(), seeing.NewForesee(acting.New()), apps.New(), security.NewToken(ports), security.NewKey(ports), newVersion())
 	return root
 }
 

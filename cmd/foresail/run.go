@@ -15,6 +15,7 @@ import (
 	"foresail.dev/cluster/sim"
 	"foresail.dev/cmd/foresail/adapting"
 	"foresail.dev/cmd/foresail/cli"
+	"foresail.dev/cmd/foresail/demos"
 	"foresail.dev/cmd/foresail/history"
 	"foresail.dev/cmd/foresail/insights"
 	"foresail.dev/cmd/foresail/outlets"
@@ -22,6 +23,7 @@ import (
 	"foresail.dev/cmd/foresail/security"
 	"foresail.dev/cmd/foresail/summary"
 	"foresail.dev/cmd/foresail/tracing"
+	"foresail.dev/cmd/foresail/trained"
 	"foresail.dev/loop"
 	"foresail.dev/plan/managers"
 	"foresail.dev/web"
@@ -34,6 +36,7 @@ func newRun() *cobra.Command {
 	var seed uint64
 	var asJSON bool
 	var ports security.Config
+	var foresee trained.ForeseeFlags
 	c := &cobra.Command{
 		Use:   "run -f foresail.yaml",
 		Short: "Manages one application, and serves the page that shows it",
@@ -49,6 +52,7 @@ Runs until it is stopped (Ctrl-C) or the duration is over, then prints a summary
 			if err := cfg.decide(manager, model); err != nil {
 				return err
 			}
+			cfg.Foresee = foresee.With(cfg.Foresee)
 			if c.Flags().Changed("duration") {
 				cfg.Duration = duration
 			}
@@ -73,6 +77,7 @@ Runs until it is stopped (Ctrl-C) or the duration is over, then prints a summary
 	fl.StringVar(&listen, "listen", "", "address of the page, instead of what the file says")
 	fl.Uint64Var(&seed, "seed", 1, "seed of the load and of everything that is drawn, instead of what the file says")
 	fl.BoolVar(&asJSON, "json", false, "print the result as JSON")
+	foresee.Register(fl)
 	ports.Register(fl)
 	return c
 }
@@ -200,6 +205,7 @@ type job struct {
 	name     string
 	page     web.Config
 	guest    guest            // what its manager needs around it
+	beside   *demos.Alone     // the same without foresight; nil: there is none
 	kept     *history.Keeping // nil: no history is kept
 	away     *promout.Keeping // nil: none is kept elsewhere
 	ports    security.Ports
@@ -296,7 +302,12 @@ func (r *job) run(ctx context.Context) (err error) {
 	case len(r.past) > 0:
 		o.Past = slices.Values(r.past)
 	}
+	end, err := r.beside.Start(ctx, server.Beside(), &o)
+	if err != nil {
+		return err
+	}
 	runErr := loop.Run(ctx, r.cluster, r.manager, o)
+	runErr = errors.Join(runErr, end())
 	sum.End()
 	if r.guest.after != nil {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), loop.DefaultApplyTimeout)
@@ -377,6 +388,9 @@ func (r *job) print(sum *summary.Summary) error {
 		res := cli.NewResult(r.name, &r.seed, sum.Rows())
 		if r.bed != nil {
 			res.Detail = r.bed.detail()
+		}
+		if r.beside != nil {
+			res.Detail = r.beside.Detail()
 		}
 		return cli.PrintJSON(r.out, res)
 	}

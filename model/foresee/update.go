@@ -165,6 +165,7 @@ func Update(ctx context.Context, old *Model, app *foresail.App, runs []*Run, cfg
 			tell(epoch+1, math.NaN())
 		}
 	}
+	t.swap()
 	for _, p := range t.params {
 		for _, w := range p.W {
 			if !finite(w) {

@@ -8,13 +8,19 @@ import (
 
 // Config of a Manager. Zero fields mean the values given.
 type Config struct {
-	Alarm  float64       // the probability of a violation from which on there is danger; 0: whatever the model calls an alarm
-	Calm   float64       // the probability from which on danger that there is lasts; 0: as long as there are alarms
-	Factor float64       // what the culprit's total is multiplied by; 0 means 1.5
-	Again  time.Duration // after so long of danger it is multiplied once more; 0 means 1 s
-	Most   float64       // of all that together, at most; 0 means 4
-	Hold   time.Duration // so long without danger ends it; 0 means 5 s, which is what ends an episode
-	Few    int           // services that are raised at once, at most; 0 means 2
+	Alarm  float64       `yaml:"alarm" json:"alarm,omitempty"`    // the probability of a violation from which on there is danger; 0: whatever the model calls an alarm
+	Calm   float64       `yaml:"calm" json:"calm,omitempty"`      // the probability from which on danger that there is lasts; 0: as long as there are alarms
+	Factor float64       `yaml:"factor" json:"factor,omitempty"`  // what the culprit's total is multiplied by; 0 means 1.5
+	Again  time.Duration `yaml:"again" json:"again_ns,omitempty"` // after so long of danger it is multiplied once more; 0 means 1 s
+	Most   float64       `yaml:"most" json:"most,omitempty"`      // of all that together, at most; 0 means 4
+	Hold   time.Duration `yaml:"hold" json:"hold_ns,omitempty"`   // so long without danger ends it; 0 means 5 s, which is what ends an episode
+	Few    int           `yaml:"few" json:"few,omitempty"`        // services that are raised at once, at most; 0 means 2
+}
+
+// Check tells every fault of c at once.
+func (c Config) Check() error {
+	_, err := c.withDefaults()
+	return err
 }
 
 func (c Config) withDefaults() (Config, error) {

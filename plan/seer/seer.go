@@ -29,11 +29,11 @@ type Manager struct {
 type state struct {
 	Now     time.Time
 	Turn    plan.Timer // of the inner manager
-	Dangers []danger   // ordered by service
+	Dangers []Danger   // ordered by service
 }
 
-// danger is one that lasts.
-type danger struct {
+// Danger is one that lasts.
+type Danger struct {
 	Service foresail.ServiceID
 	Since   time.Time
 	Seen    time.Time           // when the model last saw it
@@ -61,6 +61,9 @@ func (m *Manager) Name() string { return m.name }
 
 // Inner is the manager that is wrapped.
 func (m *Manager) Inner() foresail.Manager { return m.inner }
+
+// Dangers are those that last after the newest decision, ordered by service.
+func (m *Manager) Dangers() []Danger { return slices.Clone(m.state.Dangers) }
 
 // Needs is what the inner manager needs, and each beat what the model looks at.
 func (m *Manager) Needs() foresail.Needs {
@@ -164,9 +167,9 @@ func (m *Manager) look(d *plan.Draft, h *foresail.History, v Verdict) []foresail
 }
 
 // end takes away the dangers that are over. While nothing is known of what the culprit has, nothing of it is taken away either.
-func (m *Manager) end(app *foresail.App, beats []*foresail.Snapshot) (ended []danger) {
+func (m *Manager) end(app *foresail.App, beats []*foresail.Snapshot) (ended []Danger) {
 	s := &m.state
-	s.Dangers = slices.DeleteFunc(s.Dangers, func(x danger) bool {
+	s.Dangers = slices.DeleteFunc(s.Dangers, func(x Danger) bool {
 		gone := int(x.Service) >= len(app.Services) || app.Services[x.Service].Gone
 		over := gone || s.Now.Sub(x.Seen) >= m.c.Hold && plan.Latest(beats, x.Service, foresail.SignalAllocation) != nil
 		if over {
@@ -223,7 +226,7 @@ func (m *Manager) alarm(d *plan.Draft, h *foresail.History, violation float64) (
 		return nil
 	}
 	id, svc := foresail.ServiceID(culprit), &app.Services[culprit]
-	at, there := slices.BinarySearchFunc(s.Dangers, id, func(x danger, id foresail.ServiceID) int { return int(x.Service - id) })
+	at, there := slices.BinarySearchFunc(s.Dangers, id, func(x Danger, id foresail.ServiceID) int { return int(x.Service - id) })
 	if there {
 		x := &s.Dangers[at]
 		if most := x.Before * m.c.Most; s.Now.Sub(x.Raised) >= m.c.Again && x.Target < most {
@@ -243,16 +246,16 @@ func (m *Manager) alarm(d *plan.Draft, h *foresail.History, violation float64) (
 	}
 	d.Warn(foresail.Alarm{Service: id, Probability: violation, Share: m.p[id], Within: m.model.Within(), Text: text})
 	total := base.Cores()
-	s.Dangers = slices.Insert(s.Dangers, at, danger{Service: id, Since: s.Now, Seen: s.Now, Raised: s.Now, Before: total, Target: total * m.c.Factor, Base: base})
+	s.Dangers = slices.Insert(s.Dangers, at, Danger{Service: id, Since: s.Now, Seen: s.Now, Raised: s.Now, Before: total, Target: total * m.c.Factor, Base: base})
 	return []foresail.ServiceID{id}
 }
 
 // service writes what one service should have.
-func (m *Manager) service(d *plan.Draft, app *foresail.App, id foresail.ServiceID, beats []*foresail.Snapshot, ours *foresail.Plan, fresh []foresail.ServiceID, ended []danger) {
+func (m *Manager) service(d *plan.Draft, app *foresail.App, id foresail.ServiceID, beats []*foresail.Snapshot, ours *foresail.Plan, fresh []foresail.ServiceID, ended []Danger) {
 	svc := &app.Services[id]
 	from, known := plan.Wanted(svc, plan.Latest(beats, id, foresail.SignalAllocation))
 	change, asked := ours.Change(id)
-	same := func(x danger) bool { return x.Service == id }
+	same := func(x Danger) bool { return x.Service == id }
 	switch i, e := slices.IndexFunc(m.state.Dangers, same), slices.IndexFunc(ended, same); {
 	case i >= 0 && known:
 		x := &m.state.Dangers[i]

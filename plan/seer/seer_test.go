@@ -58,6 +58,9 @@ func (i *inner) Decide(h *foresail.History) (*foresail.Plan, error) {
 	return i.decide(h)
 }
 
+// gentle makes steps that can be told apart.
+var gentle = seer.Config{Factor: 1.5, Again: time.Second, Most: 4}
+
 // world plays a cluster and the wrapper to each other.
 type world struct {
 	*plantest.Cluster
@@ -68,7 +71,7 @@ type world struct {
 
 func newWorld(t testing.TB, in foresail.Manager, model seer.Model) *world {
 	t.Helper()
-	m, err := seer.New(in, model, seer.Config{})
+	m, err := seer.New(in, model, gentle)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,6 +23,7 @@ const (
 // set anew from the chosen shape, level, mix and spike, by simulated time.
 type Cluster struct {
 	*sim.Cluster
+	twin *twin // in step with it; nil: there is none
 
 	mu     sync.Mutex
 	shapes []*load.Load // by name; the first is the demo's own
@@ -52,14 +53,25 @@ func (d *Cluster) Next(ctx context.Context) (*foresail.Snapshot, error) {
 	d.mu.Lock()
 	if d.at%time.Second == 0 {
 		d.rate = d.now()
-		d.SetLoad(&load.Load{
-			Curve: []load.Segment{{Shape: load.Constant, From: d.rate}},
-			Mix:   []load.MixPoint{{Shares: append([]float64(nil), d.mix...)}},
-		})
+		d.set(d.Cluster)
+		if d.twin != nil {
+			d.set(d.twin.Cluster)
+		}
 	}
 	d.at += foresail.Beat
 	d.mu.Unlock()
+	if d.twin != nil {
+		d.twin.step(ctx)
+	}
 	return d.Cluster.Next(ctx)
+}
+
+// set puts the load in effect on a simulation; the lock is held.
+func (d *Cluster) set(c *sim.Cluster) {
+	c.SetLoad(&load.Load{
+		Curve: []load.Segment{{Shape: load.Constant, From: d.rate}},
+		Mix:   []load.MixPoint{{Shares: append([]float64(nil), d.mix...)}},
+	})
 }
 
 // now is the rate that should be; the lock is held.

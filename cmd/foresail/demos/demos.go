@@ -7,6 +7,7 @@ import (
 
 	"foresail.dev/apps/models"
 	"foresail.dev/cmd/foresail/cli"
+	"foresail.dev/fault"
 	"foresail.dev/plan/managers"
 )
 
@@ -14,9 +15,10 @@ import (
 type Demo struct {
 	Application string
 	Title       string
-	Day         string  // a load file: a day of ten minutes
-	steady      float64 // requests/s
-	low, high   float64 // between which a ramp goes
+	Day         string        // a load file: a day of ten minutes
+	steady      float64       // requests/s
+	low, high   float64       // between which a ramp goes
+	troubles    []fault.Fault // that are injected in turn where foresight is shown; when and for how long is the demo's
 }
 
 var all = []Demo{
@@ -26,19 +28,36 @@ curve:
   - diurnal: {low: 80, high: 320, period: 10m}
 mix: {read-home-timeline: 60, read-user-timeline: 15, read-post: 8, compose-post: 5, search: 4, log-in: 2, recommend: 2,
   favorite: 1, repost: 1, send-message: 1, read-messages: 1, follow: 0.5, block: 0.1}
-`, 200, 60, 450},
+`, 200, 60, 450, []fault.Fault{
+		contention("post-storage-service", 0.85), badRelease("nginx-web-server", 3), contention("home-timeline-service", 0.9), badRelease("user-timeline-service", 8)}},
 	{"social-network-28", "Sinan's Social Network", `
 load: day
 curve:
   - diurnal: {low: 60, high: 300, period: 10m}
 mix: {compose-post: 5, read-home-timeline: 80, read-user-timeline: 15}
-`, 200, 60, 350},
+`, 200, 60, 350, nil},
 	{"hotel-reservation-17", "Sinan's Hotel Reservation", `
 load: day
 curve:
   - diurnal: {low: 400, high: 2400, period: 10m}
 mix: {search: 600, recommend: 390, user: 5, reserve: 5}
-`, 1500, 300, 2700},
+`, 1500, 300, 2700, nil},
+}
+
+func contention(service string, amount float64) fault.Fault {
+	return fault.Fault{Kind: fault.CPUContention, Target: fault.Target{Service: service}, Amount: amount}
+}
+
+func badRelease(service string, times float64) fault.Fault {
+	return fault.Fault{Kind: fault.BadRelease, Target: fault.Target{Service: service}, Amount: times}
+}
+
+// Shows tells why foresight can't be shown; nil: it can.
+func (d *Demo) Shows() error {
+	if len(d.troubles) > 0 {
+		return nil
+	}
+	return cli.Usagef("--foresee: the demo of %s has no faults to foresee: use --app %s", d.Application, all[0].Application)
 }
 
 // Choose is the application that is asked for, by name. Where none is, it is the first that the manager has a model of, if

@@ -135,8 +135,8 @@ func (f *File) defaults() {
 	}
 }
 
-// NewForesee is foresail foresee.
-func NewForesee() *cobra.Command {
+// NewForesee is foresail foresee, with commands of other rooms.
+func NewForesee(more ...*cobra.Command) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "foresee",
 		Short: "Says which service will start a violation",
@@ -144,6 +144,7 @@ func NewForesee() *cobra.Command {
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(newEvaluate(), newUpdate())
+	c.AddCommand(more...)
 	return c
 }
 
@@ -230,7 +231,7 @@ func (f *File) measureOne(ctx context.Context, a *application, progress func(don
 	if a.Train != nil {
 		train = *a.Train
 	}
-	o := Operation{Blueprint: bp, Low: a.Low, High: a.High, Every: between, Traced: f.Traced}
+	o := Operation{Blueprint: bp, Low: a.Low, High: a.High, Every: Between, Traced: f.Traced}
 	collect := func(s stretch, kinds []fault.Kind, each func(int, *foresee.Run), from, to float64) ([]*Operated, error) {
 		o.Duration, o.Kinds = s.Each.Truncate(foresail.Beat), kinds
 		return o.Collect(ctx, s.Seed, s.Runs, each, func(d float64, what string) { progress(from+(to-from)*d, what) })

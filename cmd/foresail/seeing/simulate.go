@@ -14,6 +14,7 @@ import (
 	"foresail.dev/cluster/sim"
 	"foresail.dev/fault"
 	"foresail.dev/load"
+	"foresail.dev/loop"
 	"foresail.dev/model/foresee"
 )
 
@@ -24,7 +25,11 @@ type Operation struct {
 	Low, High float64       // requests per second that loads lie between
 	Every     time.Duration // from one fault to the next
 	Traced    float64       // share of requests whose spans are seen
-	Kinds     []fault.Kind  // of faults
+	Kinds     []fault.Kind  // of faults; none: nothing goes wrong
+	// Manager decides meanwhile; nil: nobody, and all services keep what they start with.
+	Manager func(app *foresail.App) (foresail.Manager, error)
+	// Events are told what the loop does where there is a Manager.
+	Events loop.Events
 }
 
 // Operated is one run with what was injected, for evaluation: models see Run alone.
@@ -32,10 +37,11 @@ type Operated struct {
 	Run    *foresee.Run
 	Causes []string // of each episode: the kind of fault that went on when it was broken, or "load"
 	Hit    []string // the service that it was injected into; empty: none
+	Faults []fault.Fault
 }
 
-// recent is how long after its end a fault may still be what breaks an objective: queues take time.
-const recent = 5 * time.Second
+// Recent is how long after its end a fault may still be what breaks an objective: queues take time.
+const Recent = 5 * time.Second
 
 // Run simulates one run. The same operation and seed give the same run.
 func (o *Operation) Run(ctx context.Context, seed uint64) (*Operated, error) {
@@ -46,28 +52,54 @@ func (o *Operation) Run(ctx context.Context, seed uint64) (*Operated, error) {
 	if err != nil {
 		return nil, err
 	}
-	for {
-		s, err := c.Next(ctx)
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return nil, err
-		}
-		rec.Add(s)
+	if err := o.operate(ctx, c, rec); err != nil {
+		return nil, err
 	}
-	out := &Operated{Run: rec.Run()}
+	out := &Operated{Run: rec.Run(), Faults: faults.Fixed}
 	for _, e := range out.Run.Episodes {
 		cause, hit := "load", ""
-		for i := range faults.Fixed {
-			f := &faults.Fixed[i]
-			if at := e.Broken.Sub(out.Run.Start); at > f.At && at <= f.At+f.For+recent {
-				cause, hit = f.Kind.String(), f.Service
-			}
+		if f := out.Fault(e.Broken); f != nil {
+			cause, hit = f.Kind.String(), f.Service
 		}
 		out.Causes, out.Hit = append(out.Causes, cause), append(out.Hit, hit)
 	}
 	return out, nil
+}
+
+// Fault is the one that went on at an instant, or had just ended; nil: none.
+func (o *Operated) Fault(at time.Time) (found *fault.Fault) {
+	for i := range o.Faults {
+		f := &o.Faults[i]
+		if d := at.Sub(o.Run.Start); d > f.At && d <= f.At+f.For+Recent {
+			found = f
+		}
+	}
+	return found
+}
+
+// operate lets time pass until the simulation's end.
+func (o *Operation) operate(ctx context.Context, c *sim.Cluster, rec *foresee.Recorder) error {
+	if o.Manager != nil {
+		m, err := o.Manager(o.Blueprint.App)
+		if err != nil {
+			return err
+		}
+		events := loop.Join(o.Events, loop.Events{Observed: func(_ *foresail.History, s *foresail.Snapshot) { rec.Add(s) }})
+		if err := loop.Run(ctx, c, m, loop.Options{Mode: loop.Auto, Events: events}); err != nil {
+			return err
+		}
+		return ctx.Err()
+	}
+	for {
+		s, err := c.Next(ctx)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		rec.Add(s)
+	}
 }
 
 // load rises and falls within minutes, and so do the shares of endpoints.
@@ -96,11 +128,15 @@ func span(rng *rand.Rand, low, high float64) float64 { return low + (high-low)*r
 // faults come one at a time, from hardly felt to severe, with pauses in which episodes end.
 func (o *Operation) faults(rng *rand.Rand) *fault.Schedule {
 	app, s := o.Blueprint.App, &fault.Schedule{Name: "drawn"}
+	if len(o.Kinds) == 0 {
+		return s
+	}
 	for at := o.Every / 2; at+30*time.Second < o.Duration; at += o.Every {
 		f := fault.Fault{Kind: o.Kinds[rng.IntN(len(o.Kinds))], At: at + time.Duration(rng.Int64N(int64(o.Every/4)+1)), For: time.Duration(span(rng, 3, 15) * 1e9)}
 		var of []string
 		for i := range app.Services {
-			if n := app.Services[i].Name; !app.Services[i].Gone && (f.Kind != fault.SlowDisk || strings.Contains(n, "mongo") || strings.HasSuffix(n, "db") || strings.Contains(n, "cassandra")) {
+			n, disk := app.Services[i].Name, f.Kind == fault.SlowDisk || f.Kind == fault.DiskContention
+			if !app.Services[i].Gone && (!disk || strings.Contains(n, "mongo") || strings.HasSuffix(n, "db") || strings.Contains(n, "cassandra")) {
 				of = append(of, n)
 			}
 		}
@@ -111,6 +147,8 @@ func (o *Operation) faults(rng *rand.Rand) *fault.Schedule {
 		switch f.Kind {
 		case fault.CPUContention:
 			f.Amount = 1 - math.Exp(span(rng, math.Log(0.01), math.Log(0.3)))
+		case fault.CacheContention, fault.MemoryContention, fault.NetworkContention, fault.DiskContention:
+			f.Amount = 1 - math.Exp(span(rng, math.Log(0.01), math.Log(0.5)))
 		case fault.Lock:
 			f.Length = ms(10, 150)
 		case fault.GCPause:
@@ -151,7 +189,7 @@ func Agree(app *foresail.App, all []*Operated) (same, of int) {
 }
 
 const (
-	// between is the time from one fault to the next: windows of 100 requests of an endpoint with few requests are long, and five good
+	// Between is the time from one fault to the next: windows of 100 requests of an endpoint with few requests are long, and five good
 	// ones end an episode.
-	between = 80 * time.Second
+	Between = 80 * time.Second
 )

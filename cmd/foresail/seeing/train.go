@@ -107,7 +107,7 @@ func (f *trainFlags) check() (*Operation, foresee.Config, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, cfg, err
 	}
-	return &Operation{Blueprint: bp, Duration: f.each.Truncate(foresail.Beat), Low: f.low, High: f.high, Every: between, Traced: f.traced, Kinds: Usual}, cfg, nil
+	return &Operation{Blueprint: bp, Duration: f.each.Truncate(foresail.Beat), Low: f.low, High: f.high, Every: Between, Traced: f.traced, Kinds: Usual}, cfg, nil
 }
 
 func (f *trainFlags) train(c *cobra.Command) error {

@@ -28,8 +28,8 @@ import (
 
 // UpdateFile says how an application changes, and what learns from how much of what comes after.
 type UpdateFile struct {
-	Before  application     `yaml:"before" rule:"required"`
-	After   application     `yaml:"after" rule:"required"`
+	Before  version         `yaml:"before" rule:"required"`
+	After   version         `yaml:"after" rule:"required"`
 	Train   stretch         `yaml:"train"`                   // before the change; absent: model is given
 	Model   string          `yaml:"model"`                   // trained before the change; absent: one is trained
 	Retrain stretch         `yaml:"retrain" rule:"required"` // after it
@@ -42,9 +42,16 @@ type UpdateFile struct {
 	Seed    uint64          `yaml:"seed"`                         // of training
 }
 
+// version is an application as it is before the change, or after it.
+type version struct {
+	Application string  `yaml:"application" rule:"required"`
+	Low         float64 `yaml:"low" rule:"required,min=0.1,max=1000000"`  // requests/s
+	High        float64 `yaml:"high" rule:"required,min=0.1,max=1000000"` // requests/s
+}
+
 // Check asks for stretches that fit together.
 func (f *UpdateFile) Check(at appfile.Place) {
-	for name, a := range map[string]application{"before": f.Before, "after": f.After} {
+	for name, a := range map[string]version{"before": f.Before, "after": f.After} {
 		if a.Low > a.High {
 			at.At(name, "low").Faultf("is %v, and high %v: give the lower first", a.Low, a.High)
 		}
@@ -169,9 +176,9 @@ func (f *UpdateFile) Measure(ctx context.Context, progress func(done float64, wh
 	if moved, err = f.moved(ctx, before, after, cfg.Seed); err != nil {
 		return nil, 0, err
 	}
-	collect := func(bp *foresail.Blueprint, a application, s stretch, from, to float64) ([]*Operated, error) {
-		o := Operation{Blueprint: bp, Low: a.Low, High: a.High, Duration: s.Each.Truncate(foresail.Beat), Every: between, Traced: 1, Kinds: Usual}
-		return o.Collect(ctx, s.Seed, s.Runs, func(d float64, what string) { progress(from+d*(to-from), what) })
+	collect := func(bp *foresail.Blueprint, a version, s stretch, from, to float64) ([]*Operated, error) {
+		o := Operation{Blueprint: bp, Low: a.Low, High: a.High, Duration: s.Each.Truncate(foresail.Beat), Every: Between, Traced: 1, Kinds: Usual}
+		return o.Collect(ctx, s.Seed, s.Runs, nil, func(d float64, what string) { progress(from+d*(to-from), what) })
 	}
 	old, err := f.old(ctx, before, cfg, collect)
 	if err != nil {
@@ -233,7 +240,7 @@ func (f *UpdateFile) Measure(ctx context.Context, progress func(done float64, wh
 }
 
 // old is the model from before the change.
-func (f *UpdateFile) old(ctx context.Context, before *foresail.Blueprint, cfg foresee.Config, collect func(*foresail.Blueprint, application, stretch, float64, float64) ([]*Operated, error)) (*foresee.Model, error) {
+func (f *UpdateFile) old(ctx context.Context, before *foresail.Blueprint, cfg foresee.Config, collect func(*foresail.Blueprint, version, stretch, float64, float64) ([]*Operated, error)) (*foresee.Model, error) {
 	if f.Model != "" {
 		data, err := os.ReadFile(f.Model)
 		if err != nil {
@@ -288,7 +295,7 @@ func known(v float64) *float64 {
 func (f *UpdateFile) moved(ctx context.Context, before, after *foresail.Blueprint, seed uint64) (float64, error) {
 	var paths [2]*label.Paths
 	for i, bp := range []*foresail.Blueprint{before, after} {
-		a := []application{f.Before, f.After}[i]
+		a := []version{f.Before, f.After}[i]
 		o := Operation{Blueprint: bp, Low: a.Low, High: a.High, Duration: 10 * time.Minute}
 		paths[i] = label.NewPaths(bp.App)
 		c, err := sim.New(sim.Config{Blueprint: bp, Load: o.load(rand.New(rand.NewPCG(seed, uint64(i)))), Seed: seed, Duration: o.Duration, TraceShare: 0.1, Spans: paths[i].Spans})

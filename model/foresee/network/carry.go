@@ -4,53 +4,58 @@ import "foresail.dev/ml/nn"
 
 // Carry copies weights of a network for one application into one for another of the same kind, beats and channels: from[k]
 // is which service of the old one the new one's service k is; -1: it is new. A service that both have should be at the same
-// place in both, since the weights of places go with the places.
+// place in both, since weights of places go with the places.
 //
-// Of new services, and of places that the old one does not have, nothing is carried over: their weights are zero, and the
-// scores of new services are at first the mean of the others' without regard to what is seen. So the network says what the old
-// one did until it has learnt more. False where the two can't be matched: their kinds, beats or channels are different, or with
-// more than Wide services the steps of the first convolution are.
+// What all services share is copied as it is, and so holds for new ones too. Weights that are a service's own, or of a place that the
+// old network does not have, are zero where there was none, and a new service's bias is the mean of the others': the network says what
+// the old one did until it has learnt more. False where the two can't be matched: their kinds, beats or channels are different, or
+// with more than Wide services the steps of the first convolution are.
 func Carry[T nn.Float](old Config, have []*nn.Param[T], want Config, into []*nn.Param[T], from []int) bool {
 	if old.Kind != want.Kind || old.Beats != want.Beats || old.Channels != want.Channels || old.Kind != LSTM && old.first() != want.first() {
 		return false
 	}
-	places, seen := old.places(), want.places()
+	last := len(into) - 1 // the classes' biases, and before them their weights
 	for i, p := range into {
-		clear(p.W)
-		switch last := len(into) - 1; {
+		was := have[i].W
+		switch {
 		case i == last:
-			copyClasses(have[i].W, p.W, from, true)
-		case i == last-1 && old.Kind != CNN:
+			clear(p.W)
+			copyClasses(was, p.W, from, true)
+		case i == last-1:
+			clear(p.W)
 			n, m := old.Classes(), want.Classes()
-			for r := range len(p.W) / m {
-				copyClasses(have[i].W[r*n:(r+1)*n], p.W[r*m:(r+1)*m], from, false)
+			rows, seen := len(was)/n, len(p.W)/m
+			beats := 1
+			if old.Kind == CNN { // its last kernel sees every place, in each of the beats that are left
+				beats = seen / (want.places() * lastFilters)
 			}
-		case i == last-1: // the CNN's last kernel sees every place, in each of the beats that are left
-			n, m := old.Classes(), want.Classes()
-			beats := len(p.W) / (seen * lastFilters * m)
-			for r := range beats * min(places, seen) * lastFilters {
-				beat, rest := r/(min(places, seen)*lastFilters), r%(min(places, seen)*lastFilters)
-				a, b := beat*places*lastFilters+rest, beat*seen*lastFilters+rest
-				copyClasses(have[i].W[a*n:(a+1)*n], p.W[b*m:(b+1)*m], from, false)
+			for r := range min(rows, seen) {
+				in := min(rows, seen) / beats
+				a, b := r/in*(rows/beats)+r%in, r/in*(seen/beats)+r%in
+				copyClasses(was[a*n:(a+1)*n], p.W[b*m:(b+1)*m], from, false)
 			}
-		case i == 0 && old.Kind == LSTM: // what is seen of each service
-			n := want.Channels * 4 * lstmHidden
+		case len(was) == len(p.W) && p.Name != "whole1.w" && (old.Kind != LSTM || i > 0):
+			copy(p.W, was)
+		case old.Kind == Hybrid && want.first() > 1: // lanes of several services go with their places
+			clear(p.W)
+			copy(p.W, was)
+		default: // rows for each service: what is seen of it, or known of its lane
+			clear(p.W)
+			n := len(p.W) / want.Services
 			for k, f := range from {
 				if f >= 0 {
-					copy(p.W[k*n:(k+1)*n], have[i].W[f*n:(f+1)*n])
+					copy(p.W[k*n:(k+1)*n], was[f*n:(f+1)*n])
 				}
 			}
-		default:
-			copy(p.W, have[i].W)
 		}
 	}
 	return true
 }
 
-// places is how many there are after the last convolution.
+// places is how many there are after the CNN's last convolution but one.
 func (c *Config) places() int {
 	n := (c.Services + c.first() - 1) / c.first()
-	for range map[Kind]int{CNN: 3, Hybrid: 2}[c.Kind] {
+	for range 3 {
 		n = (n + 1) / 2
 	}
 	return n

@@ -174,16 +174,20 @@ export function charts(store) {
     const i = s.endpoint, o = s.app.endpoints[i]?.objective;
     const at = (k) => (pt) => pt.endpoints?.[i]?.[k];
     const lines = [line("p50", at("p50"), { color: p.blue3 }), line("p95", at("p95"), { color: p.blue2 }), line("p99", at("p99"), { color: p.blue, width: 2 })];
+    if (s.beside) lines.push(line(`p99 ${s.beside}`, (pt) => pt.beside?.endpoints?.[i]?.p99, { color: p.series[4], width: 2, z: 1, title: "The same requests and faults in a second simulation" }));
     if (o) {
       const from = s.points[0].t, end = s.points[s.points.length - 1].t;
       lines.push({ name: `objective, p${o.percentile}`, data: [[Math.min((from - end) / 1000, -60), o.latency_ms], [0, o.latency_ms]], now: o.latency_ms, color: p.warn, dash: "dashed", atLeast: o.latency_ms, z: 1 });
       const bad = s.points.filter((pt) => pt.endpoints?.[i]?.v).map((pt) => [(pt.t - end) / 1000, 0]);
       lines.push({ name: "missed windows", data: bad, color: p.bad, marks: true, title: "Windows in which the objective was missed" });
+      const worse = s.points.filter((pt) => pt.beside?.endpoints?.[i]?.v).map((pt) => [(pt.t - end) / 1000, o.latency_ms]);
+      if (s.beside) lines.push({ name: `missed ${s.beside}`, data: worse, color: p.series[4], marks: true, title: "Windows in which the objective was missed in the second simulation" });
     }
     return lines;
   };
   const cpu = (s, p) => [
     line("allocated", (pt) => pt.cores_allocated, { color: p.blue, step: true, width: 2 }),
+    ...(s.beside ? [line(`allocated ${s.beside}`, (pt) => pt.beside?.cores_allocated, { color: p.series[4], step: true, z: 1 })] : []),
     line("used", (pt) => pt.cores_used, { color: p.ok, area: true }),
     { name: "application file", data: [[-s.keep, s.file], [0, s.file]], now: s.file, color: p.muted, dash: "dotted", z: 1, title: "What the application file asks for" },
   ];

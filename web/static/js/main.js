@@ -42,7 +42,7 @@ function pickEndpoint(i) {
 // onState starts over: at first, after a reconnection, and when the application is another.
 function onState(state) {
   const same = store.instance === state.instance && store.app.name === state.app.name && store.app.generation === state.app.generation;
-  Object.assign(store, { instance: state.instance, title: state.title, keep: state.keep_s, app: state.app, points: [], decisions: [], why: [], now: {} });
+  Object.assign(store, { instance: state.instance, title: state.title, keep: state.keep_s, beside: state.beside ?? "", app: state.app, points: [], decisions: [], why: [], now: {} });
   store.file = state.app.services.reduce((s, a) => s + a.initial.replicas * a.initial.cpu, 0);
   if (!same) {
     store.endpoint = 0;

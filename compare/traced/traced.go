@@ -1,4 +1,5 @@
-package compare
+// Package traced shows a simulated cluster as traces of a share of its requests would tell of it.
+package traced
 
 import (
 	"context"
@@ -7,10 +8,10 @@ import (
 	"foresail.dev/cluster/sim"
 )
 
-// traced is a simulated cluster of which a share of the requests is traced, for a manager that counts calls by traces
+// Cluster is a simulated cluster of which a share of the requests is traced, for a manager that counts calls by traces
 // (foresail.Needs.Traces). What its snapshots count of services and replicas is what those traces tell, scaled up: a request
 // counts when its trace is complete. What users see, and edges, stay as they are.
-type traced struct {
+type Cluster struct {
 	*sim.Cluster
 	counts map[[2]string]*tally // by service and replica
 }
@@ -18,16 +19,16 @@ type traced struct {
 // tally is what traces told since the last snapshot.
 type tally struct{ requests, failed float64 }
 
-// newTraced simulates cfg; share is that of the requests that are traced.
-func newTraced(cfg sim.Config, share float64) (*traced, error) {
-	t := &traced{counts: map[[2]string]*tally{}}
+// New simulates cfg; share is that of the requests that are traced.
+func New(cfg sim.Config, share float64) (*Cluster, error) {
+	t := &Cluster{counts: map[[2]string]*tally{}}
 	cfg.TraceShare, cfg.Spans = share, t.count
 	var err error
 	t.Cluster, err = sim.New(cfg)
 	return t, err
 }
 
-func (t *traced) count(spans []foresail.Span) {
+func (t *Cluster) count(spans []foresail.Span) {
 	for i := range spans {
 		s := &spans[i]
 		if s.Kind != foresail.KindServer {
@@ -46,7 +47,7 @@ func (t *traced) count(spans []foresail.Span) {
 }
 
 // Next is the simulated cluster's snapshot, with what was counted put in the place of what is known there.
-func (t *traced) Next(ctx context.Context) (*foresail.Snapshot, error) {
+func (t *Cluster) Next(ctx context.Context) (*foresail.Snapshot, error) {
 	s, err := t.Cluster.Next(ctx)
 	if err != nil {
 		return nil, err

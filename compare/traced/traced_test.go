@@ -1,4 +1,4 @@
-package compare
+package traced_test
 
 import (
 	"math"
@@ -6,6 +6,7 @@ import (
 
 	"foresail.dev/appfile"
 	"foresail.dev/cluster/sim"
+	"foresail.dev/compare/traced"
 	"foresail.dev/load"
 )
 
@@ -21,7 +22,7 @@ func TestTracedCallsAreScaledUp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	some, err := newTraced(cfg, 0.1)
+	some, err := traced.New(cfg, 0.1)
 	if err != nil {
 		t.Fatal(err)
 	}
