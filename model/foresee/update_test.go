@@ -32,7 +32,7 @@ func renamed(n int, names map[int]string) *foresail.App {
 func TestAnUpdateIsLearnt(t *testing.T) {
 	ctx := context.Background()
 	unseen := []*Run{made(5, 40, 13)}
-	for _, kind := range []network.Kind{network.CNN, network.LSTM} {
+	for _, kind := range []network.Kind{network.Hybrid, network.LSTM} {
 		old := trained(t, kind)
 		before, err := Carry(old, chain(5), unseen[0].Calls)
 		if err != nil {
@@ -82,7 +82,7 @@ func TestAnUpdateIsLearnt(t *testing.T) {
 // Whatever came and went: services that stay have their places as long as there are as many, every one has one place, and a model for
 // what is there now is made and judged with.
 func TestPlacesAreKept(t *testing.T) {
-	old := untrained(network.CNN, 6, Application, 5)
+	old := untrained(network.Hybrid, 6, Application, 5)
 	rapid.Check(t, func(t *rapid.T) {
 		app := chain(6)
 		for i := range app.Services {
@@ -121,7 +121,7 @@ func TestPlacesAreKept(t *testing.T) {
 
 // What replaces a service that has gone takes its place: best the one that those call which called it.
 func TestWhatReplacesAServiceTakesItsPlace(t *testing.T) {
-	old := untrained(network.CNN, 4, Application, 5) // s0 to s3, in this order
+	old := untrained(network.Hybrid, 4, Application, 5) // s0 to s3, in this order
 	app := renamed(4, map[int]string{2: ""})
 	for _, name := range []string{"front2", "store"} {
 		app.Services = append(app.Services, foresail.Service{Name: name})
@@ -145,6 +145,7 @@ func TestBadUpdatesAreNamed(t *testing.T) {
 	for i := range unknown.Episodes {
 		unknown.Episodes[i].Culprit = label.Nobody
 	}
+	few := untrained(network.CNN, 4, Application, 5)
 	wide := untrained(network.CNN, network.Wide, Application, 5)
 	for want, do := range map[string]func() error{
 		"no run":             func() error { return update(old, chain(4)) },
@@ -155,6 +156,7 @@ func TestBadUpdatesAreNamed(t *testing.T) {
 			_, err := Carry(old, renamed(4, map[int]string{0: "a", 1: "b", 2: "c", 3: "d"}), nil)
 			return err
 		},
+		"does not become one for 5":   func() error { _, err := Carry(few, chain(5), nil); return err },
 		"does not become one for 129": func() error { _, err := Carry(wide, chain(network.Wide+1), nil); return err },
 	} {
 		if err := do(); err == nil || !strings.Contains(err.Error(), want) {

@@ -9,12 +9,18 @@ import "foresail.dev/ml/nn"
 // What all services share is copied as it is, and so holds for new ones too. Weights that are a service's own, or of a place that the
 // old network does not have, are zero where there was none, and a new service's bias is the mean of the others': the network says what
 // the old one did until it has learnt more. False where the two can't be matched: their kinds, beats or channels are different, or
-// with more than Wide services the steps of the first convolution are.
+// with more than Wide services the steps of the first convolution, or with a few (17 for the CNN, 3 for the hybrid) its kernels are.
 func Carry[T nn.Float](old Config, have []*nn.Param[T], want Config, into []*nn.Param[T], from []int) bool {
 	if old.Kind != want.Kind || old.Beats != want.Beats || old.Channels != want.Channels || old.Kind != LSTM && old.first() != want.first() {
 		return false
 	}
 	last := len(into) - 1 // the classes' biases, and before them their weights
+	for i, p := range into[:last-1] {
+		own := p.Name == "whole1.w" || old.Kind == LSTM && i == 0
+		if !own && len(p.W) != len(have[i].W) { // of a few services, which kernels reach beyond
+			return false
+		}
+	}
 	for i, p := range into {
 		was := have[i].W
 		switch {
@@ -34,7 +40,7 @@ func Carry[T nn.Float](old Config, have []*nn.Param[T], want Config, into []*nn.
 				a, b := r/in*(rows/beats)+r%in, r/in*(seen/beats)+r%in
 				copyClasses(was[a*n:(a+1)*n], p.W[b*m:(b+1)*m], from, false)
 			}
-		case len(was) == len(p.W) && p.Name != "whole1.w" && (old.Kind != LSTM || i > 0):
+		case p.Name != "whole1.w" && (old.Kind != LSTM || i > 0):
 			copy(p.W, was)
 		case old.Kind == Hybrid && want.first() > 1: // lanes of several services go with their places
 			clear(p.W)

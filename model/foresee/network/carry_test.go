@@ -88,6 +88,7 @@ func TestWhatCannotBeCarried(t *testing.T) {
 		"another kind":     func(d *network.Config) { d.Kind = network.LSTM },
 		"other beats":      func(d *network.Config) { d.Beats = 7 },
 		"other channels":   func(d *network.Config) { d.Channels = 1 },
+		"other kernels":    func(d *network.Config) { d.Services = 30 },
 		"another stride":   func(d *network.Config) { d.Services = network.Wide + 1 },
 		"many more stride": func(d *network.Config) { d.Services = 4 * network.Wide },
 	} {
