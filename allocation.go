@@ -122,6 +122,8 @@ type Plan struct {
 	Outlook *Outlook `json:"outlook,omitempty"`
 	// Alarms are the dangers that were foreseen just now, where the manager foresees: one for each, when it begins.
 	Alarms []Alarm `json:"alarms,omitempty"`
+	// Over are the services of earlier alarms whose danger ended just now.
+	Over []ServiceID `json:"over,omitempty"`
 }
 
 // Alarm says that a violation is about to start: where, how sure that is, and how long there is to act.

@@ -121,9 +121,12 @@ func (d *Draft) Foresee(o foresail.Outlook) { d.plan.Outlook = &o }
 // Warn adds an alarm.
 func (d *Draft) Warn(a foresail.Alarm) { d.plan.Alarms = append(d.plan.Alarms, a) }
 
+// Clear says that the danger of an earlier alarm is over.
+func (d *Draft) Clear(id foresail.ServiceID) { d.plan.Over = append(d.plan.Over, id) }
+
 // Plan is what was gathered; nil when there is neither a change nor a remark nor anything that is expected.
 func (d *Draft) Plan() *foresail.Plan {
-	if len(d.plan.Changes) == 0 && len(d.notes) == 0 && len(d.plan.Forecasts) == 0 && d.plan.Outlook == nil && len(d.plan.Alarms) == 0 {
+	if len(d.plan.Changes) == 0 && len(d.notes) == 0 && len(d.plan.Forecasts) == 0 && d.plan.Outlook == nil && len(d.plan.Alarms) == 0 && len(d.plan.Over) == 0 {
 		return nil
 	}
 	d.plan.Note = strings.Join(d.notes, "; ")

@@ -30,6 +30,10 @@ type Config struct {
 	// Metrics answers /metrics; nil: there is no such page.
 	Metrics http.Handler
 
+	// Insights says what in the application's design invites violations, over the time since the newest snapshot less that; 0: over all that is
+	// kept. It returns at once; nil: no history is kept.
+	Insights func(since time.Duration) Insights
+
 	Addr        string   // host:port; empty: DefaultAddr; port 0 takes a free one
 	AllowRemote bool     // permits an Addr that other machines can reach without TLS and Tokens
 	Hosts       []string // names, besides localhost, IP addresses and the name a TLS client asked for, that requests may ask for

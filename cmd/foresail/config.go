@@ -13,6 +13,7 @@ import (
 	"foresail.dev/cmd/foresail/cli"
 	"foresail.dev/cmd/foresail/history"
 	"foresail.dev/cmd/foresail/ingesters"
+	"foresail.dev/cmd/foresail/outlets"
 	"foresail.dev/cmd/foresail/promout"
 	"foresail.dev/cmd/foresail/security"
 	"foresail.dev/cmd/foresail/tracing"
@@ -54,6 +55,7 @@ type runConfig struct {
 	Security  security.Config       `yaml:"security"`
 	Telemetry telemetryConfig       `yaml:"telemetry"`
 	Testbed   testbedConfig         `yaml:"testbed"`
+	Outlets   []outlets.Config      `yaml:"outlets"` // who is told of violations that are foreseen
 }
 
 type guardConfig struct {
@@ -116,6 +118,9 @@ func readRunConfig(path string) (runConfig, error) {
 	}
 	dir := filepath.Dir(path)
 	if err := promout.Check(path, dir, c.RemoteWrite, &c.Remote); err != nil {
+		return c, cli.Usage(err)
+	}
+	if err := outlets.Check(path, dir, c.Outlets); err != nil {
 		return c, cli.Usage(err)
 	}
 	if c.Model != "" {

@@ -31,6 +31,9 @@ func (r *job) startMetrics(adapter *adapting.Adapter) (*promout.Running, error) 
 	if adapter != nil {
 		j.Sources = append(j.Sources, adapter.Metrics)
 	}
+	if r.told != nil {
+		j.Sources = append(j.Sources, r.told.Metrics)
+	}
 	if lost, ok := r.kept.Lost(); ok {
 		j.Sources = append(j.Sources, promout.Lost("disk", lost))
 	}

@@ -17,6 +17,8 @@ import (
 	"foresail.dev/cmd/foresail/cli"
 	"foresail.dev/cmd/foresail/demos"
 	"foresail.dev/cmd/foresail/history"
+	"foresail.dev/cmd/foresail/insights"
+	"foresail.dev/cmd/foresail/outlets"
 	"foresail.dev/cmd/foresail/promout"
 	"foresail.dev/cmd/foresail/security"
 	"foresail.dev/cmd/foresail/summary"
@@ -132,7 +134,16 @@ func manageBy(c *cobra.Command, cfg runConfig, asJSON bool, invite func(app *for
 	defer away.Close()
 	r := job{app: blueprint.App, manager: who.manager, mode: cfg.Mode, seed: cfg.Seed, duration: cfg.Duration, state: who.state,
 		json: asJSON, name: who.name, guest: who, out: c.OutOrStdout(), err: c.ErrOrStderr(),
-		page: web.Config{Addr: cfg.Listen}, metrics: cfg.Metrics, writes: cfg.RemoteWrite, ports: secured, kept: kept, away: away, adapt: who.adapt}
+		page: web.Config{Addr: cfg.Listen}, metrics: cfg.Metrics, writes: cfg.RemoteWrite, ports: secured, kept: kept, away: away, adapt: who.adapt, outlets: cfg.Outlets}
+	if kept != nil {
+		key, err := tracing.ReadKey(cfg.Traces.KeyFile)
+		if err != nil {
+			return err
+		}
+		live := insights.NewLive(kept.Readable(), cfg.Traces.Dir, key)
+		defer live.Close()
+		r.page.Insights = live.Insights
+	}
 	start := kept.Start(now())
 	origin := start
 	if cfg.Cluster == "testbed" {
@@ -203,6 +214,8 @@ type job struct {
 	past     []*foresail.Snapshot
 	metrics  promout.Metrics
 	writes   []promout.RemoteWrite
+	outlets  []outlets.Config
+	told     *outlets.Running // nil: nobody is told of alarms
 	out, err interface{ Write([]byte) (int, error) }
 }
 
@@ -223,6 +236,10 @@ func (r *job) run(ctx context.Context) (err error) {
 		defer adapter.Close()
 		r.manager = adapter.Wrap(r.manager)
 	}
+	if r.told, err = outlets.Start(r.outlets, "", func(line string) { fmt.Fprintln(r.err, line) }); err != nil {
+		return cli.Usage(err)
+	}
+	defer r.told.Close()
 	metrics, err := r.startMetrics(adapter)
 	if err != nil {
 		return err
@@ -272,6 +289,7 @@ func (r *job) run(ctx context.Context) (err error) {
 		o.Events = loop.Join(o.Events, r.traces.Events())
 	}
 	adapter.Options(&o)
+	r.told.Options(&o)
 	if r.state != "" {
 		o.State = loop.File(r.state)
 	}

@@ -23,6 +23,7 @@ var Rules = []Rule{
 	{Dir: "telemetry/agent", Own: []string{"", "sketch", "telemetry/agent/...", "telemetry/frames"}, Tests: []string{"access", "access/accesstest"}, Others: append([]string{"golang.org/x/sys"}, otel...), Why: "an agent knows its node, and of the daemon the wire"},
 	{Dir: "telemetry/frames", Others: otel, Why: "what agents and ingesters have in common is how they are carried, not what they say"},
 	{Dir: "telemetry/relay", Own: []string{"", "sketch", "telemetry", "telemetry/frames", "telemetry/relay/..."}, Tests: []string{"access", "access/accesstest", "telemetry/otlp"}, Others: otel, Why: "what ingesters count is carried to who makes snapshots of it, as what agents see is"},
+	{Dir: "telemetry/outlet", Own: []string{"", "access", "loop"}, Why: "who is told of alarms knows what the loop decides, and no manager"},
 	{Dir: "telemetry/agent/cgroup", Others: []string{"golang.org/x/sys"}, Why: "control groups are read by the agent and by the testbed alike"},
 	{Dir: "telemetry/agent/partition", Own: []string{"telemetry/agent/cgroup"}, Others: []string{"github.com/vishvananda", "golang.org/x/sys"}, Why: "who divides a node's resources is told what to do, and knows nothing of why"},
 	{Dir: "telemetry/agent/probe", Others: []string{"gonum.org/v1/gonum"}, Pure: true, Why: "which load comes next hangs on what the suspect answered alone"},

@@ -97,6 +97,9 @@ func (m *Manager) Decide(h *foresail.History) (*foresail.Plan, error) {
 	verdict, blind := m.foresee(h)
 	fresh := m.look(d, h, verdict)
 	ended := m.end(app, beats)
+	for _, x := range ended {
+		d.Clear(x.Service)
+	}
 	if failed != nil && len(s.Dangers) == 0 && len(ended) == 0 {
 		return nil, failed
 	}
@@ -108,6 +111,7 @@ func (m *Manager) Decide(h *foresail.History) (*foresail.Plan, error) {
 		p = m.own(p)
 		p.Fallback, p.Forecasts, p.Outlook = ours.Fallback, ours.Forecasts, ours.Outlook
 		p.Alarms = append(p.Alarms, ours.Alarms...)
+		p.Over = append(p.Over, ours.Over...)
 		p.Note = join(p.Note, ours.Note)
 	}
 	return m.admit(p, failed, blind), nil

@@ -12,8 +12,8 @@ import (
 	"unicode"
 )
 
-// result is what every command that prints a result prints with --json; see docs/formats/results.md.
-type result struct {
+// Result is what every command that prints a result prints with --json; see docs/formats/results.md.
+type Result struct {
 	Schema  string   `json:"schema"`
 	Commit  string   `json:"commit,omitempty"` // absent in a build that carries none
 	Seed    *uint64  `json:"seed,omitempty"`
@@ -36,8 +36,8 @@ type machine struct {
 }
 
 // NewResult is the result called name, of this build and machine; seed may be nil.
-func NewResult(name string, seed *uint64, rows any) result {
-	return result{Schema: "foresail.dev/" + name + "/v1", Commit: Commit(), Seed: seed, Machine: ThisMachine(), Rows: rows}
+func NewResult(name string, seed *uint64, rows any) Result {
+	return Result{Schema: "foresail.dev/" + name + "/v1", Commit: Commit(), Seed: seed, Machine: ThisMachine(), Rows: rows}
 }
 
 // Commit is the revision that the binary was built from, with "-dirty" when the tree had changes; empty when unknown.
@@ -112,7 +112,7 @@ func fieldOf(file, key string) string {
 }
 
 // PrintJSON writes a result, indented.
-func PrintJSON(w io.Writer, r result) error {
+func PrintJSON(w io.Writer, r Result) error {
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")
 	e.SetEscapeHTML(false)

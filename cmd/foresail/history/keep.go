@@ -110,6 +110,9 @@ func (k *Keeping) Start(t time.Time) time.Time {
 	return k.began
 }
 
+// Readable is what is kept so far.
+func (k *Keeping) Readable() Readable { return k.store }
+
 // Events put what is observed into the history.
 func (k *Keeping) Events() loop.Events {
 	if k == nil {

@@ -74,45 +74,55 @@ type endpoint struct {
 	Late      float64 `json:"late"`
 }
 
-// Run finds insights in a history.
+// Run finds insights in a history, and tells them.
 func (j *Job) Run(ctx context.Context, h history.Readable) error {
 	if j.Config.MinWindows == 0 {
 		return cli.Usagef("--min-windows 0: give a number above 0, or -1 for what cost nothing yet, too")
 	}
+	shown := cli.NewProgress(j.Err)
+	app, report, err := j.find(ctx, h, func(at time.Time) { shown.At(-1, "at "+at.Format(time.DateTime)) })
+	shown.End()
+	if err != nil {
+		return err
+	}
+	if j.JSON {
+		return cli.PrintJSON(j.Out, result(app, report))
+	}
+	return j.print(report)
+}
+
+// find finds them; progress hears how far it is.
+func (j *Job) find(ctx context.Context, h history.Readable, progress func(at time.Time)) (*foresail.App, *insight.Report, error) {
 	r := history.Range{From: j.Since, To: "0s"}
 	all, err := r.Snapshots(ctx, h)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	app := h.App()
 	f := insight.New(app, j.Config)
 	oldest, newest := h.Range()
 	from, err := history.Moment("since", j.Since, oldest, newest)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	if err := j.traces(f, app, from); err != nil {
-		return err
+		return nil, nil, err
 	}
-	shown := cli.NewProgress(j.Err)
 	for s, err := range all {
 		if err != nil {
-			shown.End()
-			return err
+			return nil, nil, err
 		}
 		f.Add(s)
-		shown.At(-1, "at "+s.End.Format(time.DateTime))
+		progress(s.End)
 	}
-	shown.End()
 	report := f.Report()
 	if report.Observed == 0 {
-		return errors.New("the history has no snapshot in which anything was observed since then: give an earlier --since")
+		return nil, nil, errNothing
 	}
-	if j.JSON {
-		return j.json(app, report)
-	}
-	return j.print(report)
+	return app, report, nil
 }
+
+var errNothing = errors.New("the history has no snapshot in which anything was observed since then: give an earlier --since")
 
 // traces gives the finder what is kept of requests. Those that were kept at random stand for all; others are examples.
 func (j *Job) traces(f *insight.Finder, app *foresail.App, from time.Time) error {
@@ -138,7 +148,8 @@ func (j *Job) traces(f *insight.Finder, app *foresail.App, from time.Time) error
 	return nil
 }
 
-func (j *Job) json(app *foresail.App, r *insight.Report) error {
+// result is what --json prints, and the page shows.
+func result(app *foresail.App, r *insight.Report) cli.Result {
 	rows := []Row{}
 	for i := range r.Insights {
 		in := &r.Insights[i]
@@ -155,7 +166,7 @@ func (j *Job) json(app *foresail.App, r *insight.Report) error {
 	}
 	out := cli.NewResult("insights", nil, rows)
 	out.Detail = d
-	return cli.PrintJSON(j.Out, out)
+	return out
 }
 
 func id(in *insight.Insight) string {

@@ -33,7 +33,7 @@ func TestTokenOverTLS(t *testing.T) {
 		if err := Check("run.yaml", dir, all, &RemoteHistory{}); err != nil {
 			t.Fatal(err)
 		}
-		hc, err := all[0].http()
+		hc, err := all[0].HTTP()
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -68,7 +68,7 @@ func Check(path, dir string, all []RemoteWrite, h *RemoteHistory) error {
 	var errs []error
 	for i := range all {
 		w := &all[i]
-		w.in(dir)
+		w.In(dir)
 		if _, err := w.client(); err != nil {
 			errs = append(errs, fmt.Errorf("%s: remote_write[%d]: %w", path, i, err))
 		}
@@ -89,7 +89,7 @@ func (w *RemoteWrite) client() (*write.Client, error) {
 			return nil, fmt.Errorf("labels: %q is no name of a label: use letters, digits and _", name)
 		}
 	}
-	hc, err := w.http()
+	hc, err := w.HTTP()
 	if err != nil {
 		return nil, err
 	}
@@ -105,8 +105,8 @@ func noPassword(text string) error {
 	return nil
 }
 
-// in makes file names relative to a folder.
-func (w *LetIn) in(dir string) {
+// In makes file names relative to a folder.
+func (w *LetIn) In(dir string) {
 	for _, f := range []*string{&w.BasicAuth.PasswordFile, &w.TokenFile, &w.TLS.CA, &w.TLS.Cert, &w.TLS.Key} {
 		if *f != "" && !filepath.IsAbs(*f) {
 			*f = filepath.Join(dir, *f)
@@ -114,8 +114,8 @@ func (w *LetIn) in(dir string) {
 	}
 }
 
-// http is a client that is let in.
-func (w *LetIn) http() (*http.Client, error) {
+// HTTP is a client that is let in.
+func (w *LetIn) HTTP() (*http.Client, error) {
 	c := config.DefaultHTTPClientConfig
 	if w.BasicAuth != (BasicAuth{}) {
 		if w.BasicAuth.Username == "" || w.BasicAuth.PasswordFile == "" {

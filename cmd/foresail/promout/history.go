@@ -34,7 +34,7 @@ func DefaultRemote() RemoteHistory {
 }
 
 func (c *RemoteHistory) check(dir string) error {
-	c.in(dir)
+	c.In(dir)
 	if c.WriteURL == "" && c.URL == "" {
 		return nil
 	}
@@ -54,7 +54,7 @@ func (c *RemoteHistory) Config(app *foresail.App) (remote.Config, error) {
 	if err := errors.Join(noPassword(c.WriteURL), noPassword(c.URL)); err != nil {
 		return remote.Config{}, err
 	}
-	hc, err := c.http()
+	hc, err := c.HTTP()
 	if err != nil {
 		return remote.Config{}, err
 	}

@@ -143,7 +143,7 @@ func NewForesee(more ...*cobra.Command) *cobra.Command {
 		Args:  cli.NoArgs,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(newEvaluate())
+	c.AddCommand(newEvaluate(), newUpdate())
 	c.AddCommand(more...)
 	return c
 }

@@ -143,7 +143,8 @@ func (o *Operation) faults(rng *rand.Rand) *fault.Schedule {
 		f := fault.Fault{Kind: o.Kinds[rng.IntN(len(o.Kinds))], At: at + time.Duration(rng.Int64N(int64(o.Every/4)+1)), For: time.Duration(span(rng, 3, 15) * 1e9)}
 		var of []string
 		for i := range app.Services {
-			if n := app.Services[i].Name; f.Kind != fault.SlowDisk && f.Kind != fault.DiskContention || strings.Contains(n, "mongo") || strings.HasSuffix(n, "db") {
+			n, disk := app.Services[i].Name, f.Kind == fault.SlowDisk || f.Kind == fault.DiskContention
+			if !app.Services[i].Gone && (!disk || strings.Contains(n, "mongo") || strings.HasSuffix(n, "db") || strings.Contains(n, "cassandra")) {
 				of = append(of, n)
 			}
 		}

@@ -96,6 +96,9 @@ func (m *image[T]) conv(strideH, strideW, filters int) {
 		s.KernelW = min(strideW, m.w)
 	}
 	s = s.Same()
+	// What a place sees must not hang on how many services follow it: weights are carried over to where there are more (Carry).
+	left := min(s.Left, max(s.KernelW-strideW, 0)/2)
+	s.Left, s.Right = left, s.Right+s.Left-left
 	m.add(s)
 	m.layers = append(m.layers, &nn.Activation[T]{Func: nn.ReLU})
 }

@@ -81,6 +81,7 @@ var health = []Family{
 	{"foresail_metrics_skipped_snapshots_total", "Snapshots that /metrics could not take in.", counter, "", nil},
 	{"foresail_history_lost_snapshots_total", "Snapshots that a history does not have: refused by it, or dropped since it was slow.", counter, "", []string{"history", "reason"}},
 	{"foresail_model_drift", "Ways in which the model that decides no longer fits, by kind; see docs/formats/run.md.", gauge, "", []string{"kind"}},
+	{"foresail_outlet_messages_total", "Messages to outlets of alarms, by what became of them; retried counts tries.", counter, "", []string{"outlet", "outcome"}},
 	{"foresail_model_attempts_total", "Attempts to fine-tune the model, by what became of them.", counter, "", []string{"outcome"}},
 	{"foresail_model_training", "1 while a model is fine-tuned.", gauge, "", nil},
 	{"foresail_model_skipped_seconds_total", "Seconds that the model was not watched in, since it was slower than the run.", counter, "", nil},
