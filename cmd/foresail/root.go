@@ -11,10 +11,10 @@ import (
 	"foresail.dev/cmd/foresail/apps"
 	"foresail.dev/cmd/foresail/cli"
 	"foresail.dev/cmd/foresail/comparing"
-	"foresail.dev/cmd/foresail/diagnosing"
 	"foresail.dev/cmd/foresail/explaining"
 	"foresail.dev/cmd/foresail/fitting"
 	"foresail.dev/cmd/foresail/ingesters"
+	"foresail.dev/cmd/foresail/neighbours"
 	"foresail.dev/cmd/foresail/scenes"
 	"foresail.dev/cmd/foresail/security"
 	"foresail.dev/cmd/foresail/seeing"
@@ -51,7 +51,7 @@ Try it, with nothing to install or configure:
 			r.Detail = detail
 			return cli.PrintJSON(w, r)
 		}}
-	root.AddCommand(newDemo(), newRun(), newSimulate(), newTestbed(), fitting.New(), newFidelity(), comparing.New(startCompared), newForecast(), newTrain(), newExplore(), newHistory(), newInsights(), explaining.NewExplain(), explaining.NewWhatIf(), scenes.New(), newImport(), newTraces(), agents.NewAgent(node), ingesters.New(), newDoctor(), diagnosing.New(), seeing.NewForesee(), apps.New(), security.NewToken(ports), security.NewKey(ports), newVersion())
+	root.AddCommand(newDemo(), newRun(), newSimulate(), newTestbed(), fitting.New(), newFidelity(), comparing.New(startCompared), newForecast(), newTrain(), newExplore(), newHistory(), newInsights(), explaining.NewExplain(), explaining.NewWhatIf(), scenes.New(), newImport(), newTraces(), agents.NewAgent(node), ingesters.New(), newDoctor(), newDiagnose(), neighbours.NewHog(), seeing.NewForesee(), apps.New(), security.NewToken(ports), security.NewKey(ports), newVersion())
 	return root
 }
 

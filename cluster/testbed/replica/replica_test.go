@@ -133,7 +133,7 @@ func TestBurnUsesWhatIsAsked(t *testing.T) {
 // The disk serves one after the other, holds each for its time, and really moves bytes.
 func TestDisk(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "data")
-	d, err := newDisk(path, 3<<20)
+	d, err := newDisk(path, 3<<20, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,18 +160,18 @@ func TestDisk(t *testing.T) {
 	if moved := ioBytes(t) - before; moved < 12<<20 {
 		t.Errorf("%d bytes were read and written, not 12 MiB", moved)
 	}
-	none, err := newDisk(path, 0)
+	none, err := newDisk(path, 0, false)
 	if err != nil || none.file != nil || none.use(0, &foresail.Demand{}) != nil {
 		t.Errorf("a disk that nobody reads or writes: %+v, %v", none, err)
 	}
-	if _, err := newDisk(filepath.Join(path, "no", "such"), 1); err == nil {
+	if _, err := newDisk(filepath.Join(path, "no", "such"), 1, false); err == nil {
 		t.Error("a data file in a directory that is not there was made")
 	}
 }
 
 // What memory and disk take of the CPU is measured: a page costs something, and far less than writing it to a medium would.
 func TestCostsAreMeasured(t *testing.T) {
-	d, err := newDisk(filepath.Join(t.TempDir(), "data"), 1<<20)
+	d, err := newDisk(filepath.Join(t.TempDir(), "data"), 1<<20, false)
 	if err != nil {
 		t.Fatal(err)
 	}
