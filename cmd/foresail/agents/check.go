@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -129,7 +130,8 @@ func reason(err error) string {
 }
 
 func printMechanisms(w io.Writer, rows []mechanism) error {
-	var cells [][]string
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(tw, "mechanism\tavailable\tallowed\t")
 	for _, r := range rows {
 		has, may := "—", ""
 		if r.Available != nil {
@@ -138,11 +140,7 @@ func printMechanisms(w io.Writer, rows []mechanism) error {
 		if r.Allowed != nil {
 			may = map[bool]string{true: "yes", false: "no"}[*r.Allowed]
 		}
-		cells = append(cells, []string{r.Mechanism, has, may, r.Why})
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\n", r.Mechanism, has, may, r.Why)
 	}
-	if err := cli.Table(w, []string{"mechanism", "available", "allowed", ""}, cells); err != nil {
-		return err
-	}
-	_, err := fmt.Fprintln(w)
-	return err
+	return tw.Flush()
 }

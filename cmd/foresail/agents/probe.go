@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -157,8 +158,8 @@ func (p *probing) search(ctx context.Context, f *File, shown *cli.Progress, w io
 	var rows []trial
 	for _, t := range trials {
 		r := trial{Resource: t.Resource, Unavailable: t.Unavailable, Bursts: t.Bursts, Matters: t.Matters}
-		if var1, var2 := round(t.Rise), t.P; t.Unavailable == "" && t.Bursts > 0 {
-			r.Rise, r.P = &var1, &var2
+		if rise, p := round(t.Rise), t.P; t.Unavailable == "" && t.Bursts > 0 {
+			r.Rise, r.P = &rise, &p
 		}
 		rows = append(rows, r)
 	}
@@ -171,11 +172,12 @@ func (p *probing) search(ctx context.Context, f *File, shown *cli.Progress, w io
 }
 
 func printTrials(w io.Writer, at probe.Resource, rows []trial, stopped bool) error {
-	var cells [][]string
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(tw, "resource\tlatency\tp\tbursts\tunavailable")
 	for _, r := range rows {
-		cells = append(cells, []string{string(r.Resource), opt("%+.2f", r.Rise), opt("%.2g", r.P), fmt.Sprint(r.Bursts), r.Unavailable})
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%d\t%s\n", r.Resource, opt("%+.2f", r.Rise), opt("%.2g", r.P), r.Bursts, r.Unavailable)
 	}
-	if err := cli.Table(w, []string{"resource", "latency", "p", "bursts", "unavailable"}, cells); err != nil {
+	if err := tw.Flush(); err != nil {
 		return err
 	}
 	said := "no resource that could be loaded matters"

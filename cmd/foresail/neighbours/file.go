@@ -3,6 +3,7 @@ package neighbours
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -67,9 +68,12 @@ func Read(path string) (*File, error) {
 		return nil, err
 	}
 	var err, errLoad error
-	f.Blueprint, err = appfile.ReadApp(cli.Relative(path, f.Application))
+	if strings.HasSuffix(f.Application, ".yaml") { // else it is the name of a built-in one
+		f.Application = cli.Relative(filepath.Dir(path), f.Application)
+	}
+	f.Blueprint, err = appfile.ReadApp(f.Application)
 	if err == nil {
-		f.Users, errLoad = appfile.ReadLoad(cli.Relative(path, f.Load), f.Blueprint.App)
+		f.Users, errLoad = appfile.ReadLoad(cli.Relative(filepath.Dir(path), f.Load), f.Blueprint.App)
 	}
 	errs := []error{err, errLoad}
 	for i, c := range f.Cases {

@@ -60,10 +60,10 @@ func TestWhoAndForWantOfWhat(t *testing.T) {
 		on    string
 		want  resource.Resource
 	}{
-		{fault.Fault{Kind: fault.CPUContention, Amount: 0.97}, "geo", resource.CPU},
-		{fault.Fault{Kind: fault.CPUContention, Amount: 0.97}, "profile", resource.CPU},
 		{fault.Fault{Kind: fault.BadRelease, Amount: 4}, "recommendation", resource.Application},
-		{fault.Fault{Kind: fault.SlowDisk, Amount: 30}, "reservation-mongodb", resource.Disk},
+		{fault.Fault{Kind: fault.Lock, Length: 40 * time.Millisecond}, "geo", resource.Application},
+		{fault.Fault{Kind: fault.GCPause, Length: 700 * time.Millisecond, Period: time.Second}, "profile", resource.Application},
+		{fault.Fault{Kind: fault.SlowDisk, Amount: 30}, "mongodb-reservation", resource.Disk},
 	} {
 		c.fault.Service = c.on
 		app, before, now := play(t, c.fault, uint64(i+1))
