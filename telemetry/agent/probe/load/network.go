@@ -14,11 +14,11 @@ import (
 
 // What crosses the network.
 const (
-	message  = 64 << 10         // bytes of a load's
-	question = 16 << 10         // of a victim's
-	patience = 2 * time.Second  // until a peer that says nothing is gone
-	largest  = 1 << 20          // a Sink takes no longer message
-	idle     = 10 * time.Second // a Sink forgets who says nothing for so long
+	message  = 64 << 10        // bytes of a load's
+	question = 16 << 10        // of a victim's
+	patience = 2 * time.Second // until a peer that says nothing is gone
+	largest  = 1 << 20         // a Sink takes no longer message
+	idle     = time.Minute     // a Sink forgets who says nothing for so long
 )
 
 // network sends messages to a Sink, which answers each with one byte; a victim's are smaller.

@@ -1,4 +1,4 @@
-package main
+package doctor
 
 import (
 	"errors"
@@ -8,12 +8,12 @@ import (
 	"foresail.dev"
 	"foresail.dev/appfile"
 	"foresail.dev/cmd/foresail/cli"
-	"foresail.dev/cmd/foresail/doctor"
 	"foresail.dev/cmd/foresail/promfile"
 	"foresail.dev/telemetry/prom"
 )
 
-func newDoctor() *cobra.Command {
+// New is the command.
+func New() *cobra.Command {
 	var flags promfile.Flags
 	var app string
 	var asJSON bool
@@ -44,7 +44,7 @@ whether clocks agree. Without an application it looks at all services that it fi
 			if err != nil {
 				return err
 			}
-			d := doctor.Of(report)
+			d := Of(report)
 			if asJSON {
 				res := cli.NewResult("doctor", nil, d.Rows())
 				res.Detail = d.Detail()
