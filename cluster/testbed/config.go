@@ -58,6 +58,10 @@ type Config struct {
 	// Favour lets the run's processes go before everything else on this machine where CPUs are short, so that others disturb
 	// what is measured as little as may be. It changes nothing among the processes.
 	Favour bool
+	// Contend lets neighbours take from replicas what machines share. Without it work is so much CPU time, whoever runs beside, and
+	// files are in memory. With it, a service whose blueprint has an Interference walks through as much memory as that says it fills of
+	// a cache, so that its work takes longer where others throw it out; and files are read and written past the kernel's cache.
+	Contend bool
 	// Agent says that a node agent reports to the observer what cgroups tell: CPU, throttled time, memory. They are not read
 	// here then.
 	Agent bool

@@ -233,7 +233,7 @@ func (c *Cluster) boot(s *service, r *replica, cold bool) *wire.Boot {
 	return &wire.Boot{
 		Blueprint: c.cfg.Blueprint, Service: s.id, Name: r.name, Seed: c.cfg.Seed, OTLP: c.cfg.OTLP, InFlight: c.cfg.InFlight, Dir: c.dir,
 		Epoch: c.cfg.Epoch, Cold: cold, Admitted: r.asked.Add(c.cfg.Blueprint.Services[s.id].Start).Sub(c.clock.At(0)), Procs: procs, Traffic: firstInherited,
-		Metrics: c.exporter != nil,
+		Metrics: c.exporter != nil, Contend: c.cfg.Contend,
 	}
 }
 

@@ -55,6 +55,7 @@ type bedConfig struct {
 	shards     int                   // assemblers, each with a part of the traces; 0: one
 	memory     int64                 // bytes that they may take; 0: see telemetry.Options
 	inFlight   bool                  // replicas report their requests in flight, to http
+	contend    bool                  // neighbours can take caches and the disk from replicas
 	favour     bool                  // its processes go before everything else on this machine
 	spans      func([]foresail.Span) // told all spans; nil: nobody is
 	metrics    bedMetrics
@@ -113,7 +114,7 @@ func startBed(ctx context.Context, c bedConfig) (*bed, error) {
 	}
 	b.Cluster, err = testbed.New(ctx, testbed.Config{
 		Blueprint: c.blueprint, Load: c.load, Seed: c.seed, Duration: c.duration, Agent: b.agents != nil,
-		Observer: observer, OTLP: spansTo, Epoch: epoch, Log: c.log, Favour: c.favour,
+		Observer: observer, OTLP: spansTo, Epoch: epoch, Log: c.log, Favour: c.favour, Contend: c.contend,
 		InFlight: inFlight, Metrics: c.metrics.Listen, Targets: c.metrics.Targets, MetricsTLS: c.metrics.tls, MetricsGuard: c.metrics.guard,
 	})
 	if err != nil {

@@ -12,11 +12,11 @@ import (
 	"foresail.dev/cmd/foresail/apps"
 	"foresail.dev/cmd/foresail/cli"
 	"foresail.dev/cmd/foresail/comparing"
-	"foresail.dev/cmd/foresail/diagnosing"
 	"foresail.dev/cmd/foresail/doctor"
 	"foresail.dev/cmd/foresail/explaining"
 	"foresail.dev/cmd/foresail/fitting"
 	"foresail.dev/cmd/foresail/ingesters"
+	"foresail.dev/cmd/foresail/neighbours"
 	"foresail.dev/cmd/foresail/scenes"
 	"foresail.dev/cmd/foresail/security"
 	"foresail.dev/cmd/foresail/seeing"
@@ -53,7 +53,7 @@ Try it, with nothing to install or configure:
 			r.Detail = detail
 			return cli.PrintJSON(w, r)
 		}}
-	root.AddCommand(newDemo(), newRun(), newSimulate(), newTestbed(), fitting.New(), newFidelity(), comparing.New(startCompared), newForecast(), newTrain(), newExplore(), newHistory(), newInsights(), explaining.NewExplain(), explaining.NewWhatIf(), scenes.New(), newImport(), newTraces(), agents.NewAgent(node), ingesters.New(), doctor.New(), diagnosing.New(), seeing.NewForesee(acting.New()), apps.New(), security.NewToken(ports), security.NewKey(ports), newVersion())
+	root.AddCommand(newDemo(), newRun(), newSimulate(), newTestbed(), fitting.New(), newFidelity(), comparing.New(startCompared), newForecast(), newTrain(), newExplore(), newHistory(), newInsights(), explaining.NewExplain(), explaining.NewWhatIf(), scenes.New(), newImport(), newTraces(), agents.NewAgent(node), ingesters.New(), doctor.New(), newDiagnose(), neighbours.NewHog(), seeing.NewForesee(acting.New()), apps.New(), security.NewToken(ports), security.NewKey(ports), newVersion())
 	return root
 }
 

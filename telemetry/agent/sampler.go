@@ -102,8 +102,8 @@ func NewSampler(cfg Config) (*Sampler, error) {
 	s.tree, s.treeRoot = cgroup.NewTree(at), at
 	s.node = node.Open(cfg.Proc, cfg.Sys, &s.mounts)
 	s.notes = append(s.notes, s.node.Notes...)
-	if version == 1 {
-		s.notes = append(s.notes, "pressure of containers: control groups of version 1 keep none")
+	if s.mounts.Pressure() == "" {
+		s.notes = append(s.notes, "pressure of containers: control groups of version 1 keep none, and none of version 2 that do are mounted")
 	}
 	s.openPerf()
 	s.spaces = newSpaces(&s.cfg)

@@ -83,7 +83,7 @@ func detect(mountinfo string) (Hierarchy, error) {
 		seen = append(seen, u.Point+" (cgroup v2) holds no cpu controller")
 	}
 	if v1["cpu"] != "" && v1["cpuacct"] != "" {
-		return &v1tree{cpu: v1["cpu"], cpuacct: v1["cpuacct"], memory: v1["memory"], mkdir: mkdir}, nil
+		return &v1tree{cpu: v1["cpu"], cpuacct: v1["cpuacct"], memory: v1["memory"], blkio: v1["blkio"], pressure: m.Pressure(), mkdir: mkdir}, nil
 	}
 	for _, c := range []string{"cpu", "cpuacct"} {
 		if v1[c] == "" && len(v1) > 0 {

@@ -11,10 +11,11 @@ import (
 	groups "foresail.dev/telemetry/agent/cgroup"
 )
 
-// v1tree is cgroup version 1: a mount point for each controller. Memory is optional, and cpu and cpuacct are often the
-// same one.
+// v1tree is cgroup version 1: a mount point for each controller. Memory and blkio are optional, and cpu and cpuacct are often
+// the same one. Where version 2 is mounted as well, without controllers, groups are made there too: it keeps their pressure.
 type v1tree struct {
 	cpu, cpuacct, memory string
+	blkio, pressure      string // for whoever observes: nothing is limited there
 	mkdir                func(string) error
 }
 
@@ -29,7 +30,7 @@ func (t *v1tree) Memory() error {
 
 func (t *v1tree) Dirs(name string) []string {
 	var dirs []string
-	for _, m := range []string{t.cpu, t.cpuacct, t.memory} {
+	for _, m := range []string{t.cpu, t.cpuacct, t.memory, t.blkio, t.pressure} {
 		if d := filepath.Join(m, name); m != "" && !slices.Contains(dirs, d) {
 			dirs = append(dirs, d)
 		}

@@ -18,6 +18,7 @@ const near = time.Microsecond
 type burner struct {
 	turns  float64       // of the spinning loop in one nanosecond
 	result atomic.Uint64 // of all spinning, so that no tool takes it for useless
+	walk   *walk         // nil: all work is spinning
 }
 
 // newBurner measures how fast this machine spins. The fastest of some runs counts, since others may disturb one.
@@ -48,6 +49,7 @@ func (b *burner) burn(d time.Duration) {
 	}
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
+	d = b.walk.some(d)
 	start := threadCPU()
 	for left := d; left >= near; left = d - (threadCPU() - start) {
 		b.result.Add(spin(int(float64(min(left, slice))*b.turns) + 1))

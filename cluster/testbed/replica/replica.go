@@ -100,8 +100,13 @@ func (r *replica) start(b *wire.Boot, ended chan<- error) (err error) {
 			r.pools[i] = make(chan struct{}, r.service.Pool)
 		}
 	}
-	if r.disk, err = newDisk(filepath.Join(b.Dir, b.Name+".data"), largest(r.service.Operations)); err != nil {
+	if r.disk, err = newDisk(filepath.Join(b.Dir, b.Name+".data"), largest(r.service.Operations), b.Contend); err != nil {
 		return err
+	}
+	if b.Contend && r.service.Interference != nil {
+		if err := r.burner.walks(r.service.Interference); err != nil {
+			return err
+		}
 	}
 	if r.costs, err = measure(r.disk); err != nil {
 		return err

@@ -133,7 +133,7 @@ func TestBurnUsesWhatIsAsked(t *testing.T) {
 // The disk serves one after the other, holds each for its time, and really moves bytes.
 func TestDisk(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "data")
-	d, err := newDisk(path, 3<<20)
+	d, err := newDisk(path, 3<<20, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,18 +160,18 @@ func TestDisk(t *testing.T) {
 	if moved := ioBytes(t) - before; moved < 12<<20 {
 		t.Errorf("%d bytes were read and written, not 12 MiB", moved)
 	}
-	none, err := newDisk(path, 0)
+	none, err := newDisk(path, 0, false)
 	if err != nil || none.file != nil || none.use(0, &foresail.Demand{}) != nil {
 		t.Errorf("a disk that nobody reads or writes: %+v, %v", none, err)
 	}
-	if _, err := newDisk(filepath.Join(path, "no", "such"), 1); err == nil {
+	if _, err := newDisk(filepath.Join(path, "no", "such"), 1, false); err == nil {
 		t.Error("a data file in a directory that is not there was made")
 	}
 }
 
 // What memory and disk take of the CPU is measured: a page costs something, and far less than writing it to a medium would.
 func TestCostsAreMeasured(t *testing.T) {
-	d, err := newDisk(filepath.Join(t.TempDir(), "data"), 1<<20)
+	d, err := newDisk(filepath.Join(t.TempDir(), "data"), 1<<20, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -286,4 +286,59 @@ func BenchmarkBurn(b *testing.B) {
 		burner.burn(time.Millisecond)
 	}
 	b.ReportMetric((threadCPU()-start).Seconds()*1e3/float64(b.N), "cpu_ms/burn_of_1ms")
+}
+
+// What walks does so much work, and not so much time: it says how many steps, and what is left of a demand to spin.
+func TestAWalkIsAPartOfTheWork(t *testing.T) {
+	b := &burner{turns: 1}
+	if err := b.walks(&foresail.Interference{}); err != nil || b.walk != nil {
+		t.Fatalf("a service that fills no cache walks: %v", err)
+	}
+	if err := b.walks(&foresail.Interference{Cache: 1 << 18, CacheSensitivity: 1}); err != nil {
+		t.Fatal(err)
+	}
+	w := b.walk
+	if len(w.lines) != 1<<12 || w.part != 0.5 || !(w.steps > 0) {
+		t.Fatalf("%d lines, part %v, %v steps a nanosecond", len(w.lines), w.part, w.steps)
+	}
+	w.steps = 1e-3
+	w.at.Store(0)
+	if left := w.some(2 * time.Millisecond); left != time.Millisecond {
+		t.Errorf("%v of 2 ms are left", left)
+	}
+	at := uint32(0)
+	for range 1000 {
+		at = w.lines[at].next
+	}
+	if w.at.Load() != at {
+		t.Errorf("it is at line %d after 1000 steps, not at %d", w.at.Load(), at)
+	}
+	seen := map[uint32]bool{}
+	for at := uint32(0); !seen[at]; at = w.lines[at].next {
+		seen[at] = true
+	}
+	if len(seen) != len(w.lines) {
+		t.Errorf("a round has %d of %d lines", len(seen), len(w.lines))
+	}
+	var none *walk
+	if none.some(time.Second) != time.Second {
+		t.Error("who doesn't walk spins for all of it")
+	}
+}
+
+// A file past the kernel's cache is read and written in whole blocks.
+func TestADirectDisk(t *testing.T) {
+	d, err := newDisk(filepath.Join(t.TempDir(), "data"), 5000, true)
+	if err != nil {
+		t.Skip(err) // of a file system that can't
+	}
+	defer d.file.Close()
+	if d.size%d.block != 0 || d.size < minFile {
+		t.Errorf("%d bytes in blocks of %d", d.size, d.block)
+	}
+	for range 300 { // around the end
+		if err := d.use(0, &foresail.Demand{Read: 1, Write: 5000}); err != nil {
+			t.Fatal(err)
+		}
+	}
 }

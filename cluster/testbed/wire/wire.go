@@ -42,6 +42,7 @@ type Boot struct {
 	Admitted  time.Duration // of a cold replica, since the epoch: when its start-up delay is over; no caller knows of it before
 	Procs     int           // threads of the process that compute at once
 	Metrics   bool          // of a replica: it serves metrics for Prometheus
+	Contend   bool          // of a replica: neighbours can take caches and the disk from it
 	Traffic   int           // of a replica: the descriptor of the memory in which it counts the bytes of its messages
 	Load      *load.Load    // of users
 	Limit     int           // of users: requests outstanding at most

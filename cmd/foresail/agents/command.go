@@ -39,12 +39,13 @@ func (c CLI) usagef(format string, args ...any) error { return c.Usage(fmt.Error
 // flags are what an agent is told.
 type flags struct {
 	CLI
-	daemon, node, rules, tokenFile string
-	tls                            access.Files
-	insecure, json                 bool
-	proc, sys                      string
-	life                           time.Duration
-	connections                    float64
+	daemon, node, rules, file string
+	tokenFile                 string
+	tls                       access.Files
+	insecure, json            bool
+	proc, sys                 string
+	life                      time.Duration
+	connections               float64
 }
 
 // NewAgent is the command.
@@ -66,6 +67,7 @@ Without --daemon and with --for it looks for that long, and prints what it saw a
 	fl := c.Flags()
 	fl.StringVar(&f.daemon, "daemon", "", "address that the daemon takes reports at")
 	fl.StringVar(&f.node, "node", "", "name of this node; default: $NODE_NAME, or what the machine is called")
+	fl.StringVarP(&f.file, "file", "f", "", "the agent's file (docs/formats/agent.md): rules, and what may be probed and divided here; default: nothing may")
 	fl.StringVar(&f.rules, "rules", "", "file that says which control groups are which services (docs/formats/agent.md); default: replicas of a testbed")
 	fl.StringVar(&f.tls.CA, "tls-ca", "", "CA (PEM) that the daemon's certificate must be signed by; default: the system's")
 	fl.StringVar(&f.tls.Cert, "tls-cert", "", "certificate (PEM) to show to the daemon")
@@ -77,6 +79,7 @@ Without --daemon and with --for it looks for that long, and prints what it saw a
 	fl.Float64Var(&f.connections, "connections", 0.2, "percent of a core that looking at all connections may take; 0: only accept queues are looked at")
 	fl.DurationVar(&f.life, "for", 0, "stop after this time, and print what was seen; 0: run until stopped")
 	fl.BoolVar(&f.json, "json", false, "print the result as JSON")
+	c.AddCommand(newCheck(cli), newProbe(cli), newPartition(cli), newSink(cli))
 	return c
 }
 
@@ -88,7 +91,16 @@ type rulesFile struct {
 func (f *flags) run(c *cobra.Command) error {
 	began := time.Now()
 	rules := []identity.Rule{identity.Testbed}
-	if f.rules != "" {
+	if f.file != "" && f.rules != "" {
+		return f.usagef("--file and --rules: both say whose control groups are: give one of them")
+	}
+	own, err := readFile(f.file)
+	if err != nil {
+		return err
+	}
+	if len(own.Rules) > 0 {
+		rules, f.rules = own.Rules, f.file
+	} else if f.rules != "" {
 		var file rulesFile
 		if err := appfile.ReadFile(f.rules, &file); err != nil {
 			return f.Usage(err)
@@ -102,6 +114,13 @@ func (f *flags) run(c *cobra.Command) error {
 	to, err := f.reports(c.ErrOrStderr())
 	if err != nil {
 		return err
+	}
+	if len(own.Partitions.Allow) > 0 { // an earlier 'agent partition' may have been killed
+		if k, err := recovered(c.ErrOrStderr(), &own); err != nil {
+			fmt.Fprintf(c.ErrOrStderr(), "undo of partitions: %v\n", err)
+		} else if err := k.Close(); err != nil {
+			return err
+		}
 	}
 	runtime.GOMAXPROCS(min(runtime.GOMAXPROCS(0), 2)) // it looks at a node, and leaves it to the others
 	cfg := agent.Config{Rules: compiled, Proc: f.proc, Sys: f.sys, Connections: f.connections / 100}

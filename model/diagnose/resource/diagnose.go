@@ -217,7 +217,12 @@ func (d *diagnosing) work() {
 	}
 	f := Finding{Share: 1 - was/is, growth: is / was, Evidence: fmt.Sprintf("a request takes %.2f ms of CPU, %.2f ms before", is*1e3, was*1e3)}
 	const counters = foresail.SignalCacheMisses | foresail.SignalMemoryTraffic
+	counted := d.was.u.Has.Has(counters) && d.is.u.Has.Has(counters)
+	felt, worst := d.felt()
 	switch {
+	case !counted && felt:
+		f.Resource, f.Blame, f.Node, f.Action = worst.Resource, Neighbours, worst.Node, "move it, or what runs beside it, to another node"
+		f.Evidence += fmt.Sprintf("; a fixed piece of work that lives on the same (%s) takes %.0f %% longer on %s than before", worst.Resource, 100*worst.Rise, worst.Node)
 	case !d.has(counters, "whether the cache, memory bandwidth or its own code takes more CPU for a request"):
 		f.Resource, f.Blame, f.Action = Application, Work, "look at its newest release, and at what runs beside it: counters that would tell them apart are not there"
 	case d.grew(d.was.each(d.was.u.CacheMisses), d.is.each(d.is.u.CacheMisses)) && d.crowded(func(u *foresail.Usage) float64 { return u.CacheMisses }):
@@ -235,6 +240,20 @@ func (d *diagnosing) work() {
 		f.Evidence += ", and neither caches nor memory explain it"
 	}
 	d.found(f)
+}
+
+// felt is what a fixed piece of work on the service's nodes felt most: memory bandwidth before caches, since who lacks it has its
+// caches thrown out as well.
+func (d *diagnosing) felt() (found bool, worst Felt) {
+	for _, f := range d.c.Felt {
+		if f.Resource != Cache && f.Resource != MemoryBandwidth || !d.is.nodes[f.Node] || 1+f.Rise < d.c.Growth {
+			continue
+		}
+		if !found || cmp.Or(cmp.Compare(f.Resource, worst.Resource), cmp.Compare(f.Rise, worst.Rise)) > 0 {
+			found, worst = true, f
+		}
+	}
+	return found, worst
 }
 
 // because puts a quota that is used up after what made it so: had requests needed no more CPU than before, it would have been enough.

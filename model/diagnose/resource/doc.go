@@ -13,6 +13,8 @@
 //     request misses it more often than before, bandwidth where it does not and others on its nodes move much more than before, and
 //     the service's own work, as after a bad release, where neither has changed.
 //
+// Where a machine has no such counters, [Config.Felt] may stand in for them: what gauges of the node felt.
+//
 // Where requests stay longer than before and none of that explains it, they wait within the application: for a lock, a pool of
 // connections, a pause, or a service that is called. A counter that was not observed is no evidence; Diagnosis.Unavailable says
 // what could not be told for want of which.

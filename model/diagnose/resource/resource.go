@@ -77,6 +77,16 @@ type Config struct {
 	Least   float64 // the smallest share that counts as a finding; 0 means 0.1
 	Growth  float64 // what grew by less than this factor has not changed: chance; 0 means 1.25
 	Timeout float64 // seconds until a lost segment is sent again; 0 means 0.2, Linux' least
+	// Felt is what fixed pieces of work that live on one resource felt on the service's nodes, where somebody measured that: it takes the
+	// place of counters of the cache and of memory traffic that a machine hasn't.
+	Felt []Felt
+}
+
+// Felt is how much longer a fixed piece of work took now than before, of CPU time.
+type Felt struct {
+	Resource Resource // Cache or MemoryBandwidth
+	Node     string
+	Rise     float64 // as a share of what it took before: 0.5 is half as long again. Chance is no rise: whoever measured has left it out
 }
 
 func (c Config) withDefaults() Config {

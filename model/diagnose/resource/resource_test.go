@@ -112,3 +112,42 @@ func text(d resource.Diagnosis) string {
 	b, _ := json.Marshal(d)
 	return string(b)
 }
+
+// Where a machine has no counters, what gauges of the service's nodes felt takes their place; where it has some, or the gauges are
+// elsewhere or felt next to nothing, it does not.
+func TestGaugesStandInForCounters(t *testing.T) {
+	bp, before, now := play(t, fault.Fault{Kind: fault.CacheContention, Amount: 0.95, Target: fault.Target{Service: "nginx-web-server"}}, 3)
+	id := service(t, bp, "nginx-web-server")
+	node := now[0].Services[id].Replicas[0].Node
+	blind := func(parts []*foresail.Snapshot) (out []*foresail.Snapshot) {
+		for _, p := range parts {
+			q := *p
+			q.Services = slices.Clone(p.Services)
+			for i := range q.Services {
+				q.Services[i].Has &^= foresail.SignalCacheMisses
+			}
+			out = append(out, &q)
+		}
+		return out
+	}
+	for _, c := range []struct {
+		felt []resource.Felt
+		want resource.Resource
+	}{
+		{nil, resource.Application},
+		{[]resource.Felt{{Resource: resource.Cache, Node: node, Rise: 0.6}}, resource.Cache},
+		{[]resource.Felt{{Resource: resource.Cache, Node: node, Rise: 0.6}, {Resource: resource.MemoryBandwidth, Node: node, Rise: 0.5}}, resource.MemoryBandwidth},
+		{[]resource.Felt{{Resource: resource.Cache, Node: "elsewhere", Rise: 0.6}}, resource.Application},
+		{[]resource.Felt{{Resource: resource.Cache, Node: node, Rise: 0.1}}, resource.Application},
+		{[]resource.Felt{{Resource: resource.Disk, Node: node, Rise: 5}}, resource.Application},
+	} {
+		d, err := resource.Diagnose(bp.App, id, blind(before), blind(now), resource.Config{Felt: c.felt})
+		if err != nil || len(d.Findings) == 0 || d.Findings[0].Resource != c.want {
+			t.Errorf("%+v felt: %+v, %v", c.felt, d, err)
+		}
+	}
+	d, err := resource.Diagnose(bp.App, id, before, now, resource.Config{Felt: []resource.Felt{{Resource: resource.MemoryBandwidth, Node: node, Rise: 9}}})
+	if err != nil || len(d.Findings) == 0 || d.Findings[0].Resource != resource.Cache || strings.Contains(d.Findings[0].Evidence, "fixed piece") {
+		t.Errorf("with counters: %+v, %v", d, err)
+	}
+}

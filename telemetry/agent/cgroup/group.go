@@ -12,7 +12,7 @@ import (
 type Group struct {
 	cpu, usage                 *File // of version 1 alone: usage
 	current, memory, disk, tie *File
-	pressure                   [3]*File // CPU, memory, I/O: of version 2 alone
+	pressure                   [3]*File // CPU, memory, I/O: of version 2, or of a hybrid machine whose version 2 has the group as well
 	quota, period              *File    // period: of version 1 alone
 	version                    int      // of the cpu controller
 	unlimited                  bool     // it has no quota, so that it is never throttled
@@ -66,9 +66,8 @@ func (m *Mounts) OpenGroup(path string) (*Group, error) {
 		g.disk, _ = Open(filepath.Join(at, path, "blkio.throttle.io_service_bytes_recursive"))
 		g.tie, _ = Open(filepath.Join(at, path, "blkio.io_wait_time_recursive"))
 	}
-	if version == 2 {
+	if at := m.Pressure(); at != "" {
 		for i, name := range [...]string{"cpu.pressure", "memory.pressure", "io.pressure"} {
-			at, _ := m.Where("cpu")
 			g.pressure[i], _ = Open(filepath.Join(at, path, name))
 		}
 	}

@@ -214,3 +214,35 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// On a hybrid machine, whose controllers are of version 1, version 2 keeps the pressure of groups that it has as well.
+func TestPressureOfAHybridMachine(t *testing.T) {
+	root := t.TempDir()
+	files(t, root, map[string]string{
+		"cpu/pod/cpu.stat":              "nr_periods 1\nnr_throttled 0\nthrottled_time 0\n",
+		"cpuacct/pod/cpuacct.usage":     "5\n",
+		"cpu/other/cpu.stat":            "nr_periods 1\nnr_throttled 0\nthrottled_time 0\n",
+		"cpuacct/other/cpuacct.usage":   "5\n",
+		"unified/cpu.pressure":          "some avg10=0.00 avg60=0.00 avg300=0.00 total=1\n",
+		"unified/pod/cpu.pressure":      "some avg10=0.00 avg60=0.00 avg300=0.00 total=111\n",
+		"unified/pod/memory.pressure":   "some avg10=0.00 avg60=0.00 avg300=0.00 total=0\n",
+		"unified/pod/io.pressure":       "some avg10=0.00 avg60=0.00 avg300=0.00 total=222\n",
+		"unified/cgroup.controllers":    "hugetlb\n",
+		"nopressure/cgroup.controllers": "hugetlb\n",
+	})
+	v1 := "30 22 0:26 / " + root + "/cpu rw - cgroup cgroup rw,cpu\n31 22 0:27 / " + root + "/cpuacct rw - cgroup cgroup rw,cpuacct\n"
+	m := ParseMounts(v1 + "32 22 0:28 / " + root + "/unified rw - cgroup2 cgroup2 rw\n")
+	if m.Pressure() != root+"/unified" {
+		t.Errorf("pressure is at %q", m.Pressure())
+	}
+	buf := make([]byte, BufferSize)
+	if s := open(t, m, "/pod").Slow(buf, nil, true); s.CPUPressure != 111*time.Microsecond || s.IOPressure != 222*time.Microsecond || s.MemoryPressure != 0 {
+		t.Errorf("%+v", s)
+	}
+	if s := open(t, m, "/other").Slow(buf, nil, true); s.CPUPressure != -1 || s.IOPressure != -1 {
+		t.Errorf("a group that version 2 hasn't: %+v", s)
+	}
+	if m := ParseMounts(v1 + "32 22 0:28 / " + root + "/nopressure rw - cgroup2 cgroup2 rw\n"); m.Pressure() != "" {
+		t.Errorf("pressure is at %q", m.Pressure())
+	}
+}

@@ -73,3 +73,17 @@ func (m *Mounts) Where(controller string) (point string, version int) {
 	}
 	return "", 0
 }
+
+// Pressure is the mount point of the hierarchy that tells groups' pressure; empty: none does. That is version 2, which keeps it
+// with or without controllers: a machine whose controllers are of version 1 has it of those groups that version 2 has as well.
+func (m *Mounts) Pressure() string {
+	if at, version := m.Where("cpu"); version == 2 {
+		return at
+	}
+	for _, u := range m.Unified {
+		if _, err := os.Stat(filepath.Join(u.Point, "cpu.pressure")); err == nil {
+			return u.Point
+		}
+	}
+	return ""
+}

@@ -7,6 +7,10 @@ import (
 	"gonum.org/v1/gonum/stat/distuv"
 )
 
+// Higher is the chance that values differ by as much as on lies above off where nothing but chance makes them differ, by Welch's
+// one-sided t test; 1 where there are too few values to tell.
+func Higher(on, off []float64) float64 { return welch(on, off) }
+
 // welch is the one-sided p value of Welch's t test: how likely means differ by as much as on lies above off where they
 // are the same. Variances may differ. It is 1 where either has fewer than two values or neither varies and on is not above.
 func welch(on, off []float64) float64 {
