@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// files are model files (docs/formats/model.md), named APPLICATION.fsm.
+// files are model files (docs/formats/model.md), named APPLICATION.fsm; in folder seer those that foresee violations.
 //
 //go:embed files
 var files embed.FS
@@ -18,7 +18,13 @@ var files embed.FS
 const dir, extension = "files", ".fsm"
 
 // For is the model file of an application, by the application's name; nil: there is none. It must not be changed.
-func For(application string) []byte {
+func For(application string) []byte { return read(dir, application) }
+
+// Seer is the model file that foresees violations of an application, by the application's name; nil: there is none. It must not be
+// changed.
+func Seer(application string) []byte { return read(path.Join(dir, "seer"), application) }
+
+func read(dir, application string) []byte {
 	if strings.Contains(application, "/") {
 		return nil
 	}
