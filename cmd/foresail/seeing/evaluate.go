@@ -5,11 +5,14 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"runtime"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
 	"foresail.dev"
 	"foresail.dev/appfile"
@@ -255,33 +258,59 @@ func (f *File) measureOne(ctx context.Context, a *application, progress func(don
 	}
 	learn := Runs(learnt)
 	_, held := foresee.Split(learn, &cfg)
-	add := func(row Row, d foresee.Detector, threshold float64, window time.Duration) {
+	add := func(row Row, d foresee.Detector, threshold float64, window time.Duration) (some []Row) {
 		for _, s := range sets {
 			row.Faults = s.faults
-			rows = append(rows, measure(row, d, threshold, s.all, window, f.Beats)...)
+			some = append(some, measure(row, d, threshold, s.all, window, f.Beats)...)
 		}
+		return some
 	}
-	done, steps := 0, len(f.Windows)*len(f.Networks)*len(f.Signals)
+	var jobs []func(context.Context) ([]Row, error)
 	for _, window := range f.Windows {
 		for name, d := range map[string]foresee.Detector{"utilisation": foresee.Utilisation{}, "queue": foresee.NewQueue(learn, window)} {
-			threshold := foresee.Tune(foresee.JudgeAll(d, held, window, f.Beats), cfg.Precision)
-			add(Row{Application: bp.App.Name, Network: name, Signal: "threshold", Window: ms(window)}, d, threshold, window)
+			jobs = append(jobs, func(context.Context) ([]Row, error) {
+				threshold := foresee.Tune(foresee.JudgeAll(d, held, window, f.Beats), cfg.Precision)
+				return add(Row{Application: bp.App.Name, Network: name, Signal: "threshold", Window: ms(window)}, d, threshold, window), nil
+			})
 		}
 		for _, n := range f.Networks {
 			for _, s := range f.Signals {
+				cfg := cfg
 				cfg.Network, cfg.Signal, cfg.Horizon = network.Kind(n), foresee.Signal(s), window
-				m, _, err := foresee.Train(ctx, foresee.SchemaOf(bp.App), learn, cfg, func(epoch int, _ float64) {
-					progress(0.5+0.5*(float64(done)+float64(epoch)/float64(cfg.Epochs))/float64(steps), fmt.Sprintf("%s: %s on %s signals, %v ahead", bp.App.Name, n, s, window))
+				jobs = append(jobs, func(ctx context.Context) ([]Row, error) {
+					m, _, err := foresee.Train(ctx, foresee.SchemaOf(bp.App), learn, cfg, nil)
+					if err != nil {
+						return nil, fmt.Errorf("%s, %s on %s signals: %w", bp.App.Name, n, s, err)
+					}
+					return add(Row{Application: bp.App.Name, Network: n, Signal: s, Window: ms(window), Infer: inference(m, bp.App)}, m, m.Threshold(), window), nil
 				})
-				if err != nil {
-					return nil, fmt.Errorf("%s, %s on %s signals: %w", bp.App.Name, n, s, err)
-				}
-				done++
-				add(Row{Application: bp.App.Name, Network: n, Signal: s, Window: ms(window), Infer: inference(m, bp.App)}, m, m.Threshold(), window)
 			}
 		}
 	}
-	return rows, nil
+	return atOnce(ctx, jobs, func(done int) {
+		progress(0.5+0.5*float64(done)/float64(len(jobs)), fmt.Sprintf("%s: %d of %d detectors are measured", bp.App.Name, done, len(jobs)))
+	})
+}
+
+// atOnce does jobs on all processors, and gives what they give in their order. It tells how many are done.
+func atOnce(ctx context.Context, jobs []func(context.Context) ([]Row, error), tell func(done int)) (rows []Row, err error) {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	out := make([][]Row, len(jobs))
+	var mu sync.Mutex
+	done := 0
+	for i, job := range jobs {
+		group.Go(func() (err error) {
+			out[i], err = job(ctx)
+			mu.Lock()
+			defer mu.Unlock()
+			done++
+			tell(done)
+			return err
+		})
+	}
+	err = group.Wait()
+	return slices.Concat(out...), err
 }
 
 // measure is the rows of one detector: all causes, and each.

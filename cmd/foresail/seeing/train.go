@@ -38,9 +38,9 @@ func NewTrain() *cobra.Command {
 		Long: `Simulates an application under loads and faults that are drawn from the seed, labels the violations from the spans of late
 requests, and trains a network to tell from what each service has in flight which one will start a violation within the horizon.
 
-A quarter of the runs is held out: it chooses the epoch, calibrates, and sets the threshold of alarms. What is printed of recall and
+Three tenths of the runs is held out: it chooses the epoch, calibrates, and sets the threshold of alarms. What is printed of recall and
 precision is of these, and so a little better than on runs that nobody has seen: see 'foresail foresee evaluate'.`,
-		Example: `  foresail train seer --app social-network --low 80 --high 220 --runs 12 --each 1h --horizon 500ms --out social.fsm`,
+		Example: `  foresail train seer --app social-network --low 80 --high 220 --runs 14 --each 1h --horizon 500ms --out social.fsm`,
 		Args:    cli.Needs("app", "out"),
 		RunE:    func(c *cobra.Command, _ []string) error { return f.train(c) },
 	}
@@ -50,7 +50,7 @@ precision is of these, and so a little better than on runs that nobody has seen:
 	fl.Float64Var(&f.low, "low", 80, "requests/s that loads lie above")
 	fl.Float64Var(&f.high, "high", 220, "requests/s that loads lie below")
 	fl.Float64Var(&f.traced, "traced", 1, "share of requests whose spans labels are made from")
-	fl.IntVar(&f.runs, "runs", 12, "how many runs are simulated")
+	fl.IntVar(&f.runs, "runs", 14, "how many runs are simulated")
 	fl.DurationVar(&f.each, "each", time.Hour, "how long each lasts")
 	fl.StringVar(&f.network, "network", string(d.Network), "cnn, lstm or hybrid")
 	fl.StringVar(&f.signal, "signal", string(d.Signal), "full, application or network")

@@ -7,7 +7,10 @@
 //
 //	CNN     8 convolutions                                              30,000 weights in the paper
 //	LSTM    3 layers of LSTM (12 matrices, 6 elementwise), softmax      52,000
-//	Hybrid  7 convolutions, 2 layers of LSTM, 2 dense ones, softmax     80,000
+//	Hybrid  7 convolutions, 2 layers of LSTM, dense ones, softmax       80,000
+//
+// All services share the hybrid's convolutions, LSTM layers and some of its dense ones (see docs/decisions/foresee.md): what is learnt
+// of one service holds for the others.
 //
 // With more than Wide services the first convolution takes several at a step, so that work grows with the services only in
 // the first and the last layer.
