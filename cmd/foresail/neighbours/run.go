@@ -26,8 +26,8 @@ import (
 	"foresail.dev/telemetry/agent/cgroup"
 	"foresail.dev/telemetry/agent/identity"
 	"foresail.dev/telemetry/agent/report"
-	"foresail.dev/telemetry/frames"
 	"foresail.dev/telemetry/agent/wire"
+	"foresail.dev/telemetry/frames"
 )
 
 // Setup is the testbed that an experiment wants.
