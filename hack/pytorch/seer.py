@@ -11,7 +11,7 @@ What is measured how: see compare.py.
 import compare
 
 BEATS, CHANNELS, WIDE = 10, 4, 128
-FILTERS, LAST, LSTM, HIDDEN = 16, 20, 44, 48
+FILTERS, LAST, LSTM, HIDDEN, SHARED, WHOLE = 16, 20, 44, 20, 32, 80
 
 
 def image(torch, services, layers):
@@ -30,32 +30,45 @@ def cnn(torch, services):
     return torch.nn.Sequential(*layers, torch.nn.Conv2d(c, services + 1, (h, w)))
 
 
-def recurrent(torch, services, first, layers, hidden, last):
+def lstm(torch, services):
     class Net(torch.nn.Module):
         def __init__(self):
             super().__init__()
-            convolutions, _, w, c = image(torch, services, first)
-            self.image = torch.nn.Sequential(*convolutions) if convolutions else None
-            self.lstm = torch.nn.LSTM(w * c, hidden, layers, batch_first=True)
-            self.last = torch.nn.Sequential(*last, torch.nn.Linear(hidden, services + 1))
+            self.lstm = torch.nn.LSTM(CHANNELS * services, LSTM, 3, batch_first=True)
+            self.last = torch.nn.Linear(LSTM, services + 1)
 
         def forward(self, x):
-            if self.image is not None:
-                x = self.image(x)
             x = x.permute(0, 2, 3, 1).flatten(2)  # beats, then services and channels
             return self.last(self.lstm(x)[0][:, -1])
 
     return Net()
 
 
-def lstm(torch, services):
-    return recurrent(torch, services, [], 3, LSTM, [])
-
-
 def hybrid(torch, services):
-    s = -(-services // WIDE)
-    first = [(1, s, FILTERS), (1, 1, FILTERS), (1, 2, FILTERS), (1, 1, FILTERS), (1, 1, FILTERS), (1, 2, FILTERS), (1, 1, FILTERS)]
-    return recurrent(torch, services, first, 2, HIDDEN, [torch.nn.Linear(HIDDEN, HIDDEN), torch.nn.ReLU()])
+    nn = torch.nn
+    first = -(-services // WIDE)
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            layers, _, w, c = image(torch, services, [(1, first, FILTERS), (2, 1, FILTERS)])
+            self.image = nn.Sequential(*layers)
+            self.residual = nn.ModuleList(nn.Conv2d(c, c, k, padding=p) for k, p in [((1, 3), (0, 1)), ((3, 1), (1, 0))] * 2 + [((1, 3), (0, 1))])
+            self.lstm = nn.LSTM(c, HIDDEN, 2, batch_first=True)
+            self.shared = nn.Sequential(nn.Linear(3 * HIDDEN, SHARED), nn.ReLU(), nn.Linear(SHARED, first))
+            self.whole = nn.Sequential(nn.Linear(w * HIDDEN, WHOLE), nn.ReLU(), nn.Linear(WHOLE, services + 1))
+
+        def forward(self, x):
+            x = self.image(x)
+            for layer in self.residual:
+                x = x + torch.relu(layer(x))
+            n, c, h, w = x.shape
+            lanes = self.lstm(x.permute(0, 3, 2, 1).reshape(n * w, h, c))[0][:, -1].reshape(n, w, HIDDEN)
+            seen = torch.cat([lanes, lanes.mean(1, keepdim=True).expand_as(lanes), lanes.amax(1, keepdim=True).expand_as(lanes)], 2)
+            y = self.whole(lanes.flatten(1))
+            return y + torch.nn.functional.pad(self.shared(seen).flatten(1)[:, : services], (0, 1))
+
+    return Net()
 
 
 def works(torch):
