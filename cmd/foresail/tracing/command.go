@@ -1,4 +1,4 @@
-package main
+package tracing
 
 import (
 	"errors"
@@ -9,20 +9,20 @@ import (
 	"github.com/spf13/cobra"
 
 	"foresail.dev/cmd/foresail/cli"
-	"foresail.dev/cmd/foresail/tracing"
 	"foresail.dev/telemetry/source"
 	"foresail.dev/telemetry/store/exemplar"
 )
 
-// tracesFlags are those of foresail traces.
-type tracesFlags struct {
+// flags are the command's.
+type flags struct {
 	application, from, to, id, kept, key string
 	limit                                int
 	json                                 bool
 }
 
-func newTraces() *cobra.Command {
-	var f tracesFlags
+// New is foresail traces.
+func New() *cobra.Command {
+	var f flags
 	c := &cobra.Command{
 		Use:   "traces FOLDER",
 		Short: "Lists exemplar traces, the slowest first, or prints one as a tree",
@@ -50,7 +50,7 @@ first, or prints one of them as a tree with times. It may be used while a run wr
 }
 
 // query checks the flags.
-func (f *tracesFlags) query() (q exemplar.Query, err error) {
+func (f *flags) query() (q exemplar.Query, err error) {
 	q.Application = f.application
 	for _, t := range []struct {
 		flag, text string
@@ -77,7 +77,7 @@ func (f *tracesFlags) query() (q exemplar.Query, err error) {
 			return q, cli.Usagef("--trace: %w", err)
 		}
 	}
-	if q.Key, err = tracing.ReadKey(f.key); err != nil {
+	if q.Key, err = ReadKey(f.key); err != nil {
 		return q, err
 	}
 	if f.limit < 0 {
@@ -86,7 +86,7 @@ func (f *tracesFlags) query() (q exemplar.Query, err error) {
 	return q, nil
 }
 
-func (f *tracesFlags) run(c *cobra.Command, dir string) error {
+func (f *flags) run(c *cobra.Command, dir string) error {
 	q, err := f.query()
 	if err != nil {
 		return err
@@ -105,7 +105,7 @@ func (f *tracesFlags) run(c *cobra.Command, dir string) error {
 		}
 		found = append(found, t)
 		if f.limit > 0 && len(found) >= 4096+2*f.limit { // more than are listed need not be held
-			found = tracing.Slowest(found, f.limit)
+			found = Slowest(found, f.limit)
 		}
 	}
 	if skipped.Count > 0 {
@@ -115,24 +115,24 @@ func (f *tracesFlags) run(c *cobra.Command, dir string) error {
 		return fmt.Errorf("no trace %s is kept in %s", f.id, dir)
 	}
 	if f.limit > 0 {
-		found = tracing.Slowest(found, f.limit)
+		found = Slowest(found, f.limit)
 	} else {
-		found = tracing.Slowest(found, len(found))
+		found = Slowest(found, len(found))
 	}
 	if f.json {
-		return cli.PrintJSON(c.OutOrStdout(), cli.NewResult("traces", nil, tracing.Rows(found, f.id != "")))
+		return cli.PrintJSON(c.OutOrStdout(), cli.NewResult("traces", nil, Rows(found, f.id != "")))
 	}
 	if f.id == "" {
 		if len(found) == 0 {
 			_, err := fmt.Fprintln(c.OutOrStdout(), "no traces")
 			return err
 		}
-		head, cells := tracing.Table(found)
+		head, cells := Table(found)
 		return cli.Table(c.OutOrStdout(), head, cells)
 	}
 	var errs []error
 	for i := range found {
-		errs = append(errs, tracing.PrintTree(c.OutOrStdout(), &found[i]))
+		errs = append(errs, PrintTree(c.OutOrStdout(), &found[i]))
 	}
 	return errors.Join(errs...)
 }
