@@ -37,6 +37,9 @@ func newDemo() *cobra.Command {
 				return cli.Usagef("--duration %v: give a time longer than zero, or 0 to run until stopped", duration)
 			}
 			show, err := demos.Choose(application, flags.name)
+			if err == nil && flags.foresee.On() {
+				err = show.Shows()
+			}
 			if err != nil {
 				return err
 			}
@@ -65,9 +68,6 @@ func newDemo() *cobra.Command {
 			defer func() { err = errors.Join(err, kept.Close()) }()
 			simulated := sim.Config{Blueprint: blueprint, Load: l, Seed: seed, Start: kept.Start(now()), Duration: duration}
 			if flags.foresee.On() {
-				if err := show.Shows(); err != nil {
-					return err
-				}
 				simulated.Faults = show.Faults(duration)
 			}
 			s, err := sim.New(simulated)

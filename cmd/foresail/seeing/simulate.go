@@ -148,6 +148,9 @@ func (o *Operation) faults(rng *rand.Rand) *fault.Schedule {
 				of = append(of, n)
 			}
 		}
+		if len(of) == 0 { // no service of it has a disk to speak of
+			continue
+		}
 		if f.Kind != fault.LoadSpike {
 			f.Service = of[rng.IntN(len(of))]
 		}
