@@ -2,8 +2,8 @@ package perf
 
 import (
 	"errors"
-	"slices"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 )
