@@ -1,6 +1,7 @@
 package foresee
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -49,16 +50,18 @@ func Train(ctx context.Context, schema Schema, runs []*Run, cfg Config, tell fun
 	}
 	report := &Report{Violations: len(t.ahead), Quiet: len(t.none), Loss: math.Inf(1)}
 	var best []byte
+	most := 0.0
 	for epoch := range cfg.Epochs {
 		if err := t.epoch(ctx, epoch); err != nil {
 			return nil, nil, err
 		}
 		t.swap()
-		loss := t.heldLoss()
+		loss, merit := t.heldOut()
 		if tell != nil {
 			tell(epoch+1, loss)
 		}
-		if loss < report.Loss {
+		if !math.IsNaN(loss) && !math.IsInf(loss, 0) && (best == nil || merit > most) {
+			most = merit
 			var err error
 			if best, err = nn.Save(t.params, nil, nil); err != nil {
 				return nil, nil, err
@@ -260,28 +263,49 @@ func resized(b nn.Batch[float32], rows, cols int) nn.Batch[float32] {
 	return nn.Batch[float32]{Rows: rows, Cols: cols, Data: b.Data[:rows*cols]}
 }
 
-// heldLoss is the cross entropy on the held-out samples, in which those before a violation weigh as much as the others do.
-func (t *trainer) heldLoss() float64 {
+// heldOut is the cross entropy on the held-out samples, in which those before a violation weigh as much as the others do, and
+// what chooses the epoch: the average precision of telling a violation and its culprit. A network that is too sure of itself
+// has a large loss and may still put samples into the right order, which is what calibration and threshold need.
+func (t *trainer) heldOut() (loss, merit float64) {
 	var sum, n [2]float64
+	type told struct {
+		odds        float64 // of a violation
+		ahead, hits bool    // one comes; and its culprit is the likeliest
+	}
+	var all []told
 	for from := 0; from < len(t.heldSet); from += 256 {
 		set := t.heldSet[from:min(from+256, len(t.heldSet))]
 		y := t.forward(t.held, set, false)
 		for i, s := range set {
+			row := y.Row(i)
+			services := row[:t.m.shape.Services]
+			x := told{odds: logSum(services) - float64(row[len(services)])}
 			k := 0
-			if int(s.class) < t.m.shape.Services {
+			if int(s.class) < len(services) {
 				k = 1
+				x.ahead, x.hits = true, services[s.class] == slices.Max(services)
 			}
-			sum[k] += -logSoftmax(y.Row(i), int(s.class))
+			all = append(all, x)
+			sum[k] += -logSoftmax(row, int(s.class))
 			n[k]++
 		}
 	}
-	loss := 0.0
 	for k := range sum {
 		if n[k] > 0 {
 			loss += sum[k] / n[k] / 2
 		}
 	}
-	return loss
+	slices.SortStableFunc(all, func(a, b told) int { return cmp.Compare(b.odds, a.odds) })
+	ahead := 0.0
+	for rank, x := range all {
+		if x.ahead {
+			ahead++
+			if x.hits {
+				merit += ahead / float64(rank+1) / max(n[1], 1)
+			}
+		}
+	}
+	return loss, merit
 }
 
 func logSoftmax(y []float32, class int) float64 {

@@ -2,6 +2,7 @@ package perf
 
 import (
 	"errors"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -9,6 +10,8 @@ import (
 
 // Software events are counted on every machine: sleeping is a switch.
 func TestSwitchesAreCounted(t *testing.T) {
+	runtime.LockOSThread() // it is the thread's switches that are counted
+	defer runtime.UnlockOSThread()
 	c, err := OpenProcess(0, ContextSwitches)
 	if errors.Is(err, ErrUnavailable) {
 		t.Skip(err)
