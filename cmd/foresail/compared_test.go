@@ -19,7 +19,7 @@ func TestCompareOnTheTestbed(t *testing.T) {
 	}
 	file := filepath.Join(dir, "e.yaml")
 	experiment := "experiment: real\ncluster: testbed\napplications: [{application: hotel-reservation, loads: [{load: " + load +
-		", times: [40]}]}]\nmanagers: [autoscale-cons, static]\nseeds: [1]\nduration: 3s\nwarmup: 1s\n"
+		", times: [40]}]}]\nmanagers: [autoscale-cons, static]\nseeds: [1]\nduration: 6s\nwarmup: 1s\n"
 	if err := os.WriteFile(file, []byte(experiment), 0o600); err != nil {
 		t.Fatal(err)
 	}
