@@ -146,7 +146,7 @@ func TestSignalsReadAsWords(t *testing.T) {
 			t.Errorf("%q, want %q", s.String(), want)
 		}
 	}
-	if n := len(strings.Split(foresail.SignalsAll.String(), ", ")); n != 21 {
+	if n := len(strings.Split(foresail.SignalsAll.String(), ", ")); n != 22 {
 		t.Errorf("%d signals have names", n)
 	}
 }

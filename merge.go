@@ -144,6 +144,7 @@ func (s *Snapshot) add(p *Snapshot, o *observed) {
 	s.mergeNodes(p.Nodes, d, o.node)
 	s.addEndpoints(p.Endpoints)
 	s.Edges = mergeEdges(s.Edges, p.Edges)
+	s.Shapes = mergeShapes(s.Shapes, p.Shapes)
 }
 
 // follow appends a gauge over w of the time in which it was observed.
@@ -333,6 +334,7 @@ func (s *Snapshot) revise(late *Snapshot) {
 	}
 	s.addEndpoints(late.Endpoints)
 	s.Edges = mergeEdges(s.Edges, late.Edges)
+	s.Shapes = mergeShapes(s.Shapes, late.Shapes)
 }
 
 // reviseUsage adds what came late. The largest number in flight is then not known exactly: at least the mean and, where

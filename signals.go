@@ -32,6 +32,7 @@ const (
 	SignalMemoryTraffic                     // bytes between the caches and memory
 	SignalRunnable                          // threads that run or wait for a core; of nodes
 	SignalNodes                             // the nodes themselves
+	SignalShapes                            // the call graphs that requests take
 	signalEnd
 )
 
@@ -40,7 +41,7 @@ const SignalsAll = signalEnd - 1
 
 var signalNames = [...]string{"ready", "cpu", "throttled", "memory", "network", "in-flight", "arrivals", "completions",
 	"errors", "latency", "allocation", "edges", "endpoints", "queue", "disk", "pressure", "retransmits", "cache-misses",
-	"memory-traffic", "runnable", "nodes"}
+	"memory-traffic", "runnable", "nodes", "shapes"}
 
 // Has reports whether every signal of t is in s.
 func (s Signals) Has(t Signals) bool { return s&t == t }

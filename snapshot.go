@@ -9,7 +9,7 @@ import (
 // Snapshot is everything observed over one interval [Start, End), UTC. The shortest is the beat (100 ms).
 //
 // Invariants: Services and Endpoints are indexed by ServiceID and EndpointID and as long as the application's lists;
-// Edges is ordered by (From, To) without duplicates. A snapshot is not changed once it is in a History.
+// Edges is ordered by (From, To) and Shapes by the Key of their forms, without duplicates. A snapshot is not changed once it is in a History.
 type Snapshot struct {
 	Start, End time.Time
 	Generation int  // of the application it was observed of
@@ -17,9 +17,10 @@ type Snapshot struct {
 
 	Services  []ServiceStats
 	Endpoints []EndpointStats
-	Edges     []EdgeStats // absent (nil) where SignalEdges is not observed
-	Nodes     []NodeStats // absent (nil) where SignalNodes is not observed
-	Has       Signals     // signals of the snapshot as a whole: SignalEdges, SignalEndpoints, SignalNodes
+	Edges     []EdgeStats  // absent (nil) where SignalEdges is not observed
+	Nodes     []NodeStats  // absent (nil) where SignalNodes is not observed
+	Shapes    []ShapeStats // absent (nil) where SignalShapes is not observed
+	Has       Signals      // signals of the snapshot as a whole: SignalEdges, SignalEndpoints, SignalNodes, SignalShapes
 
 	// Dropped counts observations lost on the way to the snapshot (spans over a limit, too late, malformed).
 	Dropped float64
