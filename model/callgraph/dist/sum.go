@@ -286,7 +286,7 @@ const (
 	firstStep  = 0.6  // of the trapezoidal rule, in widths of the saddle
 	halvings   = 7    // of the step, at most
 	converged  = 1e-7 // change from one halving to the next, relative: the next one would be its square
-	negligible = 1e-17
+	negligible = 1e-15
 	maxNodes   = 4000 // on one level
 )
 
@@ -372,7 +372,7 @@ func (s *Sum) ratio(d complex128) complex128 {
 			var m complex128
 			for j, p := range st.Parts {
 				u := 1 / (p.Rate - s.c)
-				m += complex(s.tilt[i][j], 0) * power(1/complex(1-dr*u, -di*u), p.Order)
+				m += scale(s.tilt[i][j], power(inverse(1-dr*u, -di*u), p.Order))
 			}
 			rest *= power(m, n)
 		case n == 1: // of a fixed stage inv is 0
