@@ -81,7 +81,7 @@ func isotonic(ks []knot, l int) {
 		value, weight float64
 		n             int
 	}
-	var blocks [maxSeen]block
+	var blocks [maxSeen + 1]block
 	n := 0
 	for i := range ks {
 		blocks[n] = block{ks[i].log[l], ks[i].weight, 1}
@@ -120,6 +120,16 @@ func at(ks []knot, load float64) quantiles {
 	var q quantiles
 	for l := range q {
 		q[l] = a.log[l] + part*(b.log[l]-a.log[l])
+	}
+	return q
+}
+
+// exp is the seconds of logarithms, ascending.
+func (log quantiles) exp() (q quantiles) {
+	last := 0.0
+	for l := range q {
+		last = max(math.Exp(log[l]), last)
+		q[l] = last
 	}
 	return q
 }

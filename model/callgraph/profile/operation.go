@@ -167,26 +167,26 @@ func (o *operation) weight(e *observation, v *service, cfg Config) float64 {
 // model is what predictions are made with; it is made when it is asked for.
 type model struct {
 	knots       []knot
-	anchor      float64   // load
-	off         quantiles // what is added to logarithms so that they are what was observed at anchor
-	line        Line      // of 1/(mean - least), by knots
+	anchor      float64 // load
+	line        Line    // of 1/(mean - least), by knots
 	sat         Saturation
 	exponential bool
 }
 
-// anchored is after how many seconds an observation of about the same load counts half in the anchor.
-const anchored = 90
-
 func (o *operation) build(v *service, cfg Config) *model {
 	m := &model{sat: v.saturation(cfg)}
-	m.knots = knots(o.seen, func(e *observation) float64 { return o.weight(e, v, cfg) })
-	if len(m.knots) == 0 { // containers have another CPU than ever when own times were observed
-		m.knots = knots(o.seen[len(o.seen)-1:], func(*observation) float64 { return 1 })
-	}
-	o.fasten(m)
+	now, tells := o.newest()
+	m.anchor = now.load
+	m.knots = knots(o.seen, func(e *observation) float64 {
+		if tells(e) {
+			return 0
+		}
+		return o.weight(e, v, cfg)
+	})
+	m.knots = fasten(m.knots, now)
 	points := make([]Point, 0, len(m.knots))
 	for _, k := range m.knots {
-		q := m.quantiles(k.log)
+		q := k.log.exp()
 		if mean := q.mean(); mean > q[0] {
 			points = append(points, Point{Load: k.load, Rate: 1 / (mean - q[0]), Weight: k.weight})
 		}
@@ -196,50 +196,72 @@ func (o *operation) build(v *service, cfg Config) *model {
 	return m
 }
 
-// fasten finds the anchor.
-func (o *operation) fasten(m *model) {
+// recent is after how many seconds an observation of about the same load counts half in what is so now. Those that count an
+// eighth at least make it up, the newest among them.
+const recent = 90
+
+// newest is what is observed at about the load of the newest observation now, its weight being the own times it is made of,
+// and which observations tell of it.
+func (o *operation) newest() (now knot, tells func(*observation) bool) {
 	newest := &o.seen[len(o.seen)-1]
-	var n, visits float64
-	var q quantiles
+	tells = func(e *observation) bool {
+		return e == newest || math.Abs(e.Load-newest.Load) <= near*newest.Load && e.CPU == newest.CPU && newest.End-e.End <= 3*recent
+	}
 	for i := range o.seen {
 		e := &o.seen[i]
-		if math.Abs(e.Load-newest.Load) > near*newest.Load || (e.CPU != newest.CPU) {
+		if !tells(e) {
 			continue
 		}
-		share := math.Exp2(-float64(newest.End-e.End) / anchored)
+		w := e.Visits * math.Exp2(-float64(newest.End-e.End)/recent)
 		if e.Unsteady {
-			share *= unsteady
+			w *= unsteady
 		}
-		w := share * e.Visits
-		n += w
-		visits += w
-		m.anchor += w * e.Load
-		for l := range q {
-			q[l] += w * math.Log(e.Quantiles[l])
+		now.weight += w
+		now.load += w / now.weight * (e.Load - now.load)
+		for l, q := range e.Quantiles {
+			now.log[l] += w / now.weight * (math.Log(q) - now.log[l])
 		}
 	}
-	m.anchor /= n
-	now := at(m.knots, m.anchor)
-	for l := range q {
-		tail := visits * (1 - levels[l])
-		m.off[l] = (q[l]/n - now[l]) * tail / (tail + 10)
-	}
+	return now, tells
 }
 
-// quantiles are the seconds of logarithms, moved by what was observed at the anchor, ascending.
-func (m *model) quantiles(log quantiles) (q quantiles) {
-	last := 0.0
-	for l := range q {
-		last = max(math.Exp(log[l]+m.off[l]), last)
-		q[l] = last
+// fasten adds what is observed now to the knots of what was before, and moves those by as much as it differs from them, level
+// by level: whatever makes a service slower than it was at this load does so at others. Levels that few own times lie above
+// are moved less. Where the load is beyond all others nothing can be compared, and they stay, but for those that contradict it
+// by being slower at less load or faster at more.
+func fasten(before []knot, now knot) []knot {
+	if n := len(before); n > 0 && now.load >= before[0].load*(1-near) && now.load <= before[n-1].load*(1+near) {
+		was := at(before, now.load)
+		for l := range levels {
+			tail := now.weight * (1 - levels[l])
+			off := (now.log[l] - was[l]) * tail / (tail + 10)
+			for i := range before {
+				before[i].log[l] += off
+			}
+			now.log[l] = was[l] + off
+		}
 	}
-	return q
+	i := 0
+	for i < len(before) && before[i].load < now.load {
+		i++
+	}
+	for k := range before {
+		for l := range levels {
+			if k < i {
+				before[k].log[l] = min(before[k].log[l], now.log[l])
+			} else {
+				before[k].log[l] = max(before[k].log[l], now.log[l])
+			}
+		}
+	}
+	now.weight = 1
+	return slices.Insert(before, i, now)
 }
 
 // isExponential says whether a shifted exponential of the same mean comes within a tenth of the median and of high
 // percentiles at the anchor.
 func (o *operation) isExponential(m *model) bool {
-	q := m.quantiles(at(m.knots, m.anchor))
+	q := at(m.knots, m.anchor).exp()
 	s := exponential(&q)
 	if s.IsFixed() {
 		return false
@@ -270,7 +292,7 @@ func (o *operation) stage(v *service, load float64, cfg Config) (dist.Stage, Val
 	m := o.model
 	valid := Validity{Basis: BasisSeen, From: m.knots[0].load, To: m.knots[len(m.knots)-1].load, Anchor: m.anchor,
 		Saturation: m.sat.Load, Observations: len(o.seen), Exponential: m.exponential}
-	q := m.quantiles(at(m.knots, load))
+	q := at(m.knots, load).exp()
 	grow := 1.0
 	switch {
 	case load < valid.From:

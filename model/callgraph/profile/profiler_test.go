@@ -39,7 +39,9 @@ const (
 	shift = 0.002
 )
 
-func (b *bench) truth(load float64) dist.Stage { return dist.Exponential(shift, mu-load).Scaled(b.slow) }
+func (b *bench) truth(load float64) dist.Stage {
+	return dist.Exponential(shift, mu-load).Scaled(b.slow)
+}
 
 // minute draws 3,000 own times of each operation at a load.
 func (b *bench) minute(load float64) *foresail.Snapshot {
