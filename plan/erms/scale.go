@@ -36,7 +36,9 @@ func Unknown() Model { return Model{Before: Piece{A: 1e-6}, After: Piece{A: 1e-6
 type Fit struct{ CPU, Memory, Base, Bias float64 }
 
 // At is the line at so much CPU and memory used by others.
-func (f Fit) At(cpu, memory float64) Piece { return Piece{f.CPU*cpu + f.Memory*memory + f.Base, f.Bias} }
+func (f Fit) At(cpu, memory float64) Piece {
+	return Piece{f.CPU*cpu + f.Memory*memory + f.Base, f.Bias}
+}
 
 // Call is a microservice within a request.
 type Call struct {
