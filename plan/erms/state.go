@@ -1,0 +1,8 @@
+package erms
+
+import "time"
+
+type state struct {
+	Last     time.Time
+	Explored int
+}
