@@ -26,7 +26,7 @@ func New(app *foresail.App, c Config) (*Manager, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Manager{c: c, profiles: nil}, nil
+	return &Manager{c: c, profiles: newProfiles()}, nil
 }
 
 // Name is "erms".

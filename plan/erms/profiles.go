@@ -1,6 +1,9 @@
 package erms
 
-import "foresail.dev"
+import (
+	"foresail.dev"
+	"foresail.dev/model/callgraph/profile"
+)
 
 // Profiles are what is known of services: learnt as minutes go by.
 type Profiles interface {
@@ -13,3 +16,14 @@ type Profiles interface {
 	Full(id foresail.ServiceID) float64
 	foresail.Stateful
 }
+
+// learnt are profiles that are learnt online.
+type learnt struct{ *profile.Profiler }
+
+// Full is the load at which containers have no CPU left.
+func (l learnt) Full(id foresail.ServiceID) float64 {
+	s, _ := l.Saturation(id)
+	return s.Load
+}
+
+func newProfiles() Profiles { return learnt{profile.New(profile.Config{})} }
