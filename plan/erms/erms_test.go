@@ -389,4 +389,3 @@ func TestLatencyAlongTheLongest(t *testing.T) {
 		t.Errorf("%v %v", total, parts)
 	}
 }
-
