@@ -17,10 +17,9 @@ type Config struct {
 	Full float64
 	// CPU is the share of its CPU that a container should use of a service whose latency is not known yet; 0 means 0.5.
 	CPU     float64
-	Fair    bool    // services that several endpoints use are scaled without priorities
-	Explore int     // minutes, counted over restarts, that are spent on finding out how latency hangs on load; 0: none
-	Traces  float64 // the share of requests whose traces are looked at, where the cluster can choose; 0 means 0.1
-	Seed    uint64  // of what is explored
+	Fair    bool   // services that several endpoints use are scaled without priorities
+	Explore int    // minutes, counted over restarts, that are spent on finding out how latency hangs on load; 0: none
+	Seed    uint64 // of what is explored
 }
 
 func (c Config) withDefaults() (Config, error) {
@@ -32,7 +31,6 @@ func (c Config) withDefaults() (Config, error) {
 	def(&c.Factor, 1)
 	def(&c.Full, 0.9)
 	def(&c.CPU, 0.5)
-	def(&c.Traces, 0.1)
 	if c.Window == 0 {
 		c.Window = 10
 	}
@@ -48,6 +46,5 @@ func (c Config) withDefaults() (Config, error) {
 	fault(!(c.Full > 0 && c.Full <= 1), "full %v: must be above 0 and at most 1, for example 0.9", c.Full)
 	fault(!(c.CPU > 0 && c.CPU <= 1), "CPU %v: must be above 0 and at most 1, for example 0.5", c.CPU)
 	fault(c.Explore < 0, "explore %d: must not be negative", c.Explore)
-	fault(!(c.Traces > 0 && c.Traces <= 1), "traces %v: must be a share above 0 and at most 1, for example 0.1", c.Traces)
 	return c, errors.Join(errs...)
 }

@@ -38,7 +38,7 @@ const every = 5 * time.Second
 // Needs asks for call graphs and loads, minute by minute.
 func (m *Manager) Needs() foresail.Needs {
 	return foresail.Needs{Every: every, Required: foresail.SignalShapes | foresail.SignalArrivals | foresail.SignalAllocation,
-		Optional: foresail.SignalCPU | foresail.SignalReady | foresail.SignalEndpoints, Traces: m.c.Traces, Beats: 10, Minutes: m.c.Window}
+		Optional: foresail.SignalCPU | foresail.SignalReady | foresail.SignalEndpoints, Beats: 10, Minutes: m.c.Window}
 }
 
 // stale is how long after the end of the newest minute it no longer says what is.

@@ -159,8 +159,8 @@ func TestSettings(t *testing.T) {
 			t.Errorf("%+v: %d replicas, want %d", x.c, got, x.want)
 		}
 	}
-	_, err := New(app, Config{Factor: -1, Headroom: math.NaN(), Window: -1, Full: 2, CPU: 2, Explore: -1, Traces: 2})
-	if err == nil || strings.Count(err.Error(), "\n") != 6 {
+	_, err := New(app, Config{Factor: -1, Headroom: math.NaN(), Window: -1, Full: 2, CPU: 2, Explore: -1})
+	if err == nil || strings.Count(err.Error(), "\n") != 5 {
 		t.Errorf("%v", err)
 	}
 	if _, err := New(nil, Config{}); err == nil {

@@ -204,11 +204,10 @@ func ermsParams() []Param {
 		{Name: "target", Min: 0.1, Max: 0.95, Default: 0.5, Fixed: true, Doc: "CPU used over CPU allocated of services whose latency is not known yet"},
 		{Name: "sharing", Max: 1, Default: 0, Integer: true, Fixed: true, Choices: []string{"priority", "fair"}, Doc: "how services that several endpoints use are scaled; with priority, as if calls with smaller targets went first"},
 		{Name: "explore_min", Min: 0, Max: 1440, Default: 0, Integer: true, Fixed: true, Doc: "minutes, counted over restarts, that it spends on loading services differently to learn from"},
-		{Name: "traces", Min: 0.01, Max: 1, Default: 0.1, Fixed: true, Doc: "the share of requests whose traces are looked at, where the cluster can choose"},
 	}
 }
 
 func buildErms(a *foresail.App, v values, o Options) (foresail.Manager, error) {
 	return erms.New(a, erms.Config{Factor: v["slo_factor"], Headroom: v["headroom"], Full: v["full"], Window: int(v["window_min"]), CPU: v["target"],
-		Fair: v["sharing"] == 1, Explore: int(v["explore_min"]), Traces: v["traces"], Seed: o.Seed})
+		Fair: v["sharing"] == 1, Explore: int(v["explore_min"]), Seed: o.Seed})
 }
