@@ -47,6 +47,7 @@ const tolerated = 0.1
 // Choose fits every family and takes the one with the lowest Bayesian information criterion, of the likelihood of a sketch's
 // buckets, in which own times are counted for this, and counts samples of more than 2,000 own times as 2,000. A family
 // whose 95th or 99th percentile is off by more than a tenth is passed over, unless all are: percentiles are what it is for.
+// A percentile beyond which fewer than ten own times lie isn't looked at.
 func Choose(s Sample) (Choice, error) {
 	if _, _, ok := s.curve(); !ok {
 		return Choice{}, ErrSample
@@ -95,6 +96,9 @@ func Choose(s Sample) (Choice, error) {
 	return c, nil
 }
 
+// tells says whether enough own times lie beyond a percentile for it to be known: ten.
+func (s Sample) tells(p float64) bool { return s.n*(1-p) >= 10 }
+
 func familyOf(orders []int) Family {
 	switch {
 	case len(orders) == 1:
@@ -110,7 +114,7 @@ func (c *Choice) pick(s Sample) {
 	var off []string
 	best := -1
 	for i, k := range c.Candidates {
-		if math.Abs(k.Goodness.P95) > tolerated || math.Abs(k.Goodness.P99) > tolerated {
+		if s.tells(0.95) && math.Abs(k.Goodness.P95) > tolerated || s.tells(0.99) && math.Abs(k.Goodness.P99) > tolerated {
 			off = append(off, fmt.Sprintf("%s is off by %+.0f %% at p95 and %+.0f %% at p99", k.Family, 100*k.Goodness.P95, 100*k.Goodness.P99))
 			continue
 		}

@@ -48,8 +48,8 @@ func (b *bench) minute(load float64) *foresail.Snapshot {
 	own := []*sketch.Sketch{sketch.New(), sketch.New()}
 	stage := b.truth(load)
 	for range 3000 {
-		own[0].Add(stage.Quantile(b.rng.Float64()))
-		own[1].Add(2 * stage.Quantile(b.rng.Float64()))
+		own[0].Add(one(b.rng, stage))
+		own[1].Add(2 * one(b.rng, stage))
 	}
 	s := &foresail.Snapshot{Start: b.at, End: b.at.Add(time.Minute), Has: foresail.SignalShapes,
 		Shapes: []foresail.ShapeStats{{Form: b.form, Requests: 3000, Own: own}}}

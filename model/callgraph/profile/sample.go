@@ -1,6 +1,7 @@
 package profile
 
 import (
+	"cmp"
 	"math"
 	"slices"
 
@@ -32,15 +33,7 @@ func Of(seconds []float64) Sample {
 			s.cells = append(s.cells, cell{v, v, 1})
 		}
 	}
-	slices.SortFunc(s.cells, func(a, b cell) int {
-		if a.lo < b.lo {
-			return -1
-		}
-		if a.lo > b.lo {
-			return 1
-		}
-		return 0
-	})
+	slices.SortFunc(s.cells, func(a, b cell) int { return cmp.Compare(a.lo, b.lo) })
 	s.n = float64(len(s.cells))
 	return s
 }
