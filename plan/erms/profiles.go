@@ -1,6 +1,8 @@
 package erms
 
 import (
+	"math"
+
 	"foresail.dev"
 	"foresail.dev/model/callgraph/profile"
 )
@@ -19,6 +21,22 @@ type Profiles interface {
 
 // learnt are profiles that are learnt online.
 type learnt struct{ *profile.Profiler }
+
+// Pieces are the profiler's, which has microseconds and calls a minute. Where two pieces rise the inflection is where they
+// cross, as the scaler has it, unless that is nowhere.
+func (l learnt) Pieces(id foresail.ServiceID) (Model, bool) {
+	p, err := l.Profiler.Pieces(id)
+	if err != nil {
+		return Model{}, false // the profiler says why; here it comes to the same
+	}
+	const second, each = 1e-6, 1.0 / 60
+	piece := func(p profile.Piece) Piece { return Piece{A: p.Slope(0, 0) * second / each, B: p.D * second} }
+	m := NewModel(piece(p.Before), piece(p.After))
+	if !(m.Inflection > 0) || math.IsInf(m.Inflection, 1) {
+		m.Inflection = p.Knee * each
+	}
+	return m, true
+}
 
 // Full is the load at which containers have no CPU left.
 func (l learnt) Full(id foresail.ServiceID) float64 {

@@ -24,12 +24,17 @@ func TestItHoldsObjectivesAfterExploring(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const explored, settled, lasts = 12, 14, 20 // minutes
+	for i := range bp.App.Services { // many small containers
+		svc := &bp.App.Services[i]
+		svc.Initial.Replicas, svc.Initial.CPU = 5, 0.2
+		svc.Bounds.MinReplicas, svc.Bounds.MaxReplicas, svc.Bounds.MinCPU, svc.Bounds.MaxCPU = 1, 60, 0.2, 0.2
+	}
+	const explored, settled, lasts = 16, 18, 22 // minutes
 	m, err := erms.New(bp.App, erms.Config{Explore: explored, Seed: 3})
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := sim.Config{Blueprint: bp, Load: &load.Load{Curve: []load.Segment{{From: 200}}}, Seed: 7, Duration: lasts * time.Minute}
+	cfg := sim.Config{Blueprint: bp, Load: &load.Load{Curve: []load.Segment{{From: 150}}}, Seed: 7, Duration: lasts * time.Minute}
 	c, err := traced.New(cfg, m.Needs())
 	if err != nil {
 		t.Fatal(err)
