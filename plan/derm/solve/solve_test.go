@@ -167,23 +167,94 @@ func brute(p *Problem) (best float64, n []int) {
 	return best, n
 }
 
-func TestSmall(t *testing.T) {
-	worse, sum, opt := 0, 0.0, 0.0
-	for seed := range uint64(60) {
+// Whole numbers are as cheap as the cheapest there are, on all but a few of some hundred small problems, and there they cost
+// one container more at most; what is relaxed is a bound, and holds the optimality conditions.
+func TestAsCheapAsTheCheapest(t *testing.T) {
+	worse := 0
+	for seed := range uint64(150) {
 		p := drawn(seed, 2+int(seed%3), 1+int(seed%2), 6, seed%3 == 0)
 		s, err := Solve(p)
 		if err != nil {
 			t.Fatal(err)
 		}
 		best, n := brute(p)
-		sum, opt = sum+s.Cost, opt+best
-		if s.Cost > best+1e-9 || s.Residual > 1e-3 {
+		dearest := 0.0
+		for _, m := range p.Services {
+			dearest = max(dearest, m.Cost)
+		}
+		if s.Cost > best+1e-9 {
 			worse++
-			t.Logf("seed %d: %v costs %v, %v costs %v; relaxed %.3v, bound %.3f, residual %.2g asked %d", seed, s.Containers, s.Cost, n, best, s.Relaxed, s.Bound, s.Residual, s.Asked)
+			t.Logf("seed %d: %v costs %v, %v costs %v", seed, s.Containers, s.Cost, n, best)
+		}
+		if s.Cost > best+dearest+1e-9 || s.Cost < best-1e-9 || s.Bound > best+1e-6 || s.Residual > 1e-3 {
+			t.Errorf("seed %d: %v costs %v, %v costs %v; relaxed %v costs %v, residual %v", seed, s.Containers, s.Cost, n, best, s.Relaxed, s.Bound, s.Residual)
 		}
 	}
-	t.Log(worse, sum, opt)
+	if worse > 3 {
+		t.Errorf("%d of 150 cost more than they must", worse)
+	}
 }
 
-var _ = strings.Contains
-var _ = rapid.Check
+// Whatever the problem: bounds are kept, limits that can be held are, and nothing is bought that the limits don't ask for.
+func TestProperties(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p := drawn(rapid.Uint64().Draw(t, "seed"), rapid.IntRange(1, 6).Draw(t, "services"), rapid.IntRange(1, 4).Draw(t, "endpoints"),
+			rapid.IntRange(1, 12).Draw(t, "most"), rapid.Bool().Draw(t, "costs"))
+		for i := range p.Endpoints {
+			p.Endpoints[i].Limit *= rapid.SampledFrom([]float64{1, 0.5, 3, 1e-3, 1e3}).Draw(t, "limit")
+		}
+		s, err := Solve(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for m, n := range s.Containers {
+			if n < p.Services[m].Low || n > p.Services[m].High {
+				t.Fatalf("%d containers of %+v", n, p.Services[m])
+			}
+		}
+		for i, e := range p.Endpoints {
+			k, high := make([]float64, len(e.Services)), make([]float64, len(e.Services))
+			for j, m := range e.Services {
+				k[j], high[j] = float64(s.Containers[m]), float64(p.Services[m].High)
+			}
+			a := s.Endpoints[i]
+			got, least := e.Latency(k, nil), e.Latency(high, nil)
+			if math.Abs(a.Latency-got) > 1e-9*got || got > a.Limit*(1+1e-8) || a.Reachable != (least <= e.Limit) || !a.Reachable && a.Limit > least*1.001 {
+				t.Fatalf("%+v, and it takes %v, at least %v of %v", a, got, least, e.Limit)
+			}
+			if !a.Reachable && len(a.Bounds) == 0 {
+				t.Fatalf("nothing holds it back: %+v", a)
+			}
+		}
+		for m := range s.Containers { // one less of anything holds no more
+			if s.Containers[m]-1 < max(p.Services[m].Low, int(math.Ceil(headroom*p.Services[m].Saturates-1e-9))) {
+				continue
+			}
+			held := true
+			for i, e := range p.Endpoints {
+				k := make([]float64, len(e.Services))
+				for j, o := range e.Services {
+					if k[j] = float64(s.Containers[o]); o == m {
+						k[j]--
+					}
+				}
+				held = held && e.Latency(k, nil) <= s.Endpoints[i].Limit*(1+1e-9)
+			}
+			if held {
+				t.Fatalf("one of service %d can go: %v", m, s.Containers)
+			}
+		}
+	})
+}
+
+func TestEveryFaultIsTold(t *testing.T) {
+	none := func([]float64, []float64) float64 { return 0 }
+	_, err := Solve(&Problem{Services: []Service{{Name: "a", Low: 1, High: 2}, {Name: "b", Cost: 1}, {Name: "c", Cost: 1, Low: 1, High: 1, Saturates: math.NaN()}},
+		Endpoints: []Endpoint{{Name: "x", Services: []int{0}, Latency: none}, {Name: "y", Limit: 1, Services: []int{3, 0, 0}, Latency: none}, {Name: "z", Limit: 1}}})
+	for _, want := range []string{"service a: a container costs 0", "service b: 0 to 0 containers", "service c: saturates at NaN",
+		"endpoint x: a limit of 0 s", "endpoint y: service 3", "endpoint y: service 0: must be one of 3, once", "endpoint z: its latency hangs on no service"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q is not told: %v", want, err)
+		}
+	}
+}
