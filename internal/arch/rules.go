@@ -56,6 +56,7 @@ var Rules = []Rule{
 	{Dir: "model/forecast", Own: []string{"", "ml/...", "model/forecast/..."}, Tests: []string{"load/trace"}, Others: []string{"gonum.org/v1/gonum"}, Pure: true, Why: "what is forecast hangs on the history alone"},
 	{Dir: "model/callgraph/profile", Own: []string{"", "sketch", "model/callgraph/dist"}, Tests: []string{"appfile", "cluster/sim", "load", "telemetry/..."}, Pure: true, Why: "how long services take hangs on what was observed alone"},
 	{Dir: "model/tail", Own: []string{"", "sketch", "ml/...", "model/tail/..."}, Pure: true, Why: "what an allocation will do hangs on what was observed alone"},
+	{Dir: "model/callgraph/shares", Own: []string{"", "ml/...", "model/callgraph/shares/..."}, Others: []string{"gonum.org/v1/gonum"}, Pure: true, Why: "what is predicted hangs on what was observed alone"},
 	{Dir: "model/diagnose/rank", Others: []string{"gonum.org/v1/gonum"}, Pure: true, Why: "who is to blame hangs on what was observed alone"},
 	{Dir: "model/diagnose/culprits", Own: []string{"model/diagnose/rank"}, Pure: true, Why: "who was to blame is known to what measures alone, and to no method"},
 	{Dir: "model/diagnose/locate", Own: []string{"", "model/diagnose/rank", "model/diagnose/resource"}, Tests: []string{"appfile", "cluster/sim", "fault", "load"}, Pure: true, Why: "where something is wrong hangs on what was observed alone"},
