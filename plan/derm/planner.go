@@ -26,7 +26,8 @@ type Task struct {
 	Model     Model
 	Services  []Service // by foresail.ServiceID
 	Endpoints []Endpoint
-	Budget    int // see solve.Problem
+	Budget    int       // see solve.Problem
+	Start     []float64 // see solve.Problem
 }
 
 // Service is one service of a task.
@@ -71,22 +72,17 @@ type Part struct {
 	Share   float64 // of their mean latency, 0..1
 }
 
-// Planner finds containers for tasks. It keeps memory from one to the next, and isn't safe for concurrent use. The zero
-// value is ready.
-type Planner struct{ tails []*tail }
-
 // Result is what was found for a task.
 type Result struct {
 	solve.Solution
-	task    *Task
-	planner *Planner
-	tails   []*tail
+	task  *Task
+	tails []*tail
 }
 
 // Plan finds the cheapest containers that hold every objective. The error tells every fault of the task by name.
-func (p *Planner) Plan(t *Task) (*Result, error) {
-	r := &Result{task: t, planner: p}
-	problem, err := p.problem(t, r)
+func (t *Task) Plan() (*Result, error) {
+	r := &Result{task: t}
+	problem, err := r.problem()
 	if err != nil {
 		return nil, err
 	}
@@ -104,9 +100,10 @@ func (p *Planner) Plan(t *Task) (*Result, error) {
 }
 
 // problem is a task as what is to be solved.
-func (p *Planner) problem(t *Task, r *Result) (*solve.Problem, error) {
+func (r *Result) problem() (*solve.Problem, error) {
+	t := r.task
 	var errs []error
-	out := &solve.Problem{Budget: t.Budget, Services: make([]solve.Service, len(t.Services))}
+	out := &solve.Problem{Budget: t.Budget, Start: t.Start, Services: make([]solve.Service, len(t.Services))}
 	for i, s := range t.Services {
 		out.Services[i] = solve.Service{Name: s.Name, Cost: s.Cost, Low: s.Low, High: s.High}
 	}
@@ -299,7 +296,7 @@ func newTail(t *Task, e *Endpoint) (*tail, error) {
 }
 
 // bit is the share by which containers are changed to see what that does to a stage.
-const bit = 1e-4
+const bit = 1e-3
 
 // put sets every stage to what it is with k containers; with slopes also how it moves with them.
 func (x *tail) put(k []float64, slopes bool) {
@@ -367,6 +364,12 @@ func (x *tail) slope(out []float64) {
 	for i := range out {
 		out[i] = min(out[i]/x.grad.Density*x.factor, 0)
 	}
+}
+
+// at is the percentile with k containers, exactly.
+func (x *tail) at(k []float64) float64 {
+	x.put(k, false)
+	return x.mix.Percentile(1-x.share) * x.factor
 }
 
 // worsen sets the shares to the worst within their bounds where there are k containers: as many requests as may be take the

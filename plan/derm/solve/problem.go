@@ -27,6 +27,8 @@ type Problem struct {
 	// Budget is how often an endpoint's percentile may be asked for in all while whole numbers are sought; 0: as often as
 	// seems worth it. It is exceeded where nothing that holds the limits is known yet.
 	Budget int
+	// Start is where the search begins, by service: an answer to a problem like this one makes it shorter. nil: at the maximum.
+	Start []float64
 }
 
 // Service is one whose containers are to be found.
@@ -78,6 +80,9 @@ type Answer struct {
 // Check tells every fault of the problem.
 func (p *Problem) Check() error {
 	var errs []error
+	if p.Start != nil && len(p.Start) != len(p.Services) {
+		errs = append(errs, fmt.Errorf("a start of %d numbers of containers for %d services", len(p.Start), len(p.Services)))
+	}
 	for i := range p.Services {
 		s := &p.Services[i]
 		switch {

@@ -7,7 +7,7 @@ import (
 // How exact an answer is.
 const (
 	rounds    = 60   // of the sequence of separable problems at most
-	still     = 1e-5 // a round in which no number moves by a larger share is the last
+	still     = 1e-4 // a round in which no number moves by a larger share is the last
 	sweeps    = 200  // over the prices of a separable problem at most
 	even      = 1e-8 // share of its limit up to which a separable problem's endpoint is exact
 	headroom  = 1.02 // at least so many times what saturates a service
@@ -127,8 +127,13 @@ func (w *work) relax() {
 	before := make([]float64, len(w.k))
 	damp := 1.0
 	last := math.Inf(1)
+	for m, k := range w.p.Start {
+		if w.used[m] && k > 0 {
+			w.k[m] = min(max(k, w.low[m]), w.high[m])
+		}
+	}
 	for round := range rounds {
-		if round > 0 {
+		if round > 0 || w.p.Start != nil {
 			for i := range w.ends {
 				w.ends[i].latency = w.ask(&w.ends[i], w.k, w.ends[i].slope)
 			}

@@ -110,7 +110,7 @@ func newRounding(w *work) *rounding {
 	}
 	r.budget = w.p.Budget
 	if r.budget == 0 {
-		r.budget = max(600, 6*len(w.ends))
+		r.budget = w.asked + max(400, len(w.ends))
 	}
 	return r
 }
@@ -124,15 +124,15 @@ func (r *rounding) solve() {
 	r.sink()
 	for range 6 {
 		r.measure()
+		moved := false
 		if r.holds() {
-			before := r.price(r.best)
 			r.keep()
-			if r.best != nil && r.price(r.best) >= before {
-				break // what the separable problem could find is found
-			}
-			r.sink()
+			moved = r.sink()
 		} else {
-			r.raise()
+			moved = r.raise()
+		}
+		if !moved {
+			break // what the separable problem could find is found
 		}
 	}
 	if r.best == nil {
@@ -218,8 +218,9 @@ func (r *rounding) move(m, to int) {
 	r.n[m] = to
 }
 
-// sink takes containers away while the separable problem allows it, always the one that saves most for the slack it uses up.
-func (r *rounding) sink() {
+// sink takes containers away while the separable problem allows it, always the one that saves most for the slack it uses up,
+// and reports whether any was.
+func (r *rounding) sink() (any bool) {
 	for {
 		best, score := -1, 0.0
 		for m := range r.n {
@@ -246,14 +247,16 @@ func (r *rounding) sink() {
 			}
 		}
 		if best < 0 {
-			return
+			return any
 		}
+		any = true
 		r.move(best, r.n[best]-1)
 	}
 }
 
-// raise adds containers until the separable problem holds every limit, always the one that gains most for its cost.
-func (r *rounding) raise() {
+// raise adds containers until the separable problem holds every limit, always the one that gains most for its cost, and
+// reports whether any was added.
+func (r *rounding) raise() (any bool) {
 	for {
 		best, score := -1, 0.0
 		for m := range r.n {
@@ -271,8 +274,9 @@ func (r *rounding) raise() {
 			}
 		}
 		if best < 0 {
-			return
+			return any
 		}
+		any = true
 		r.move(best, r.n[best]+1)
 	}
 }
