@@ -258,3 +258,26 @@ func (s *Stage) UnmarshalJSON(b []byte) error {
 	*s = out
 	return nil
 }
+
+// LogTransform is ln E[exp(z X)] of what is above the shift, X; z real and below Pole.
+func (s Stage) LogTransform(z float64) float64 {
+	switch {
+	case s.IsFixed():
+		return 0
+	case len(s.Parts) == 0:
+		return -math.Log1p(-z / s.Rate)
+	}
+	most, sum := math.Inf(-1), 0.0
+	for _, p := range s.Parts {
+		if p.Weight == 0 {
+			continue
+		}
+		l := math.Log(p.Weight) - float64(p.Order)*math.Log1p(-z/p.Rate)
+		if l > most {
+			sum *= math.Exp(most - l)
+			most = l
+		}
+		sum += math.Exp(l - most)
+	}
+	return most + math.Log(sum)
+}
