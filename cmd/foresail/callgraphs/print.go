@@ -9,6 +9,9 @@ import (
 	"foresail.dev/cmd/foresail/cli"
 )
 
+// mostTrees is how many call graphs of an endpoint are printed; --json has all of them.
+const mostTrees = 5
+
 // mostLines is how much of one call graph is printed; --json has all of it.
 const mostLines = 40
 
@@ -34,7 +37,11 @@ func (d *Detail) Print(w io.Writer) error {
 		if e.PooledShare > 0 {
 			fmt.Fprintf(w, "%.2f %% of these requests took other call graphs, too rare to be told: they are counted with the nearest.\n", 100*e.PooledShare)
 		}
-		for _, s := range e.Shapes {
+		for i, s := range e.Shapes {
+			if i == mostTrees {
+				fmt.Fprintf(w, "\n… and %d more, which --json has\n", len(e.Shapes)-i)
+				break
+			}
 			fmt.Fprintf(w, "\n%s  %.2f %%\n", s.Row.Shape, 100*s.Share)
 			tree(w, s.Visits)
 		}
@@ -138,3 +145,12 @@ func shorten(s string) string {
 }
 
 func printable(s string) string { return strings.Map(cli.Printable, s) }
+
+func printNotes(w io.Writer, notes []string) error {
+	for _, n := range notes {
+		if _, err := fmt.Fprintln(w, printable(n)); err != nil {
+			return err
+		}
+	}
+	return nil
+}

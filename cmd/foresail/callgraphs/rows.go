@@ -176,3 +176,25 @@ func (s *Set) Details(p float64) Detail {
 	}
 	return d
 }
+
+// TailRow is what one service adds to an endpoint's requests beyond a percentile.
+type TailRow struct {
+	Endpoint   string   `json:"endpoint"`
+	Percentile float64  `json:"percentile"`
+	At         float64  `json:"at_ms"`
+	Observed   *float64 `json:"observed_ms,omitempty"`
+	TailService
+}
+
+func (d *Detail) tailRows() []TailRow {
+	rows := []TailRow{}
+	for _, e := range d.Endpoints {
+		if e.Tail == nil {
+			continue
+		}
+		for _, s := range e.Tail.Services {
+			rows = append(rows, TailRow{Endpoint: e.Endpoint, Percentile: e.Tail.Percentile, At: e.Tail.At, Observed: e.Tail.Observed, TailService: s})
+		}
+	}
+	return rows
+}

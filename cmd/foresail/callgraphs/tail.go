@@ -56,8 +56,15 @@ func tailOf(app *foresail.App, e *endpoint, observed *sketch.Sketch, p float64) 
 	if len(parts) == 0 {
 		return nil, errOwn
 	}
-	if _, err := callgraph.Normalise(parts); err != nil {
+	shares := make([]float64, len(parts))
+	for i := range parts {
+		shares[i] = parts[i].Share
+	}
+	if _, err := callgraph.Normalise(shares); err != nil {
 		return nil, err
+	}
+	for i := range parts {
+		parts[i].Share = shares[i]
 	}
 	m, err := callgraph.NewMixture(parts...)
 	if err != nil {
