@@ -35,7 +35,7 @@ var Rules = []Rule{
 	{Dir: "telemetry/prom", Own: []string{"", "sketch", "appfile"}, Tests: []string{"internal/peers"}, Others: append([]string{"golang.org/x/sync"}, promLibraries...), Why: "what is read from Prometheus becomes snapshots; recipes are files, read as strictly as any"},
 	{Dir: "telemetry/prom/write", Others: promLibraries, Why: "remote write carries series, and knows nothing of what they say"},
 	{Dir: "telemetry/store/bucket", Own: []string{"ml", "telemetry/store/seal"}, Others: []string{"gocloud.dev"}, Why: "a bucket keeps files and knows nothing of what is in them but that they are whole"},
-	{Dir: "telemetry/source", Own: []string{"", "sketch", "telemetry", "telemetry/group"}, Others: []string{"github.com/klauspost/compress"}, Why: "what readers of outside data share knows no format"},
+	{Dir: "telemetry/source", Own: []string{"", "sketch", "telemetry", "telemetry/group", "telemetry/shapes"}, Others: []string{"github.com/klauspost/compress"}, Why: "what readers of outside data share knows no format"},
 	{Dir: "telemetry/group", Pure: true, Why: "grouping is arithmetic on keys and times"},
 	{Dir: "telemetry/zipkin", Own: []string{"", "telemetry/source", "telemetry/group"}, Why: "a wire format knows no sibling"},
 	{Dir: "telemetry/nezha", Own: []string{"", "sketch", "telemetry/source", "telemetry/group"}, Why: "a wire format knows no sibling"},
