@@ -11,6 +11,7 @@ import (
 	"foresail.dev/plan/autoscale"
 	"foresail.dev/plan/autothrottle"
 	"foresail.dev/plan/erms"
+	"foresail.dev/plan/derm"
 	"foresail.dev/plan/hpa"
 	"foresail.dev/plan/k8scpu"
 	"foresail.dev/plan/madu"
@@ -89,6 +90,7 @@ var table = []entry{
 	}},
 	{"madu", "Madu: containers for the calls forecast, smoothed", maduParams(), buildMadu},
 	{"erms", "Erms: each objective split into latency targets of services, by p95 over load", ermsParams(), buildErms},
+	{"derm", "Derm: the fewest containers under which every endpoint's percentile holds, for the call graphs expected", dermParams(), buildDerm},
 	{"sinan", "Sinan: the cheapest allocation that a model of tail latency calls safe", sinanParams(), buildSinan},
 }
 
@@ -164,6 +166,23 @@ func maduParams() []Param {
 func buildMadu(a *foresail.App, v values, o Options) (foresail.Manager, error) {
 	return madu.New(a, madu.Config{Forecaster: methods.Names()[int(v["forecaster"])], M: int(v["m"]), N: int(v["n"]), CPU: v["target"], Memory: v["memory"],
 		Rho: orNone(v["rho"]), Sigma: orNone(v["sigma"]), Lead: orNone(v.duration("lead_s")), Traces: v["traces"], Steps: int(v["steps"]), Seed: o.Seed})
+}
+
+// dermParams are those of Derm.
+func dermParams() []Param {
+	return []Param{
+		{Name: "confidence", Min: 0, Max: 0.999, Default: 0.99, Doc: "the share of windows in which an objective is to hold in spite of chance; 0: its percentile holds on the long run"},
+		{Name: "utilisation", Min: 0.3, Max: 0.95, Default: 0.8, Doc: "the share of its CPU that a container may use in the mean of a minute at most"},
+		{Name: "memory", Min: 1, Max: 30, Default: 5, Log: true, Integer: true, Doc: "minutes whose mixes of call graphs are held again, whatever is predicted"},
+		{Name: "margin", Min: 0, Max: 3, Default: 1, Doc: "standard deviations of the requests of five seconds that are added to what is expected"},
+		{Name: "unlikely", Min: 0, Max: 0.3, Default: 0.03, Fixed: true, Doc: "the probability below which a predicted mix does not count"},
+		{Name: "traces", Min: 0, Max: 1, Default: 0, Fixed: true, Doc: "the share of requests whose traces tell call graphs, where the cluster can choose; 0: all there are"},
+	}
+}
+
+func buildDerm(a *foresail.App, v values, o Options) (foresail.Manager, error) {
+	return derm.New(a, derm.Config{Confidence: orNone(v["confidence"]), Utilisation: v["utilisation"], Memory: int(v["memory"]), Margin: orNone(v["margin"]),
+		Unlikely: orNone(v["unlikely"]), Traces: v["traces"], Seed: o.Seed})
 }
 
 // sinanParams are those of Sinan's scheduler.

@@ -6,6 +6,7 @@ import (
 
 	"foresail.dev"
 	"foresail.dev/telemetry"
+	"foresail.dev/telemetry/shapes"
 )
 
 // maxWaiting is how many spans are held to be put in order of time. A file with fewer may be in any order; in a larger one
@@ -16,6 +17,7 @@ const maxWaiting = 500_000
 // ended first to an assembler, and cuts as time goes on. So the snapshots are those that a receiver would have made.
 type windows struct {
 	a       *telemetry.Assembler
+	shapes  *shapes.Collector
 	name    string
 	plain   bool // replicas are not told apart
 	step    time.Duration
@@ -23,6 +25,7 @@ type windows struct {
 	held    byEnd
 	batch   []foresail.Span // in order, not yet given to the assembler
 	next    time.Time       // end of the interval to be cut next; zero before the first span
+	over    bool            // no more spans come
 	emit    func(*foresail.App, *foresail.Snapshot) error
 }
 
@@ -50,6 +53,7 @@ func (w *windows) take() error {
 		o.Beat, o.Start = w.step, w.floor(s.End)
 		w.a = telemetry.NewAssembler(&foresail.App{Name: w.name}, o)
 		w.next = o.Start.Add(w.step)
+		w.shapes = shapes.New(w.a.App(), shapes.Options{})
 	}
 	if !s.End.Before(w.next.Add(w.horizon)) {
 		if err := w.cut(s.End); err != nil {
@@ -67,7 +71,12 @@ func (w *windows) take() error {
 }
 
 func (w *windows) flush() {
+	if len(w.batch) == 0 {
+		return
+	}
 	w.a.Add(w.batch)
+	w.shapes.SetApp(w.a.App())
+	w.shapes.Add(w.batch[len(w.batch)-1].End, w.batch)
 	clear(w.batch)
 	w.batch = w.batch[:0]
 }
@@ -103,6 +112,12 @@ func (w *windows) one() error {
 	if s == nil || s.Stale && len(s.Late) == 0 {
 		return nil
 	}
+	s.Has |= foresail.SignalShapes // of requests that ended up to some seconds before: their traces are complete now
+	if w.over {
+		s.Shapes = w.shapes.Rest(s.End)
+	} else {
+		s.Shapes = w.shapes.Cut(s.End)
+	}
 	return w.emit(w.a.App(), s)
 }
 
@@ -117,12 +132,21 @@ func (w *windows) finish() error {
 		return nil
 	}
 	w.flush()
+	w.over = true
 	for last := w.next.Add(w.horizon); !w.next.After(last); {
 		if err := w.one(); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// shapesStats are what became of traces.
+func (w *windows) shapesStats() shapes.Stats {
+	if w.a == nil {
+		return shapes.Stats{}
+	}
+	return w.shapes.Stats()
 }
 
 func (w *windows) stats() telemetry.Stats {
