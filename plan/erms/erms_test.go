@@ -160,12 +160,35 @@ func TestSettings(t *testing.T) {
 			t.Errorf("%+v: %d replicas, want %d", x.c, got, x.want)
 		}
 	}
-	_, err := New(app, Config{Factor: -1, Headroom: math.NaN(), Window: -1, Full: 2, CPU: 2, Explore: -1})
-	if err == nil || strings.Count(err.Error(), "\n") != 5 {
+	_, err := New(app, Config{Factor: -1, Headroom: math.NaN(), Window: -1, Peak: -1, Full: 2, CPU: 2, Explore: -1})
+	if err == nil || strings.Count(err.Error(), "\n") != 6 {
 		t.Errorf("%v", err)
 	}
 	if _, err := New(nil, Config{}); err == nil {
 		t.Error("no application was accepted")
+	}
+}
+
+// The largest load of the last minutes may count, of each service by itself.
+func TestPeaks(t *testing.T) {
+	app := shop()
+	m := built(t, app, Config{Peak: 3}, simple(3))
+	h := foresail.NewHistory(app, m.Needs())
+	var got []int
+	for i, rate := range []float64{90, 30, 30, 30} {
+		h.Add(minute(app, i, rate, 120-rate))
+		p, err := m.Decide(h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := 3 // as many as there are
+		if ch, ok := p.Change(0); ok {
+			n = ch.To.Replicas
+		}
+		got = append(got, n)
+	}
+	if want := []int{5, 5, 5, 2}; !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
 	}
 }
 
@@ -457,7 +480,7 @@ func BenchmarkDecideErms(b *testing.B) {
 			}
 		}
 	}
-	minutes := h.Minutes(m.c.Window)
+	minutes := h.Minutes(m.span())
 	b.ReportAllocs()
 	for b.Loop() {
 		m.plan(m.survey(h, minutes))
