@@ -38,8 +38,11 @@ const every = 5 * time.Second
 // Needs asks for call graphs and loads, minute by minute.
 func (m *Manager) Needs() foresail.Needs {
 	return foresail.Needs{Every: every, Required: foresail.SignalShapes | foresail.SignalArrivals | foresail.SignalAllocation,
-		Optional: foresail.SignalCPU | foresail.SignalReady | foresail.SignalEndpoints, Beats: 10, Minutes: m.c.Window}
+		Optional: foresail.SignalCPU | foresail.SignalReady | foresail.SignalEndpoints, Beats: 10, Minutes: m.span()}
 }
+
+// span is how many minutes are looked at.
+func (m *Manager) span() int { return max(m.c.Window, m.c.Peak) }
 
 // stale is how long after the end of the newest minute it no longer says what is.
 const stale = 2 * time.Minute
@@ -50,7 +53,7 @@ func (m *Manager) Decide(h *foresail.History) (*foresail.Plan, error) {
 	if s.Last.After(h.Now()) { // time has jumped back
 		s.Last = time.Time{}
 	}
-	minutes := plan.Tail(h.Minutes(m.c.Window), time.Duration(m.c.Window)*time.Minute)
+	minutes := plan.Tail(h.Minutes(m.span()), time.Duration(m.span())*time.Minute)
 	fresh := false
 	for _, x := range minutes {
 		if x.End.After(s.Last) && !x.Start.Before(s.Last) && x.Duration() >= time.Minute/2 && !x.Stale {

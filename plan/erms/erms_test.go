@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -159,12 +160,35 @@ func TestSettings(t *testing.T) {
 			t.Errorf("%+v: %d replicas, want %d", x.c, got, x.want)
 		}
 	}
-	_, err := New(app, Config{Factor: -1, Headroom: math.NaN(), Window: -1, Full: 2, CPU: 2, Explore: -1})
-	if err == nil || strings.Count(err.Error(), "\n") != 5 {
+	_, err := New(app, Config{Factor: -1, Headroom: math.NaN(), Window: -1, Peak: -1, Full: 2, CPU: 2, Explore: -1})
+	if err == nil || strings.Count(err.Error(), "\n") != 6 {
 		t.Errorf("%v", err)
 	}
 	if _, err := New(nil, Config{}); err == nil {
 		t.Error("no application was accepted")
+	}
+}
+
+// The largest load of the last minutes may count, of each service by itself.
+func TestPeaks(t *testing.T) {
+	app := shop()
+	m := built(t, app, Config{Peak: 3}, simple(3))
+	h := foresail.NewHistory(app, m.Needs())
+	var got []int
+	for i, rate := range []float64{90, 30, 30, 30} {
+		h.Add(minute(app, i, rate, 120-rate))
+		p, err := m.Decide(h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := 3 // as many as there are
+		if ch, ok := p.Change(0); ok {
+			n = ch.To.Replicas
+		}
+		got = append(got, n)
+	}
+	if want := []int{5, 5, 5, 2}; !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
 	}
 }
 
@@ -387,5 +411,78 @@ func TestLatencyAlongTheLongest(t *testing.T) {
 	total, parts := latency(calls, func(i int) float64 { return own[i] })
 	if total != 16 || !slices.Equal(parts, []float64{1, 0, 2, 9, 4}) {
 		t.Errorf("%v %v", total, parts)
+	}
+}
+
+// One that was saved and restored goes on as if nothing had been, models that it learnt included.
+func TestStateSurvives(t *testing.T) {
+	app := plantest.App(3)
+	demand := func(id foresail.ServiceID, at time.Duration) float64 {
+		return 1 + float64(id) + math.Sin(at.Minutes()/7)
+	}
+	c := &plantest.Cluster{Application: app, Beat: 5 * time.Second, Shapes: true, Demand: demand}
+	m := built(t, app, Config{Explore: 20}, nil)
+	h := foresail.NewHistory(app, m.Needs())
+	known := 0
+	for i := range 40 * 12 {
+		h.Add(c.Step())
+		again := built(t, app, Config{Explore: 20}, nil)
+		if i%12 == 11 {
+			b, err := m.Save()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := again.Restore(b); err != nil {
+				t.Fatal(err)
+			}
+		}
+		p, err := m.Decide(h)
+		if i%12 == 11 {
+			q, err2 := again.Decide(h)
+			if !reflect.DeepEqual(p, q) || err != nil || err2 != nil {
+				t.Fatalf("minute %d: %+v %v\nand %+v %v", i/12, p, err, q, err2)
+			}
+		}
+		if p == nil {
+			continue
+		}
+		for _, ch := range p.Changes {
+			if ch.Reason.Rule == "erms/target" || ch.Reason.Rule == "erms/full" {
+				known++
+			}
+		}
+		if err := c.Apply(t.Context(), p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if known == 0 {
+		t.Error("it never learnt enough to split an objective")
+	}
+}
+
+// BenchmarkDecideErms decides on a minute of an application of 30 services in a chain, all of whose models are known.
+func BenchmarkDecideErms(b *testing.B) {
+	app := plantest.App(30)
+	c := &plantest.Cluster{Application: app, Beat: 10 * time.Second, Shapes: true, Demand: func(id foresail.ServiceID, at time.Duration) float64 {
+		return 2 + math.Sin(float64(id)+at.Minutes()/3)
+	}}
+	m := built(b, app, Config{Explore: 20}, nil)
+	h := foresail.NewHistory(app, m.Needs())
+	for range 30 * 6 {
+		h.Add(c.Step())
+		p, err := m.Decide(h)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if p != nil {
+			if err := c.Apply(b.Context(), p); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	minutes := h.Minutes(m.span())
+	b.ReportAllocs()
+	for b.Loop() {
+		m.plan(m.survey(h, minutes))
 	}
 }

@@ -25,7 +25,7 @@ type view struct {
 	svc      *foresail.Service
 	from     foresail.Allocation // what it was last asked to have
 	known    bool                // that was observed
-	arrivals float64             // calls a second in the newest minute in which they were observed, headroom included; NaN: none
+	arrivals float64             // calls a second, the most of the minutes that count, headroom included; NaN: not observed
 	visits   float64             // calls a second that endpoints' requests make, headroom included; at least arrivals
 	more     float64             // how many times more arrived than traces account for
 	used     float64             // cores in the newest minute; below zero: not observed
@@ -50,12 +50,12 @@ func (v *view) most() float64 {
 
 // demand is what is known of an endpoint.
 type demand struct {
-	rate   float64 // requests a second, headroom included
-	graph  *graph
-	visits map[foresail.ServiceID]float64 // calls of each service that one request makes, on average
+	rate  float64 // requests a second, headroom included
+	graph *graph
+	loads map[foresail.ServiceID]float64 // calls a second of each service, headroom included
 }
 
-// survey reads what was observed: graphs over all of minutes, the rest from the newest that tells it.
+// survey reads what was observed: graphs over all of minutes, loads over the newest few, the rest from the newest that tells it.
 func (m *Manager) survey(h *foresail.History, minutes []*foresail.Snapshot) *world {
 	app := h.App()
 	w := &world{app: app, draft: plan.NewDraft(h, m.Name()), services: make([]view, len(app.Services)),
@@ -70,9 +70,9 @@ func (m *Manager) survey(h *foresail.History, minutes []*foresail.Snapshot) *wor
 		v.from, v.known = plan.Wanted(v.svc, plan.Latest(beats, id, foresail.SignalAllocation))
 		v.own = own[i]
 		v.arrivals = math.NaN()
-		for k := len(minutes) - 1; k >= 0 && math.IsNaN(v.arrivals); k-- {
+		for k := len(minutes) - 1; k >= 0 && (math.IsNaN(v.arrivals) || k >= len(minutes)-m.c.Peak); k-- {
 			if st := plan.Stats(minutes[k], id); st != nil && st.Has.Has(foresail.SignalArrivals) && sane(st.Arrivals) {
-				v.arrivals = st.Arrivals / minutes[k].Duration().Seconds() * (1 + m.c.Headroom)
+				v.arrivals = math.Max(zero(v.arrivals), st.Arrivals/minutes[k].Duration().Seconds()*(1+m.c.Headroom))
 			}
 		}
 		v.used = -1
@@ -84,8 +84,8 @@ func (m *Manager) survey(h *foresail.History, minutes []*foresail.Snapshot) *wor
 		}
 		v.full = m.profiles.Full(id)
 		for e := range w.endpoints {
-			if d := &w.endpoints[e]; d.visits[id] > 0 && d.rate > 0 {
-				v.visits += d.rate * d.visits[id]
+			if d := &w.endpoints[e]; d.loads[id] > 0 {
+				v.visits += d.loads[id]
 				w.targeted[i] = w.targeted[i] || app.Endpoints[e].Objective != nil
 			}
 		}
@@ -95,6 +95,14 @@ func (m *Manager) survey(h *foresail.History, minutes []*foresail.Snapshot) *wor
 		}
 	}
 	return w
+}
+
+// zero is x, or 0 where that is no number.
+func zero(x float64) float64 {
+	if math.IsNaN(x) {
+		return 0
+	}
+	return x
 }
 
 func sane(x float64) bool { return x >= 0 && !math.IsInf(x, 1) }
@@ -129,7 +137,7 @@ func (m *Manager) demands(w *world, minutes []*foresail.Snapshot) {
 			}
 		}
 	}
-	newest := minutes[len(minutes)-1]
+	last := minutes[max(len(minutes)-m.c.Peak, 0):]
 	for e := range w.endpoints {
 		d := &w.endpoints[e]
 		all := make([]seen, 0, len(forms[e]))
@@ -137,26 +145,34 @@ func (m *Manager) demands(w *world, minutes []*foresail.Snapshot) {
 			all = append(all, *f)
 		}
 		d.graph = complete(all) // which orders them
-		now := all
-		var fresh []seen
-		for i := range newest.Shapes {
-			if s := &newest.Shapes[i]; int(s.Form.Endpoint) == e && forms[e][s.Form.Key()] != nil && s.Requests > 0 {
-				fresh = append(fresh, seen{s.Form, s.Requests})
+		d.loads = map[foresail.ServiceID]float64{}
+		for _, x := range last {
+			now, rate := taken(x, foresail.EndpointID(e), forms[e])
+			if len(now) == 0 {
+				now = all
+			}
+			rate *= 1 + m.c.Headroom
+			d.rate = max(d.rate, rate)
+			for id, n := range visits(now) {
+				d.loads[id] = max(d.loads[id], rate*n)
 			}
 		}
-		counted := 0.0
-		if len(fresh) > 0 {
-			now = fresh
-			for _, f := range fresh {
-				counted += f.requests
-			}
-		}
-		d.visits = visits(now)
-		if newest.Has.Has(foresail.SignalEndpoints) && e < len(newest.Endpoints) && sane(newest.Endpoints[e].Arrivals) {
-			counted = newest.Endpoints[e].Arrivals
-		}
-		d.rate = counted / newest.Duration().Seconds() * (1 + m.c.Headroom)
 	}
+}
+
+// taken are the forms that requests of an endpoint took in a minute, of those that count, and how many requests a second there were.
+func taken(x *foresail.Snapshot, e foresail.EndpointID, counts map[string]*seen) (now []seen, rate float64) {
+	sum := 0.0
+	for i := range x.Shapes {
+		if s := &x.Shapes[i]; s.Form.Endpoint == e && counts[s.Form.Key()] != nil && s.Requests > 0 && !math.IsInf(s.Requests, 1) {
+			now = append(now, seen{s.Form, s.Requests})
+			sum += s.Requests
+		}
+	}
+	if x.Has.Has(foresail.SignalEndpoints) && int(e) < len(x.Endpoints) && sane(x.Endpoints[e].Arrivals) {
+		sum = x.Endpoints[e].Arrivals
+	}
+	return now, sum / x.Duration().Seconds()
 }
 
 // within reports whether an application has all services of a form, still.
@@ -222,10 +238,10 @@ func (m *Manager) requests(w *world) (requests []Request, of []foresail.Endpoint
 		for i := range r.Calls {
 			c := &r.Calls[i]
 			v := &w.services[c.Microservice]
-			if x := d.rate * d.visits[foresail.ServiceID(c.Microservice)] * v.more; x > 0 {
+			if x := d.loads[foresail.ServiceID(c.Microservice)] * v.more; x > 0 {
 				r.Workloads[c.Microservice] = x
 			} else {
-				r.Workloads[c.Microservice] = 1e-9 // nobody called it in the newest minute
+				r.Workloads[c.Microservice] = 1e-9 // nobody called it lately
 			}
 			if v.modelled {
 				r.Models[c.Microservice] = v.model

@@ -217,9 +217,10 @@ func buildSinan(a *foresail.App, v values, o Options) (foresail.Manager, error) 
 func ermsParams() []Param {
 	return []Param{
 		{Name: "slo_factor", Min: 0.2, Max: 3, Default: 1, Log: true, Doc: "the share of each objective's latency that is split; a sum of p95 is more than a request's p95, so it may be above 1"},
-		{Name: "headroom", Min: 0, Max: 1, Default: 0, Doc: "what is added to the load of the last minute, as a share"},
+		{Name: "headroom", Min: 0, Max: 1, Default: 0, Doc: "what is added to the load that was observed, as a share"},
+		{Name: "peak_min", Min: 1, Max: 15, Default: 1, Integer: true, Doc: "the largest load of so many of the last minutes counts"},
 		{Name: "full", Min: 0.4, Max: 1, Default: 0.9, Doc: "the share of its CPU that a container may come to use"},
-		{Name: "window_min", Min: 1, Max: 120, Default: 10, Log: true, Integer: true, Doc: "minutes whose call graphs are merged into one"},
+		{Name: "window_min", Min: 1, Max: 120, Default: 10, Integer: true, Fixed: true, Doc: "minutes whose call graphs are merged into one"},
 		{Name: "target", Min: 0.1, Max: 0.95, Default: 0.5, Fixed: true, Doc: "CPU used over CPU allocated of services whose latency is not known yet"},
 		{Name: "sharing", Max: 1, Default: 0, Integer: true, Fixed: true, Choices: []string{"priority", "fair"}, Doc: "how services that several endpoints use are scaled; with priority, as if calls with smaller targets went first"},
 		{Name: "explore_min", Min: 0, Max: 1440, Default: 0, Integer: true, Fixed: true, Doc: "minutes, counted over restarts, that it spends on loading services differently to learn from"},
@@ -227,6 +228,6 @@ func ermsParams() []Param {
 }
 
 func buildErms(a *foresail.App, v values, o Options) (foresail.Manager, error) {
-	return erms.New(a, erms.Config{Factor: v["slo_factor"], Headroom: v["headroom"], Full: v["full"], Window: int(v["window_min"]), CPU: v["target"],
+	return erms.New(a, erms.Config{Factor: v["slo_factor"], Headroom: v["headroom"], Full: v["full"], Peak: int(v["peak_min"]), Window: int(v["window_min"]), CPU: v["target"],
 		Fair: v["sharing"] == 1, Explore: int(v["explore_min"]), Seed: o.Seed})
 }
