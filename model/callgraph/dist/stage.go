@@ -191,6 +191,9 @@ func (s *Stage) transform(z complex128) (m, d complex128) {
 		return m, m * u
 	}
 	for _, p := range s.Parts {
+		if p.Weight == 0 {
+			continue
+		}
 		u := inverse(p.Rate-real(z), -imag(z))
 		e := power(scale(p.Rate, u), p.Order)
 		m += scale(p.Weight, e)
