@@ -82,7 +82,7 @@ func (tr trial) run(t testing.TB, minutes int) (out []guess) {
 					continue
 				}
 				load := st.Arrivals / 60 / float64(st.Ready)
-				stage, valid := p.Stage(v.Service, v.Operation, load)
+				stage, valid := p.VisitStage(sh.Form, k, load)
 				seen[name] = own.Quantile(0.95)
 				if valid.Basis != profile.BasisUnknown && last[name] > 0 && m >= 5 {
 					out = append(out, guess{valid: valid, moved: was[v.Service] != st.Ready, p95: stage.Quantile(0.95) / seen[name],
@@ -150,8 +150,8 @@ func (s summary) String() string {
 }
 
 func TestHeldOutScratch(t *testing.T) {
-	for _, tr := range []trial{{"hotel-reservation", 0.2, 1}} {
-		all := tr.run(t, 16)
+	for _, tr := range []trial{{"hotel-reservation", 0.2, 1}, {"social-network", 0.2, 1}, {"media", 0.5, 1}} {
+		all := tr.run(t, 24)
 		for _, b := range []profile.Basis{profile.BasisSeen, profile.BasisBelow, profile.BasisBeyond, profile.BasisSaturated} {
 			for _, moved := range []bool{false, true} {
 				t.Logf("%s %s moved %v %v", tr.app, b, moved, sum(all, func(g guess) bool { return g.valid.Basis == b && g.moved == moved }))
