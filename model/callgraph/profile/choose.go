@@ -60,7 +60,7 @@ func Choose(s Sample) (Choice, error) {
 		if k.Goodness, err = GoodnessOf(s, d); err != nil {
 			return
 		}
-		k.Score = score(buckets, s.n, d, params)
+		k.Score = score(buckets, s, d, params)
 		if math.IsNaN(k.Score) || math.IsInf(k.Score, 0) {
 			return
 		}
@@ -97,7 +97,7 @@ func Choose(s Sample) (Choice, error) {
 }
 
 // tells says whether enough own times lie beyond a percentile for it to be known: ten.
-func (s Sample) tells(p float64) bool { return s.n*(1-p) >= 10 }
+func (s Sample) tells(p float64) bool { return s.told*(1-p) >= 10 }
 
 func familyOf(orders []int) Family {
 	switch {
@@ -160,8 +160,8 @@ func (s Sample) buckets() (b []bucket) {
 	return b
 }
 
-// score is the criterion per own time: -2 ln L / n + params ln(m) / m, with m = min(n, judged).
-func score(b []bucket, n float64, d dist.Stage, params int) (bic float64) {
+// score is the criterion per own time: -2 ln L / n + params ln(m) / m, with m how many were observed, or judged.
+func score(b []bucket, s Sample, d dist.Stage, params int) (bic float64) {
 	for _, k := range b {
 		p := -d.CDF(k.lo)
 		if math.IsInf(k.hi, 1) {
@@ -169,8 +169,8 @@ func score(b []bucket, n float64, d dist.Stage, params int) (bic float64) {
 		} else {
 			p += d.CDF(k.hi)
 		}
-		bic -= 2 * k.n / n * math.Log(max(p, 1e-12))
+		bic -= 2 * k.n / s.n * math.Log(max(p, 1e-12))
 	}
-	m := max(min(n, judged), 2)
+	m := max(min(s.told, judged), 2)
 	return bic + float64(params)*math.Log(m)/m
 }

@@ -12,7 +12,7 @@ const rounds = 60
 
 // fitPhases fits a mixture with the given orders by expectation and maximisation, from a start that splits the
 // sample at its quantiles. Own times at the shift count as a thousandth of the mean above it: there the density of more than
-// one step is zero.
+// one exponential is zero.
 func fitPhases(s Sample, shift float64, orders []int) (dist.Stage, bool) {
 	mean, _ := s.moments()
 	above := mean - shift
