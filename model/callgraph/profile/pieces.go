@@ -46,7 +46,7 @@ type Pieces struct {
 	// Low: the service's CPU was hardly used, so that nothing can be known of its dependence on load: slopes are 0.001 and
 	// 0.002 µs, as published, and D is the 95th percentile.
 	Low bool `json:"low,omitempty"`
-	// Flat: latency does not rise with load in the range that counts, and slopes and D are those of low usage.
+	// Flat: latency does not rise with load in the range that counts, and slopes are those of low usage; D is the median.
 	Flat bool `json:"flat,omitempty"`
 	// One: two rising pieces could not be told, and both are the same.
 	One bool `json:"one,omitempty"`
@@ -106,7 +106,7 @@ func FitPieces(runs []Run) (*Pieces, error) {
 		return nil, err
 	}
 	if low {
-		return lowPieces(ok), nil
+		return lowPieces(ok, 0.95), nil
 	}
 	p := &Pieces{}
 	var before, after []Run
@@ -160,7 +160,8 @@ func sift(runs []Run) (ok []Run, low bool, err error) {
 	return ok, low, nil
 }
 
-func lowPieces(runs []Run) *Pieces {
+// lowPieces are the pieces of low usage: D is the latency that a share of the runs stays within.
+func lowPieces(runs []Run, share float64) *Pieces {
 	all := make([]float64, len(runs))
 	p := &Pieces{Low: true}
 	for i, r := range runs {
@@ -168,7 +169,7 @@ func lowPieces(runs []Run) *Pieces {
 		p.Knee = max(p.Knee, r.Load)
 	}
 	slices.Sort(all)
-	d := all[min(int(0.95*float64(len(all))), len(all)-1)]
+	d := all[min(int(share*float64(len(all))), len(all)-1)]
 	p.Before = Piece{C: 0.001, D: d, Runs: len(runs)}
 	p.After = Piece{C: 0.002, D: d}
 	p.Before.Accuracy = accuracy(p.Before, runs)
@@ -396,7 +397,7 @@ func (p *Profiler) Pieces(s foresail.ServiceID) (*Pieces, error) {
 				one.Accuracy = accuracy(one, fit)
 				return &Pieces{Before: one, After: one, One: true, Knee: slices.MaxFunc(fit, byLoad).Load}, nil
 			default:
-				flat := lowPieces(fit)
+				flat := lowPieces(fit, 0.5) // what queued up from the minute before is in some of them
 				flat.Low, flat.Flat = false, true
 				return flat, nil
 			}
