@@ -197,11 +197,12 @@ func (c *Collector) look(spans []span) {
 		c.stats.Foreign++
 		return
 	}
+	c.layout.lay(int32(c.o.MaxVisits))
 	mine, fits := false, true
 	for _, root := range c.layout.roots {
 		if e := c.endpointOf(root); e != nil {
 			mine = true
-			if !c.layout.lay(root, int32(c.o.MaxVisits)) {
+			if c.layout.found[root].size > int32(c.o.MaxVisits) {
 				fits = false
 				continue
 			}
