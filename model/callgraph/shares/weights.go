@@ -1,0 +1,71 @@
+package shares
+
+import "math"
+
+// blendWeights finds the weights, not negative and together one, for which a blend of experts is off by least: they minimise
+// wᵀGw/n + (shrink·scale/n)·|w - e|², where G (k × k) is the sums of products of what experts were off by in n windows, scale
+// the mean square that they were off by, and e the first expert alone. Weights under least are then left out. With n = 0 they are e.
+func blendWeights(g []float64, k int, n, shrink, least float64, w []float64) {
+	clear(w)
+	w[0] = 1
+	trace := 0.0
+	for i := range k {
+		trace += g[i*k+i]
+	}
+	if n <= 0 || trace <= 0 {
+		return
+	}
+	penalty := shrink * trace / (float64(k) * n)
+	// Weight goes from the expert with the steepest way up to that with the steepest way down, as far as is best, until no such
+	// move helps: the problem is convex, so that is the least.
+	at := func(i, j int) float64 {
+		q := g[i*k+j]
+		if i == j {
+			q += penalty
+		}
+		return q
+	}
+	grad := func(i int) (d float64) {
+		for j, v := range w {
+			d += at(i, j) * v
+		}
+		if i == 0 {
+			d -= penalty
+		}
+		return d
+	}
+	for range 50 * k {
+		down, up := 0, -1
+		lo, hi := math.Inf(1), math.Inf(-1)
+		for i := range k {
+			d := grad(i)
+			if d < lo {
+				lo, down = d, i
+			}
+			if w[i] > 0 && d > hi {
+				hi, up = d, i
+			}
+		}
+		if up < 0 || up == down || hi-lo <= 1e-9*trace/float64(k) {
+			break
+		}
+		step := w[up]
+		if curve := at(down, down) + at(up, up) - 2*at(down, up); curve > 0 {
+			step = min(step, (hi-lo)/curve)
+		}
+		w[down] += step
+		if w[up] -= step; w[up] < 1e-12 {
+			w[up] = 0
+		}
+	}
+	sum := 0.0
+	for i, v := range w {
+		if v < least {
+			w[i] = 0
+		}
+		sum += w[i]
+	}
+	for i := range w {
+		w[i] /= sum
+	}
+}
