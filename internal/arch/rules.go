@@ -65,7 +65,7 @@ var Rules = []Rule{
 	{Dir: "model/diagnose/resource", Own: []string{""}, Tests: []string{"appfile", "cluster/sim", "fault", "load", "plan/plantest"}, Pure: true, Why: "what is at fault hangs on what was observed alone"},
 	{Dir: "model/foresee", Own: []string{"", "ml/...", "model/foresee/..."}, Tests: []string{"appfile", "cluster/sim", "fault", "load"}, Pure: true, Why: "what is foreseen, and labels, hang on what was observed alone: never on what a simulator injects"},
 	{Dir: "model/callgraph/dist", Others: []string{"gonum.org/v1/gonum"}, Pure: true, Why: "distributions are arithmetic, whatever takes the time"},
-	{Dir: "model/callgraph", Own: []string{"", "sketch", "model/callgraph/dist"}, Others: []string{"gonum.org/v1/gonum"}, Pure: true, Why: "how long requests take hangs on their graphs and own times alone"},
+	{Dir: "model/callgraph", Own: []string{"", "sketch", "model/callgraph/dist"}, Tests: []string{"appfile", "cluster/sim", "compare/traced", "load", "model/callgraph/profile"}, Others: []string{"gonum.org/v1/gonum"}, Pure: true, Why: "how long requests take hangs on their graphs and own times alone"},
 	{Dir: "loop", Own: []string{""}, Why: "the loop knows the two interfaces and no implementation"},
 	{Dir: "cluster/sim", Own: []string{"", "sketch", "load", "fault", "cluster/sim/..."}, Pure: true, Why: "the simulator knows nothing of managers"},
 	{Dir: "cluster/testbed", Own: []string{"", "sketch", "load", "telemetry/instrument", "telemetry/agent/cgroup", "cluster/testbed/..."}, Others: append([]string{"golang.org/x/sys", "github.com/prometheus/client_golang"}, otel...), Why: "the testbed reports over the wire, like any application"},
