@@ -120,6 +120,9 @@ type Plan struct {
 	Forecasts []Forecast `json:"forecasts,omitempty"`
 	// Outlook is what the manager expects of users' latency, where it predicts that; nil: it does not.
 	Outlook *Outlook `json:"outlook,omitempty"`
+	// Expected is what the manager expects of endpoints under what it decided, where it predicts them one by one and did so
+	// anew, ordered by endpoint.
+	Expected []Expectation `json:"expected,omitempty"`
 	// Alarms are the dangers that were foreseen just now, where the manager foresees: one for each, when it begins.
 	Alarms []Alarm `json:"alarms,omitempty"`
 	// Over are the services of earlier alarms whose danger ended just now.
@@ -145,6 +148,15 @@ type Outlook struct {
 	Trusted    bool    `json:"trusted"`              // the model's word is taken: too many of its newest predictions missed a violation otherwise
 	Scored     int     `json:"scored"`               // of its newest predictions, those that were held against what happened
 	Missed     int     `json:"missed"`               // of those, violations that had been predicted safe
+}
+
+// Expectation is the latency that is expected at one endpoint.
+type Expectation struct {
+	Endpoint   EndpointID `json:"endpoint"`
+	From       time.Time  `json:"from"`
+	To         time.Time  `json:"to"`
+	Percentile float64    `json:"percentile"` // over the requests that end in the interval, as in 99
+	Latency    float64    `json:"latency_s"`
 }
 
 // Forecast is what is expected to arrive at one service in one interval ahead.

@@ -155,7 +155,7 @@ func (x *executor) part(ctx context.Context, j *job, o *Outcome, w *watched, p p
 			return nil, fmt.Errorf("giving %s what it learnt: %w", inner.Name(), err)
 		}
 	}
-	cluster, err := x.cluster(ctx, j, w, p, inner.Needs().Traces)
+	cluster, err := x.cluster(ctx, j, w, p, inner.Needs())
 	if err != nil {
 		return nil, err
 	}
@@ -228,9 +228,9 @@ func (x *executor) part(ctx context.Context, j *job, o *Outcome, w *watched, p p
 }
 
 // cluster is what a part of a run is made on.
-func (x *executor) cluster(ctx context.Context, j *job, w *watched, p part, traces float64) (foresail.Cluster, error) {
+func (x *executor) cluster(ctx context.Context, j *job, w *watched, p part, needs foresail.Needs) (foresail.Cluster, error) {
 	if x.start != nil {
-		return x.startReal(ctx, j, w, p)
+		return x.startReal(ctx, j, w, p, needs)
 	}
 	n := j.at.nodes
 	cfg := sim.Config{Blueprint: j.at.blueprint, Load: j.at.curve, Seed: p.seed, Start: p.start, Duration: p.length,
@@ -238,13 +238,5 @@ func (x *executor) cluster(ctx context.Context, j *job, w *watched, p part, trac
 	if j.Inputs.Kind == report {
 		cfg.Faults = j.at.faults
 	}
-	return simulated(cfg, traces)
-}
-
-// simulated is a cluster of which so large a share of the requests is traced; 0: all that happens is known.
-func simulated(cfg sim.Config, share float64) (foresail.Cluster, error) {
-	if share > 0 && share < 1 {
-		return traced.New(cfg, share)
-	}
-	return sim.New(cfg)
+	return traced.New(cfg, needs)
 }

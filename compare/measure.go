@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"foresail.dev"
+	"foresail.dev/compare/expected"
 	"foresail.dev/compare/series"
 	"foresail.dev/loop"
 	"foresail.dev/sketch"
@@ -13,13 +14,15 @@ import (
 
 // measure gathers a run from the loop's events.
 type measure struct {
-	app    *foresail.App
-	warm   time.Time // the end of the warm-up
-	out    *Outcome
-	judged []judged
-	series *series.Recorder // nil: none is kept
-	took   []float64        // milliseconds of each decision
-	surges []series.Stretch
+	app      *foresail.App
+	warm     time.Time // the end of the warm-up
+	out      *Outcome
+	judged   []judged
+	series   *series.Recorder // nil: none is kept
+	took     []float64        // milliseconds of each decision
+	surges   []series.Stretch
+	expected expected.Scores
+	now      time.Time
 
 	seconds               float64
 	everything            float64 // requests, of all endpoints, warm-up included
@@ -79,6 +82,8 @@ func (m *measure) observe(app *foresail.App, s *foresail.Snapshot) {
 		return
 	}
 	m.seconds += s.Duration().Seconds()
+	m.now = s.End
+	m.expected.Observed(s)
 	for i := range m.judged {
 		j := &m.judged[i]
 		if w, done := j.judge.Add(s); done {
@@ -160,6 +165,7 @@ func (m *measure) decided(d loop.Decision) {
 		return
 	}
 	o.Alarms += len(d.Plan.Alarms)
+	m.expected.Planned(d.Plan)
 	for _, c := range d.Changed() {
 		o.PlanChanges++
 		if int(c.Service) < len(d.Before) && c.To.Replicas != d.Before[c.Service].Replicas {
@@ -188,6 +194,9 @@ func (m *measure) finish() {
 		})
 	}
 	m.recover()
+	if e := m.expected.Score(m.now); e.N > 0 {
+		o.Predictions, o.PredictionError, o.PredictionBias, o.PredictionWithin = e.N, ptr(round(e.Error)), ptr(round(e.Bias)), ptr(round(e.Within10))
+	}
 	if len(m.took) > 0 {
 		slices.Sort(m.took)
 		o.DecisionP99 = ptr(round(m.took[int(math.Ceil(0.99*float64(len(m.took))))-1]))

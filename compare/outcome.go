@@ -28,6 +28,12 @@ type Outcome struct {
 
 	Alarms int `json:"alarms,omitempty"` // dangers that were foreseen
 
+	// How far the latencies that the manager expects of endpoints were from what was observed then, as shares of it.
+	Predictions      int      `json:"predictions,omitempty"`
+	PredictionError  *float64 `json:"prediction_error,omitempty"`    // median
+	PredictionBias   *float64 `json:"prediction_bias,omitempty"`     // median; above 0: too much was expected
+	PredictionWithin *float64 `json:"prediction_within10,omitempty"` // share of them that was at most 10 % off
+
 	Decisions      int      `json:"decisions"`
 	DecisionErrors int      `json:"decision_errors,omitempty"` // that failed, or could not be applied
 	DecisionError  string   `json:"decision_error,omitempty"`  // the first

@@ -14,7 +14,8 @@ type Real struct {
 	Blueprint *foresail.Blueprint
 	Load      *load.Load
 	Seed      uint64
-	Duration  time.Duration // warm-up included
+	Duration  time.Duration  // warm-up included
+	Needs     foresail.Needs // of the manager
 }
 
 // Started is an application that runs for real.
@@ -39,8 +40,8 @@ const (
 func (e *Experiment) real() bool { return e.Cluster == realCluster }
 
 // startReal starts a run's processes. When that fails the machine is at fault, not the run.
-func (x *executor) startReal(ctx context.Context, j *job, w *watched, p part) (Started, error) {
-	c, err := x.start(ctx, Real{Blueprint: j.at.blueprint, Load: j.at.curve, Seed: p.seed, Duration: p.length})
+func (x *executor) startReal(ctx context.Context, j *job, w *watched, p part, needs foresail.Needs) (Started, error) {
+	c, err := x.start(ctx, Real{Blueprint: j.at.blueprint, Load: j.at.curve, Seed: p.seed, Duration: p.length, Needs: needs})
 	if err != nil {
 		return nil, &startError{fmt.Errorf("starting %s: %w", j.String(), err)}
 	}

@@ -37,14 +37,17 @@ type Row struct {
 	RecoveryCI  *float64 `json:"recovery_ci95,omitempty"`
 	Unrecovered *float64 `json:"unrecovered,omitempty"` // of a run; absent where there were none
 
-	PlanChanges    *float64 `json:"plan_changes,omitempty"`
-	ScalingActions *float64 `json:"scaling_actions,omitempty"`
-	Alarms         *float64 `json:"alarms,omitempty"`    // dangers foreseen in a run; absent where nothing was foreseen
-	Fallbacks      *float64 `json:"fallbacks,omitempty"` // decisions that the guard's baseline took; absent where there were none
-	Fallback       string   `json:"fallback,omitempty"`  // why, the first time
-	DecisionErrors *float64 `json:"decision_errors,omitempty"`
-	DecisionError  string   `json:"decision_error,omitempty"`
-	DecisionP99    *float64 `json:"decision_ms_p99,omitempty"` // of the wall clock
+	PlanChanges      *float64 `json:"plan_changes,omitempty"`
+	ScalingActions   *float64 `json:"scaling_actions,omitempty"`
+	Alarms           *float64 `json:"alarms,omitempty"`           // dangers foreseen in a run; absent where nothing was foreseen
+	PredictionError  *float64 `json:"prediction_error,omitempty"` // absent where no latencies of endpoints were predicted
+	PredictionBias   *float64 `json:"prediction_bias,omitempty"`
+	PredictionWithin *float64 `json:"prediction_within10,omitempty"`
+	Fallbacks        *float64 `json:"fallbacks,omitempty"` // decisions that the guard's baseline took; absent where there were none
+	Fallback         string   `json:"fallback,omitempty"`  // why, the first time
+	DecisionErrors   *float64 `json:"decision_errors,omitempty"`
+	DecisionError    string   `json:"decision_error,omitempty"`
+	DecisionP99      *float64 `json:"decision_ms_p99,omitempty"` // of the wall clock
 
 	bySeed map[uint64]seedValues
 }
@@ -119,6 +122,9 @@ func newRow(runs []*Outcome) *Row {
 	r.Replicas, _ = over(good, func(o *Outcome) *float64 { return o.Replicas })
 	r.DecisionP99, _ = over(good, func(o *Outcome) *float64 { return o.DecisionP99 })
 	r.Recovery, r.RecoveryCI = over(good, func(o *Outcome) *float64 { return o.Recovery })
+	r.PredictionError, _ = over(good, func(o *Outcome) *float64 { return o.PredictionError })
+	r.PredictionBias, _ = over(good, func(o *Outcome) *float64 { return o.PredictionBias })
+	r.PredictionWithin, _ = over(good, func(o *Outcome) *float64 { return o.PredictionWithin })
 	if n := count(good, func(o *Outcome) int { return o.Unrecovered }); *n > 0 {
 		r.Unrecovered = n
 	}

@@ -172,10 +172,11 @@ var heads = []heading{{"manager", true}, {"cores held", false}, {"against refere
 	{"p99 ms", false}, {"replicas", false}, {"changes", false}, {"decision ms", false}, {"worst endpoint", true}}
 
 func newSection(r *compare.Results, rows []*compare.Row, index int) section {
-	s := section{ID: fmt.Sprintf("g%d", index), Application: rows[0].Application, Load: rows[0].Load, Index: index, Head: heads}
-	surges := slices.ContainsFunc(rows, func(row *compare.Row) bool { return row.Recovery != nil })
-	if surges {
-		s.Head = append(slices.Clip(heads), heading{"recovery s", false})
+	s := section{ID: fmt.Sprintf("g%d", index), Application: rows[0].Application, Load: rows[0].Load, Index: index}
+	more := optionalOf(rows)
+	s.Head = slices.Clip(heads)
+	for i := range more {
+		s.Head = append(s.Head, heading{more[i].head, false})
 	}
 	best, calm := r.Cheapest(rows), r.Calmest(rows)
 	widest := func(of func(*compare.Row) *float64) float64 {
@@ -213,12 +214,8 @@ func newSection(r *compare.Results, rows []*compare.Row, index int) section {
 			value("%.2f", row.DecisionP99, nil, 1),
 			{Text: dash(row.Endpoint), Sort: row.Endpoint, Class: "text"},
 		}}
-		if surges {
-			c := value("%.1f", row.Recovery, row.RecoveryCI, 1)
-			if row.Unrecovered != nil {
-				c.Text = "≥ " + c.Text
-			}
-			t.Cells = append(t.Cells, c)
+		for i := range more {
+			t.Cells = append(t.Cells, more[i].cell(row))
 		}
 		s.Rows = append(s.Rows, t)
 		s.Remarks = append(s.Remarks, remarks(row)...)

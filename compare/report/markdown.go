@@ -82,10 +82,10 @@ var columns = []string{"manager", "guarded", "cores", "against reference", "viol
 
 func markdownTable(r *compare.Results, rows []*compare.Row) string {
 	var b strings.Builder
-	surges := slices.ContainsFunc(rows, func(row *compare.Row) bool { return row.Recovery != nil })
-	head := columns
-	if surges {
-		head = append(slices.Clip(head), "recovery s")
+	more := optionalOf(rows)
+	head := slices.Clip(columns)
+	for i := range more {
+		head = append(head, more[i].head)
 	}
 	fmt.Fprintf(&b, "| %s |\n|%s\n", strings.Join(head, " | "), "---|---|"+strings.Repeat("---:|", len(head)-2))
 	cheapest, calmest := r.Cheapest(rows), r.Calmest(rows)
@@ -99,8 +99,8 @@ func markdownTable(r *compare.Results, rows []*compare.Row) string {
 			bold(row == calmest, interval("%.2f %%", row.Violations, row.ViolationsCI, 100)), number("%.1f", row.Episodes, 1),
 			dash(plain(row.Endpoint)), number("%.1f", row.P95, 1), number("%.1f", row.P99, 1), objective(row), number("%.1f", row.Replicas, 1),
 			number("%.0f", row.PlanChanges, 1), number("%.0f", row.ScalingActions, 1), number("%.2f", row.DecisionP99, 1)}
-		if surges {
-			cells = append(cells, recovery(row))
+		for i := range more {
+			cells = append(cells, more[i].text(row))
 		}
 		fmt.Fprintf(&b, "| %s |\n", strings.Join(cells, " | "))
 		below = append(below, remarks(row)...)

@@ -4,6 +4,7 @@ import (
 	"math"
 	"testing"
 
+	"foresail.dev"
 	"foresail.dev/appfile"
 	"foresail.dev/cluster/sim"
 	"foresail.dev/compare/traced"
@@ -22,7 +23,7 @@ func TestTracedCallsAreScaledUp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	some, err := traced.New(cfg, 0.1)
+	some, err := traced.New(cfg, foresail.Needs{Traces: 0.1})
 	if err != nil {
 		t.Fatal(err)
 	}
