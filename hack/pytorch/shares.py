@@ -2,16 +2,18 @@
 """Trains the network of model/callgraph/shares/neural in PyTorch and holds it against ours: the same series, inputs, folds and epochs.
 
 Needs Go, Debian 12's python3-torch (1.13.1) and the artefact's shares:  apt-get install python3-torch
-Run from anywhere:  hack/pytorch/shares.py graph-shares.csv.gz [folds] [folds to train]
+Run from anywhere:  hack/pytorch/shares.py graph-shares.csv.gz [folds] [folds to train] [seeds]
 
 Each fold's error is of the same series on both sides. Weights begin as PyTorch has them, and examples come in another order,
-so errors differ as those of two seeds do: ours is trained with two, to show by how much. PyTorch has the better of one thread and two.
+so errors differ as those of seeds do: both are trained with several, two unless told otherwise. Both have one thread. Times are of the processor;
+ours holds reading and predicting too.
 """
 import csv
 import gzip
 import json
 import math
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -57,13 +59,13 @@ class Net(torch.nn.Module):
         return torch.softmax(self.head((alpha.unsqueeze(2) * h).sum(1)), 1)
 
 
-def train(pool, test, threads):
-    torch.set_num_threads(threads)
-    torch.manual_seed(1)
+def train(pool, test, seed):
+    torch.set_num_threads(1)
+    torch.manual_seed(seed)
     x, y = examples(pool)
     net = Net(y.shape[1])
     opt = torch.optim.Adam(net.parameters(), lr=RATE)
-    began = time.perf_counter()
+    began = time.process_time()
     for _ in range(EPOCHS):
         order = torch.randperm(len(x))
         for at in range(0, len(x), BATCH):
@@ -71,7 +73,7 @@ def train(pool, test, threads):
             opt.zero_grad(set_to_none=True)
             torch.nn.functional.mse_loss(net(x[some]), y[some]).backward()
             opt.step()
-    took = time.perf_counter() - began
+    took = time.process_time() - began
     x, y = examples(test)
     with torch.no_grad():
         return ((net(x) - y) ** 2).mean().item(), ((x[:, -1, :y.shape[1]] - y) ** 2).mean().item(), took
@@ -90,30 +92,30 @@ def ours(binary, pool, test, seed):
     try:
         write(a, pool)
         write(b, test)
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         out = subprocess.run([binary, "callgraph", "evaluate", "--data", b, "--train", a, "--method", "lstm", "--seed", str(seed), "--json"],
-                             check=True, capture_output=True, text=True).stdout
+                             check=True, capture_output=True, text=True, env=dict(os.environ, GOMAXPROCS="1")).stdout
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
     finally:
         for path in (a, b):
             if os.path.exists(path):
                 os.remove(path)
-    row = json.loads(out)["rows"][0]
-    return row["mse"], row["train_s"]
+    return json.loads(out)["rows"][0]["mse"], after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def main():
     series = read(sys.argv[1])
-    folds = int(sys.argv[2]) if len(sys.argv) > 2 else 7
+    folds, some, seeds = (int(sys.argv[i]) if len(sys.argv) > i else n for i, n in ((2, 7), (3, 1), (4, 2)))
     binary = os.path.join(os.environ.get("TMPDIR", "/tmp"), f"foresail-shares-{os.getpid()}")
     subprocess.run(["go", "build", "-o", binary, "./cmd/foresail"], cwd=ROOT, check=True)
     try:
-        for fold in range(min(folds, int(sys.argv[3]) if len(sys.argv) > 3 else folds)):
+        for fold in range(min(folds, some)):
             pool, test = [s for i, s in enumerate(series) if i % folds != fold], series[fold::folds]
-            a, took = ours(binary, pool, test, 1)
-            again, _ = ours(binary, pool, test, 2)
-            torches = [train(pool, test, threads) for threads in (1, 2)]
-            best = min(t for _, _, t in torches)
-            print(f"fold {fold + 1}: mean square error {a:.4g} and {again:.4g} here, {torches[0][0]:.4g} in PyTorch {torch.__version__}, {torches[0][1]:.4g} of the last value; "
-                  f"trained in {took:.0f} s here, {best:.0f} s in PyTorch ({took / best:.2f} of its time)", flush=True)
+            here = [ours(binary, pool, test, seed) for seed in range(1, seeds + 1)]
+            there = [train(pool, test, seed) for seed in range(1, seeds + 1)]
+            print(f"fold {fold + 1}, mean square error {', '.join(f'{e:.4g}' for e, _ in here)} here, {', '.join(f'{e:.4g}' for e, _, _ in there)} in PyTorch "
+                  f"{torch.__version__}, {there[0][1]:.4g} of the last value; trained in {min(t for _, t in here):.0f} s of CPU here, "
+                  f"{min(t for _, _, t in there):.0f} s in PyTorch", flush=True)
     finally:
         os.remove(binary)
 
