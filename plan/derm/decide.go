@@ -102,6 +102,7 @@ func (m *Manager) services(f *frame) {
 		most := max(b.MaxReplicas, b.MinReplicas, 1)
 		least := min(max(b.MinReplicas, 1), most)
 		have := min(max(f.from[i].Replicas, 1), most)
+		most = min(most, max(2*have, have+4, least)) // what is seen of an overload tells little of what ends it
 		f.floor[i], f.lowest[i] = least, "min replicas"
 		low := func(n int, why string) {
 			if n > f.floor[i] {
