@@ -18,6 +18,7 @@ import (
 	"foresail.dev/cmd/foresail/cli"
 	"foresail.dev/cmd/foresail/ingesters"
 	"foresail.dev/cmd/foresail/security"
+	"foresail.dev/cmd/foresail/shaping"
 	"foresail.dev/cmd/foresail/summary"
 	"foresail.dev/load"
 	"foresail.dev/telemetry"
@@ -25,6 +26,7 @@ import (
 	"foresail.dev/telemetry/otlp"
 	"foresail.dev/telemetry/readers"
 	relay "foresail.dev/telemetry/relay/receive"
+	"foresail.dev/telemetry/shapes"
 )
 
 // bed is a testbed and the receiver that its processes report to.
@@ -34,6 +36,7 @@ type bed struct {
 	receivers []*otlp.Receiver    // the processes' own first
 	agents    *agents.Observer    // nil: cgroups are read here
 	ingesters *ingesters.Observer // nil: all spans come here
+	shapes    *shaping.Tap        // nil: nobody needs them
 	poller    *readers.Poller
 	stopped   sync.Once
 	stopErr   error
@@ -58,6 +61,8 @@ type bedConfig struct {
 	contend    bool                  // neighbours can take caches and the disk from replicas
 	favour     bool                  // its processes go before everything else on this machine
 	spans      func([]foresail.Span) // told all spans; nil: nobody is
+	shapes     shaping.Config        // what of call graphs is observed
+	needs      foresail.Needs        // of the manager
 	metrics    bedMetrics
 	blind      bool // it sends no spans: it is observed by its metrics alone
 }
@@ -80,11 +85,16 @@ func startBed(ctx context.Context, c bedConfig) (*bed, error) {
 	// One steady time for who sends spans and who receives them: setting the machine's clock is then no skew.
 	epoch := wire.NewEpoch()
 	var err error
-	var sink otlp.Sink = b.assembler
+	var sink otlp.MetricSink = b.assembler
 	if c.spans != nil {
 		sink = tee{b.assembler, c.spans}
 	}
-	if err := b.receive(c, wire.NewClock(epoch).Now, sink); err != nil {
+	b.shapes = c.shapes.New(c.blueprint.App, c.needs, users.Service)
+	if c.ingesters.Listen != "" {
+		fmt.Fprint(c.log, b.shapes.Unavailable("ingesters tell counts, and no spans"))
+		b.shapes = nil
+	}
+	if err := b.receive(c, wire.NewClock(epoch).Now, b.shapes.Sink(sink)); err != nil {
 		return nil, errors.Join(badAddress(err), b.stopReceivers())
 	}
 	var observer testbed.Observer = b.assembler
@@ -102,6 +112,7 @@ func startBed(ctx context.Context, c bedConfig) (*bed, error) {
 		observer = b.ingesters
 		fmt.Fprintf(c.log, "ingesters report to %s\n", b.ingesters.Server.Addr())
 	}
+	observer = b.shapes.Observer(observer)
 	spansTo := c.spansTo
 	if spansTo == "" {
 		spansTo = b.receivers[0].GRPCAddr()
@@ -199,6 +210,7 @@ type bedDetail struct {
 	Spans   telemetry.Stats `json:"spans"`
 	Agents  *receive.Stats  `json:"agents,omitempty"`
 	Ingest  *relay.Stats    `json:"ingest,omitempty"`
+	Shapes  *shapes.Stats   `json:"shapes,omitempty"`
 }
 
 // writeDetail is one limit that a plan wrote to a cgroup.
@@ -221,7 +233,7 @@ type clientDetail struct {
 }
 
 func (b *bed) detail() bedDetail {
-	d := bedDetail{Writes: []writeDetail{}}
+	d := bedDetail{Writes: []writeDetail{}, Shapes: b.shapes.Stats()}
 	if b.assembler != nil {
 		d.Spans = b.assembler.Stats()
 	}

@@ -16,6 +16,7 @@ import (
 	"foresail.dev/cmd/foresail/outlets"
 	"foresail.dev/cmd/foresail/promout"
 	"foresail.dev/cmd/foresail/security"
+	"foresail.dev/cmd/foresail/shaping"
 	"foresail.dev/cmd/foresail/tracing"
 	"foresail.dev/cmd/foresail/trained"
 	"foresail.dev/loop"
@@ -41,6 +42,7 @@ type runConfig struct {
 	Metrics     promout.Metrics       `yaml:"metrics"`
 	RemoteWrite []promout.RemoteWrite `yaml:"remote_write"`
 	Traces      tracing.Config        `yaml:"traces"` // exemplar traces that are kept
+	Shapes      shaping.Config        `yaml:"shapes"` // call graphs that requests take
 	State       string                `yaml:"state"`  // where the manager's state is kept; empty: it is not kept
 
 	Remote    promout.RemoteHistory `yaml:"remote_history"`
@@ -88,7 +90,7 @@ func (m *managerName) UnmarshalText(b []byte) error {
 
 func readRunConfig(path string) (runConfig, error) {
 	c := runConfig{Cluster: "sim", Mode: loop.Auto, Manager: "hpa", Guard: guardConfig{Enabled: true, Baseline: "hpa"},
-		OTLP: otlpConfig{GRPC: "127.0.0.1:4317", HTTP: "127.0.0.1:4318"}, Seed: 1, Speed: 1, Metrics: promout.DefaultMetrics(), History: history.Default(), Remote: promout.DefaultRemote(), Traces: tracing.Default}
+		OTLP: otlpConfig{GRPC: "127.0.0.1:4317", HTTP: "127.0.0.1:4318"}, Seed: 1, Speed: 1, Metrics: promout.DefaultMetrics(), History: history.Default(), Remote: promout.DefaultRemote(), Traces: tracing.Default, Shapes: shaping.Default}
 	if err := appfile.ReadFile(path, &c); err != nil {
 		return c, cli.Usage(err)
 	}

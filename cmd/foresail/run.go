@@ -24,6 +24,7 @@ import (
 	"foresail.dev/cmd/foresail/summary"
 	"foresail.dev/cmd/foresail/tracing"
 	"foresail.dev/cmd/foresail/trained"
+	"foresail.dev/compare/traced"
 	"foresail.dev/loop"
 	"foresail.dev/plan/managers"
 	"foresail.dev/web"
@@ -160,7 +161,7 @@ func manageBy(c *cobra.Command, cfg runConfig, asJSON bool, invite func(app *for
 			return err
 		}
 		bed := bedConfig{blueprint: blueprint, readers: sources, load: l, seed: cfg.Seed, duration: cfg.Duration,
-			grpc: cfg.OTLP.GRPC, http: cfg.OTLP.HTTP, ports: secured, inFlight: cfg.OTLP.InFlight, shards: cfg.OTLP.Shards, memory: int64(cfg.OTLP.Memory), log: c.ErrOrStderr(), agents: cfg.Agents, ingesters: cfg.Ingesters, spansTo: cfg.Testbed.Spans, metrics: cfg.Testbed.Metrics, spans: r.traces.Spans()}
+			grpc: cfg.OTLP.GRPC, http: cfg.OTLP.HTTP, ports: secured, inFlight: cfg.OTLP.InFlight, shards: cfg.OTLP.Shards, memory: int64(cfg.OTLP.Memory), log: c.ErrOrStderr(), agents: cfg.Agents, ingesters: cfg.Ingesters, spansTo: cfg.Testbed.Spans, metrics: cfg.Testbed.Metrics, spans: r.traces.Spans(), shapes: cfg.Shapes, needs: who.manager.Needs()}
 		if cfg.Telemetry.Prometheus != nil {
 			if err := r.fromPrometheus(ctx, bed, cfg.Telemetry.Prometheus); err != nil {
 				return err
@@ -178,7 +179,7 @@ func manageBy(c *cobra.Command, cfg runConfig, asJSON bool, invite func(app *for
 			simulated.TraceShare, simulated.Spans = 1, r.traces.Spans()
 		}
 		setNodes(&simulated, &cfg.Nodes)
-		s, err := sim.New(simulated)
+		s, err := traced.Shaped(simulated, cfg.Shapes.Needs(who.manager.Needs()), cfg.Shapes.Traces, cfg.Shapes.Forms)
 		if err != nil {
 			return cli.Usage(err)
 		}

@@ -10,6 +10,7 @@ import (
 	"foresail.dev/cmd/foresail/history"
 	"foresail.dev/cmd/foresail/promout"
 	"foresail.dev/cmd/foresail/security"
+	"foresail.dev/cmd/foresail/shaping"
 	"foresail.dev/cmd/foresail/tracing"
 	"foresail.dev/loop"
 	"foresail.dev/web"
@@ -60,7 +61,7 @@ Runs until it is stopped (Ctrl-C) or the duration is over, then prints a summary
 			if err := files.open(snapshots, spans); err != nil {
 				return err
 			}
-			cfg := bedConfig{blueprint: blueprint, load: l, seed: seed, duration: duration, grpc: otlpAddr, ports: secured, log: c.ErrOrStderr(), favour: favour}
+			cfg := bedConfig{blueprint: blueprint, load: l, seed: seed, duration: duration, grpc: otlpAddr, ports: secured, log: c.ErrOrStderr(), favour: favour, shapes: shaping.Default, needs: manager.Needs()}
 			keep := tracing.Default
 			keep.Dir = traces
 			tr, err := keep.Start(blueprint.App.Name, seed, time.Time{}, c.ErrOrStderr())

@@ -21,30 +21,52 @@ type Cluster struct {
 // tally is what traces told since the last snapshot.
 type tally struct{ requests, failed float64 }
 
-// New simulates cfg for who needs so much of it.
-//
-// For a manager that counts calls by traces (foresail.Needs.Traces), what snapshots count of services and replicas is what those
-// traces tell, scaled up: a request counts when its trace is complete. What users see, and edges, stay as they are.
-//
-// For one that reads foresail.SignalShapes, snapshots carry shapes of the share that it names, or else of as large a one as
-// brings Traces traces a second where the load is highest.
-//
-// For others it is the simulated cluster as it is.
+// New simulates cfg for who needs so much of it, as Shaped does, and shows the calls of services as traces tell of them where that is
+// what is needed (foresail.Needs.Traces): what snapshots count of services and replicas is scaled up, and a request counts when its
+// trace is complete. What users see, and edges, stay as they are.
 func New(cfg sim.Config, needs foresail.Needs) (foresail.Cluster, error) {
-	counted := needs.Traces > 0 && needs.Traces < 1
-	shaped := (needs.Required | needs.Optional).Has(foresail.SignalShapes)
-	if !counted && !shaped {
+	if needs.Traces <= 0 || needs.Traces >= 1 {
+		return Shaped(cfg, needs, Traces, 0)
+	}
+	t := &Cluster{counts: map[[2]string]*tally{}}
+	cfg.TraceShare, cfg.Spans = needs.Traces, t.count
+	return t.simulate(cfg, needs, shapes.Options{})
+}
+
+// Shaped simulates cfg for who needs so much of it: where foresail.SignalShapes is among that, snapshots carry shapes. They are of
+// the requests that cfg traces; where it traces none, of the share that is needed, or else of as many as bring a number of traces a
+// second where the load is highest. Forms is as in shapes.Options.
+func Shaped(cfg sim.Config, needs foresail.Needs, traces float64, forms int) (foresail.Cluster, error) {
+	if !shaped(needs) {
 		return sim.New(cfg)
 	}
-	t := &Cluster{}
-	cfg.TraceShare, cfg.Spans = needs.Traces, t.spans
-	if counted {
-		t.counts = map[[2]string]*tally{}
+	o := shapes.Options{Forms: forms}
+	wanted := share(&cfg, traces)
+	if needs.Traces > 0 {
+		wanted = needs.Traces
 	}
-	if shaped {
-		t.shapes = shapes.New(cfg.Blueprint.App, shapes.Options{})
-		if needs.Traces == 0 {
-			cfg.TraceShare = share(&cfg)
+	if cfg.Spans == nil {
+		cfg.TraceShare = wanted
+	} else {
+		o.Share = math.Min(1, wanted/cfg.TraceShare)
+	}
+	return (&Cluster{}).simulate(cfg, needs, o)
+}
+
+func shaped(needs foresail.Needs) bool {
+	return (needs.Required | needs.Optional).Has(foresail.SignalShapes)
+}
+
+// simulate begins, with a collector between the simulation and who else wants spans where that is needed.
+func (t *Cluster) simulate(cfg sim.Config, needs foresail.Needs, o shapes.Options) (foresail.Cluster, error) {
+	if shaped(needs) && cfg.Blueprint != nil && cfg.Blueprint.App != nil {
+		t.shapes = shapes.New(cfg.Blueprint.App, o)
+		also := cfg.Spans
+		cfg.Spans = func(spans []foresail.Span) {
+			t.shapes.Trace(spans)
+			if also != nil {
+				also(spans)
+			}
 		}
 	}
 	var err error
@@ -56,9 +78,12 @@ func New(cfg sim.Config, needs foresail.Needs) (foresail.Cluster, error) {
 // of 10 % to within 0.4 % of all requests, in one standard error.
 const Traces = 100
 
-// share is that of the requests which makes so many traces where the load is highest. Of a load of users who wait for their answers
-// nothing is known but that they are so many.
-func share(cfg *sim.Config) float64 {
+// share is that of the requests which makes so many traces a second where the load is highest. Of a load of users who wait for their
+// answers nothing is known but how many they are.
+func share(cfg *sim.Config, traces float64) float64 {
+	if cfg.Load == nil {
+		return 1
+	}
 	length, ok := cfg.Load.Length()
 	if cfg.Duration > 0 && (!ok || length > cfg.Duration) {
 		length, ok = cfg.Duration, true
@@ -70,17 +95,7 @@ func share(cfg *sim.Config) float64 {
 	for i := range 1000 {
 		most = max(most, cfg.Load.Level(length/1000*time.Duration(i)))
 	}
-	return math.Min(1, Traces/math.Max(most, 1))
-}
-
-// spans takes in a trace.
-func (t *Cluster) spans(spans []foresail.Span) {
-	if t.counts != nil {
-		t.count(spans)
-	}
-	if t.shapes != nil {
-		t.shapes.Trace(spans)
-	}
+	return math.Min(1, traces/math.Max(most, 1))
 }
 
 func (t *Cluster) count(spans []foresail.Span) {
@@ -101,7 +116,7 @@ func (t *Cluster) count(spans []foresail.Span) {
 	}
 }
 
-// Next is the simulated cluster's snapshot, with what was counted put in the place of what is known there.
+// Next is the simulated cluster's snapshot, with shapes, and with what was counted put in the place of what is known there.
 func (t *Cluster) Next(ctx context.Context) (*foresail.Snapshot, error) {
 	s, err := t.Cluster.Next(ctx)
 	if err != nil {

@@ -13,9 +13,10 @@ type block struct {
 	visits []int // by term
 	sides  []side
 
-	base float64      // s: the shifts, as far as they are taken out of what lies on the grid
-	phi  []complex128 // the transform of what is above base
-	adj  []complex128
+	base   float64      // s: the shifts, as far as they are taken out of what lies on the grid
+	phi    []complex128 // the transform of what is above base
+	adj    []complex128 // of what is taken apart, by frequency
+	active int          // frequencies from here on have nothing
 }
 
 // side is the longest of some blocks, Times times.

@@ -198,7 +198,7 @@ func (g *Graph) evaluate(t, spill float64, critical bool, e *effect) (above, den
 		return 1, 0
 	}
 	g.grid.weights(g.series, t)
-	for j, p := range g.root.phi {
+	for j, p := range g.root.phi[:g.root.active] {
 		g.series[j] *= p
 	}
 	g.grid.backward(g.root, g.series, critical, e)

@@ -68,11 +68,11 @@ func (g *grid) forward(b *block) {
 	if len(b.phi) != g.n/2 {
 		b.phi, b.adj = make([]complex128, g.n/2), make([]complex128, g.n/2)
 	}
-	g.axis.Transform(b.phi, b.terms)
+	b.active = g.axis.Transform(b.phi, b.terms)
 	for i := range b.sides {
 		s := &b.sides[i]
 		g.longest(s)
-		for j, p := range s.phi {
+		for j, p := range s.phi[:b.active] {
 			b.phi[j] *= power(p, s.times)
 		}
 	}
@@ -116,11 +116,12 @@ func (g *grid) longest(s *side) {
 func (g *grid) turned(dst []complex128, c *block, s *side) {
 	by := c.base - s.base
 	for j := range c.phi {
-		dst[j] = c.phi[j] * complex(g.mean[j]*g.smooth[j], 0)
+		k := g.mean[j] * g.smooth[j]
+		dst[j] = complex(real(c.phi[j])*k, imag(c.phi[j])*k)
 	}
 	if by != 0 {
 		sin, cos := math.Sincos(-g.omega[1] * by)
-		rotate(dst[:len(c.phi)], complex(cos, sin))
+		rotate(dst[:c.active], complex(cos, sin))
 	}
 	dst[g.n/2] = 0
 }
@@ -177,7 +178,7 @@ func (g *grid) above(b *block, t float64) (above, density float64) {
 	q := complex(cos, sin)
 	e, f := r, q
 	sum, slope := 0.0, 0.5
-	for j := 1; j < len(b.phi); j++ {
+	for j := 1; j < b.active; j++ {
 		p := b.phi[j]
 		x, y := real(p), imag(p)
 		pe := x*imag(e) + y*real(e)
@@ -202,7 +203,8 @@ func newEffect(visits int) effect {
 // critical set, a branch counts where it is the longest of its side; else as far as the quantity changes with it.
 func (g *grid) backward(b *block, gs []complex128, critical bool, out *effect) {
 	all, slope := 0.0, 0.0
-	for j, w := range g.omega {
+	gs = gs[:b.active]
+	for j, w := range g.omega[:b.active] {
 		all += real(gs[j])
 		slope += imag(gs[j]) * w // -iω g
 	}
@@ -222,15 +224,14 @@ func (g *grid) backward(b *block, gs []complex128, critical bool, out *effect) {
 // apart takes a quantity apart by the branches of a side.
 func (g *grid) apart(s *side, gs []complex128, critical bool, out *effect) {
 	n := float64(g.n)
-	for j := range s.phi {
-		g.coef[j] = 0
+	clear(g.coef)
+	for j := range gs {
 		if s.phi[j] != 0 {
 			u := gs[j] / s.phi[j] * complex(float64(s.times)/g.mean[j], 0)
 			g.coef[j] = complex(real(u)/2, -imag(u)/2)
 		}
 	}
 	g.coef[0] *= 2
-	g.coef[g.n/2] = 0
 	g.fft.Sequence(g.mass, g.coef)
 	value := s.value
 	for k := range value {
@@ -275,7 +276,7 @@ func (g *grid) apart(s *side, gs []complex128, critical bool, out *effect) {
 			}
 		}
 		g.fft.Coefficients(g.coef, g.mass)
-		for j := range c.adj {
+		for j := range c.active {
 			u := g.coef[j]
 			k := 2 / n
 			if j == 0 {
@@ -284,7 +285,7 @@ func (g *grid) apart(s *side, gs []complex128, critical bool, out *effect) {
 			c.adj[j] = complex(real(u)*k, -imag(u)*k)
 		}
 		g.turned(g.coef, c, s)
-		for j := range c.adj {
+		for j := range c.active {
 			c.adj[j] *= g.coef[j]
 		}
 		g.backward(c, c.adj, critical, out)

@@ -24,8 +24,8 @@ type Collector struct {
 	stats     Stats
 	one       []span // scratch
 	cut       time.Time
-	weight    float64
-	most      uint64 // the largest part of a trace's id that is looked at
+	most      uint64 // the largest mark of a trace that is looked at
+	limit     limit
 
 	pooledTook, pooledInstead, pooledEnded float64
 }
@@ -33,10 +33,11 @@ type Collector struct {
 // New makes a collector for an application, whose value is not changed.
 func New(app *foresail.App, o Options) *Collector {
 	o = o.withDefaults()
-	c := &Collector{o: o, names: newNames(app, o.Users), weight: 1 / o.Share, most: math.MaxUint64}
+	c := &Collector{o: o, names: newNames(app, o.Users), most: math.MaxUint64}
 	if o.Share < 1 {
 		c.most = uint64(o.Share * (1 << 63) * 2)
 	}
+	c.limit = limit{most: o.Traces, share: 1}
 	c.layout.names, c.layout.habits, c.layout.stats = c.names, newHabits(), &c.stats
 	c.open = group.New[foresail.TraceID, span](group.Options{Wait: int64(o.Wait), MaxItems: o.MaxSpans, MaxEach: o.MaxTrace})
 	c.done[0], c.done[1] = map[foresail.TraceID]struct{}{}, map[foresail.TraceID]struct{}{}
@@ -113,11 +114,38 @@ func (c *Collector) Trace(spans []foresail.Span) {
 
 // chosen tells whether a trace is one of the share that is looked at.
 func (c *Collector) chosen(id *foresail.TraceID) bool {
-	if c.most == math.MaxUint64 {
+	return c.most == math.MaxUint64 || mark(id) <= c.most
+}
+
+// mark is a number that traces are chosen by. The last bytes of an id are random where any are (W3C Trace Context); they are mixed,
+// since others may choose by them as well.
+func mark(id *foresail.TraceID) uint64 {
+	x := binary.BigEndian.Uint64(id[8:]) * 0x9e3779b97f4a7c15
+	return (x ^ x>>32) * 0xd6e8feb86659fd93
+}
+
+// limit chooses traces such that not too many are looked at in a second. It does so when they are complete, so that none is chosen
+// in part.
+type limit struct {
+	most  float64 // a second; 0: no limit
+	share float64 // of this second
+	ends  int64   // this second, in nanoseconds
+	seen  float64 // in this second
+}
+
+// take tells whether a trace that is complete by now is looked at; of says which part of all marks those are that come here.
+func (l *limit) take(at int64, mark uint64, of float64) bool {
+	if l.most <= 0 {
 		return true
 	}
-	// The last bytes are random where any are (W3C Trace Context); mixed, since others may choose by them as well.
-	return binary.BigEndian.Uint64(id[8:])*0x9e3779b97f4a7c15 <= c.most
+	if at >= l.ends {
+		if l.share = 1; l.seen > l.most && at < l.ends+int64(time.Second) {
+			l.share = l.most / l.seen
+		}
+		l.ends, l.seen = at+int64(time.Second), 0
+	}
+	l.seen++
+	return float64(mark) <= l.share*of*(1<<64)
 }
 
 // take puts a span to those of its trace.
@@ -135,11 +163,11 @@ func (c *Collector) take(at int64, id foresail.TraceID, s span) {
 // due looks at the traces that are complete by now.
 func (c *Collector) due(at int64) {
 	for _, g := range c.open.Due(at) {
-		c.ended(g)
+		c.ended(at, g)
 	}
 }
 
-func (c *Collector) ended(g *group.Group[foresail.TraceID, span]) {
+func (c *Collector) ended(at int64, g *group.Group[foresail.TraceID, span]) {
 	if len(c.done[0]) >= c.o.MaxSpans/16 {
 		c.done[0], c.done[1] = c.done[1], c.done[0]
 		clear(c.done[0])
@@ -147,6 +175,10 @@ func (c *Collector) ended(g *group.Group[foresail.TraceID, span]) {
 	c.done[0][g.Key] = struct{}{}
 	if g.Cut {
 		c.stats.Cut++
+		return
+	}
+	if !c.limit.take(at, mark(&g.Key), c.o.Share) {
+		c.stats.Unlooked++
 		return
 	}
 	c.look(g.Items)
@@ -213,7 +245,7 @@ func (c *Collector) count(e *endpoint, root int32) {
 	if !(w > 0) {
 		w = 1
 	}
-	w = min(w, 1<<20) * c.weight
+	w = min(w, 1<<20) / c.o.Share / c.limit.share
 	f := e.find(l.textOf(root), v.failed, c.names, c.o.Forms)
 	to := f
 	if f != nil {
@@ -291,7 +323,7 @@ func (c *Collector) Cut(now time.Time) []foresail.ShapeStats {
 // Rest is Cut of all that is there, for who has no more spans to add.
 func (c *Collector) Rest(now time.Time) []foresail.ShapeStats {
 	for _, g := range c.open.Rest() {
-		c.ended(g)
+		c.ended(now.UnixNano(), g)
 	}
 	return c.tell(now)
 }

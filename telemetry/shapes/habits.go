@@ -10,9 +10,9 @@ type habit struct {
 // memory is after how many observations a habit's counts are halved.
 const memory = 1024
 
-// see takes in an observation. The habit becomes true at a share of up, after least observations that were so, and false again
-// below down.
-func (h *habit) see(so bool, up, down, least float32) {
+// see takes in an observation. The habit becomes true at a share of b.up, after b.least observations that were so, and false again
+// below b.down.
+func (h *habit) see(so bool, b bar) {
 	if so {
 		h.yes++
 	} else {
@@ -20,9 +20,9 @@ func (h *habit) see(so bool, up, down, least float32) {
 	}
 	share := h.yes / (h.yes + h.no)
 	switch {
-	case !h.is && share >= up && h.yes >= least:
+	case !h.is && share >= b.up && h.yes >= b.least:
 		h.is = true
-	case h.is && share < down:
+	case h.is && share < b.down:
 		h.is = false
 	}
 	if h.yes+h.no > memory {
@@ -30,16 +30,20 @@ func (h *habit) see(so bool, up, down, least float32) {
 	}
 }
 
-// The shares at which habits change.
-const (
-	together, apart = 0.6, 0.4 // calls go on side by side
+// bar is the shares at which a habit changes.
+type bar struct{ up, down, least float32 }
 
-	// An answer that comes after the caller's own is proof, where one process reports both; but where that is rare,
-	// something else is behind it, such as users who left. Between two processes clocks may differ.
-	lateUp, lateDown, lateLeast = 0.05, 0.02, 3
-	skewUp, skewDown            = 0.6, 0.4
-
-	reportsUp, reportsDown = 0.8, 0.5 // a callee has server spans
+var (
+	// Calls that wait for each other never overlap, and others only where they last long enough: where one process reports both, a
+	// few that do are proof.
+	sideBySide = bar{0.05, 0.02, 1}
+	// An answer that comes after the caller's own is proof as well; but where that is rare something else is behind it, such as
+	// users who left.
+	unwaitedFor = bar{0.05, 0.02, 3}
+	// Between processes clocks may differ.
+	likely = bar{0.5, 0.3, 1}
+	// A callee has server spans.
+	reporting = bar{0.8, 0.5, 1}
 )
 
 // maxHabits bounds how many pairs of operations are remembered; of others each trace is taken as it is.
@@ -70,7 +74,7 @@ func (h *habits) find(in map[uint64]int32, key uint64) *habit {
 	return &h.list[len(h.list)-1]
 }
 
-// pair is whether two callees of one caller are called side by side.
+// pair is whether two callees of one caller, see nth, go on side by side.
 func (h *habits) pair(caller, a, b int32) *habit {
 	if a > b {
 		a, b = b, a

@@ -10,7 +10,7 @@ import (
 // Limits of a form.
 const (
 	exactly  = 8  // calls alike that are counted one by one; more are rounded to powers of two
-	maxSteps = 16 // of one parent, beyond which calls alike are taken together wherever they stand
+	maxSteps = 16 // of one caller, beyond which calls alike are taken together wherever they stand
 )
 
 // branch is visits of one caller that look alike: one visit of the form, or as many as copies says.
@@ -34,8 +34,7 @@ type layout struct {
 	sync     []int32 // children of the visit at hand, in the order of time
 	async    []int32
 	segments []segment
-	busy     []active
-	before   []active
+	beside   beside
 	few      []branch // scratch
 }
 
@@ -43,12 +42,6 @@ type layout struct {
 type segment struct {
 	from, to int32
 	row      bool
-}
-
-// active is an operation that is being visited, until when.
-type active struct {
-	op    int32
-	until int64
 }
 
 // lay finds out the steps of a request and of all beneath, and each visit's own time. It returns false where the form would have
@@ -106,9 +99,9 @@ func (l *layout) part(v *visit) {
 			switch {
 			case v.failed || w.failed:
 			case w.byCaller:
-				h.see(late, lateUp, lateDown, lateLeast)
+				h.see(late, unwaitedFor)
 			default:
-				h.see(late, skewUp, skewDown, lateLeast)
+				h.see(late, likely)
 			}
 			w.async = h.is
 			if late && !w.async {
@@ -173,67 +166,148 @@ func (l *layout) merge(v *visit) {
 	}
 }
 
+// nth tells the first, the second and further visits of one operation by one caller apart, so that calls that go on beside the first
+// need not do so beside the second.
+func nth(op int32, before int32) int32 { return op | min(before, 2)<<14 }
+
 // learn sees which of a visit's calls go on side by side. Those that lie next to each other in time are compared.
 func (l *layout) learn(v *visit) {
-	if v.failed || len(l.sync) < 2 {
-		return
-	}
-	l.busy, l.before = l.busy[:0], l.before[:0]
-	end := int64(0)
+	l.beside.reset()
+	end, busy, before := int64(0), uint32(0), uint32(0)
+	var until [maxSteps]int64
 	for k, c := range l.sync {
 		w := &l.found[c]
+		i := l.beside.index(w.op)
+		w.nth = int32(i)
 		if k > 0 && w.from >= end {
-			l.before, l.busy = l.busy, l.before[:0]
-		}
-		for j := 0; j < len(l.before) && !w.failed; j++ {
-			l.pair(v.op, w.op, l.before[j].op).see(false, together, apart, 1)
-		}
-		at := noOne
-		for j := range l.busy {
-			b := &l.busy[j]
-			if !w.failed {
-				l.pair(v.op, w.op, b.op).see(w.from < b.until, together, apart, 1)
-			}
-			if b.op == w.op {
-				at = j
-			}
-		}
-		switch {
-		case at != noOne:
-			l.busy[at].until = max(l.busy[at].until, w.to)
-		case len(l.busy) < maxSteps:
-			l.busy = append(l.busy, active{w.op, w.to})
+			busy, before = 0, busy
 		}
 		end = max(end, w.to)
+		if i == many || w.failed || v.failed {
+			continue
+		}
+		l.beside.compared[i] |= busy | before
+		if !w.byCaller {
+			l.beside.foreign |= 1 << i
+		}
+		for b := busy; b != 0; b &= b - 1 {
+			if j := bits.TrailingZeros32(b); w.from < until[j] {
+				l.beside.met[i] |= 1 << j
+			}
+		}
+		if busy&(1<<i) == 0 {
+			until[i] = 0
+		}
+		busy |= 1 << i
+		until[i] = max(until[i], w.to)
 	}
+	l.beside.learn(v.op, l.habits)
 }
 
 // divide cuts a visit's calls into segments, by what was learnt.
 func (l *layout) divide(v *visit) {
 	l.segments = l.segments[:0]
-	l.busy = l.busy[:0]
+	busy, end := uint32(0), int64(0)
 	for k, c := range l.sync {
-		op := l.found[c].op
-		beside, known := false, false
-		for j := range l.busy {
-			beside = beside || l.pair(v.op, op, l.busy[j].op).is
-			known = known || l.busy[j].op == op
+		w := &l.found[c]
+		i, beside := int(w.nth), false
+		if i == many {
+			beside = w.from < end
+		}
+		for b := busy; b != 0 && i != many && !beside; b &= b - 1 {
+			beside = l.beside.are(i, bits.TrailingZeros32(b), v.op, l.habits)
 		}
 		last := len(l.segments) - 1
 		switch {
-		case beside:
-			l.segments[last].to++
+		case k > 0 && beside:
 			l.segments[last].row = false
-		case known && len(l.busy) == 1 && l.segments[last].row:
-			l.segments[last].to++
+		case k > 0 && l.segments[last].row && l.found[l.sync[l.segments[last].from]].op == w.op:
 		default:
-			l.segments = append(l.segments, segment{int32(k), int32(k) + 1, true})
-			l.busy, known = l.busy[:0], false
+			l.segments = append(l.segments, segment{int32(k), int32(k), true})
+			last++
+			busy = 0
 		}
-		if !known && len(l.busy) < maxSteps {
-			l.busy = append(l.busy, active{op: op})
+		l.segments[last].to++
+		if i != many {
+			busy |= 1 << i
+		}
+		end = max(end, w.to)
+	}
+}
+
+// beside is which of one visit's calls go on side by side, by small numbers of their operations.
+type beside struct {
+	ops      []int32 // see nth
+	compared [maxSteps]uint32
+	met      [maxSteps]uint32
+	known    [maxSteps]uint32
+	so       [maxSteps]uint32
+	foreign  uint32 // those that another process than the caller's told of
+}
+
+// many is the number of those beyond what there is room for.
+const many = maxSteps
+
+func (b *beside) reset() {
+	b.ops, b.foreign = b.ops[:0], 0
+	b.compared, b.met, b.known, b.so = [maxSteps]uint32{}, [maxSteps]uint32{}, [maxSteps]uint32{}, [maxSteps]uint32{}
+}
+
+// index is the number of the next visit of an operation.
+func (b *beside) index(op int32) int {
+	before := int32(0)
+	for i, x := range b.ops {
+		if x&(1<<14-1) != op {
+			continue
+		}
+		if before++; before > 2 {
+			return i
 		}
 	}
+	if len(b.ops) == maxSteps {
+		return many
+	}
+	b.ops = append(b.ops, nth(op, before))
+	return len(b.ops) - 1
+}
+
+// learn takes in what was compared: once for each pair, however often it occurred.
+func (b *beside) learn(caller int32, h *habits) {
+	for i := range b.ops {
+		for c := b.compared[i]; c != 0; c &= c - 1 {
+			j := bits.TrailingZeros32(c)
+			if j < i && b.compared[j]&(1<<i) != 0 {
+				continue // told already
+			}
+			x := h.pair(caller, b.ops[i], b.ops[j])
+			clocks := sideBySide
+			if b.foreign&(1<<i|1<<j) != 0 {
+				clocks = likely
+			}
+			x.see(b.met[i]&(1<<j) != 0 || b.met[j]&(1<<i) != 0, clocks)
+			b.set(i, j, x.is)
+		}
+	}
+}
+
+func (b *beside) set(i, j int, so bool) {
+	b.known[i] |= 1 << j
+	b.known[j] |= 1 << i
+	if so {
+		b.so[i] |= 1 << j
+		b.so[j] |= 1 << i
+	}
+}
+
+// are tells whether two are usually side by side.
+func (b *beside) are(i, j int, caller int32, h *habits) bool {
+	if i == many || j == many {
+		return false
+	}
+	if b.known[i]&(1<<j) == 0 {
+		b.set(i, j, h.pair(caller, b.ops[i], b.ops[j]).is)
+	}
+	return b.so[i]&(1<<j) != 0
 }
 
 // collect makes branches of the segments, and takes the waiting from the visit's own time.
@@ -241,7 +315,7 @@ func (l *layout) collect(v *visit) {
 	step := int32(0)
 	for _, s := range l.segments {
 		from := len(l.branches)
-		l.alike(v, l.sync[s.from:s.to], step)
+		l.alike(v, l.sync[s.from:s.to], step, false)
 		if s.row { // what is not alike follows each other
 			for k := from; k < len(l.branches); k++ {
 				l.branches[k].step = step
@@ -267,16 +341,11 @@ func (l *layout) collect(v *visit) {
 		v.own = 0
 		l.stats.Overruns++
 	}
-	from := len(l.branches)
-	l.alike(v, l.async, step) // nobody waits, and no step comes later
-	for k := from; k < len(l.branches); k++ {
-		l.branches[k].async = true
-		l.branches[k].copies, l.branches[k].times = 1, rounded(l.branches[k].count)
-	}
+	l.alike(v, l.async, step, true) // nobody waits, and no step comes later
 }
 
 // alike makes a branch of each kind of visits, in the order of their text.
-func (l *layout) alike(v *visit, visits []int32, step int32) {
+func (l *layout) alike(v *visit, visits []int32, step int32, async bool) {
 	slices.SortFunc(visits, func(a, b int32) int {
 		if c := bytes.Compare(l.textOf(a), l.textOf(b)); c != 0 {
 			return c
@@ -285,7 +354,7 @@ func (l *layout) alike(v *visit, visits []int32, step int32) {
 	})
 	for k := 0; k < len(visits); {
 		w := &l.found[visits[k]]
-		b := branch{first: visits[k], count: 1, step: step, text: w.text, size: w.size, took: w.to - w.from}
+		b := branch{first: visits[k], count: 1, step: step, async: async, text: w.text, size: w.size, took: w.to - w.from}
 		end := k + 1
 		for ; end < len(visits) && bytes.Equal(l.textOf(visits[end]), l.textOf(visits[k])); end++ {
 			l.found[visits[end-1]].mate = visits[end]
@@ -293,7 +362,7 @@ func (l *layout) alike(v *visit, visits []int32, step int32) {
 			b.took += l.found[visits[end]].to - l.found[visits[end]].from
 		}
 		b.times, b.copies = rounded(b.count), 1
-		if b.count > 1 && l.pair(v.op, w.op, w.op).is {
+		if !async && b.count > 1 && l.beside.are(int(w.nth), int(l.found[w.mate].nth), v.op, l.habits) {
 			b.times, b.copies = 1, floored(b.count)
 			b.took = 0
 			for c := b.first; c != noOne; c = l.found[c].mate {
@@ -339,7 +408,8 @@ func (l *layout) gather(v *visit) int32 {
 		b := &mine[k]
 		b.times, b.step = rounded(b.count), noOne
 		for j := range mine[:k] {
-			if a, o := l.found[mine[j].first].op, l.found[b.first].op; a != o && l.pair(v.op, a, o).is {
+			x, y := &l.found[mine[j].first], &l.found[b.first]
+			if x.op != y.op && l.beside.are(int(x.nth), int(y.nth), v.op, l.habits) {
 				b.step = mine[j].step
 				break
 			}

@@ -14,6 +14,9 @@ type Options struct {
 	Users string
 	// Share is that of the traces that are looked at, 0..1, chosen by their id; what is told is scaled up. 0 means all.
 	Share float64
+	// Traces is how many traces are looked at in a second at most, of those that Add and AddBatch bring; of more, a share is chosen by
+	// the number of the second before, and what is told is scaled up. 0: all.
+	Traces float64
 	// Wait is how long after its last span a trace is taken to be complete; 0 means foresail.RevisionLimit.
 	Wait time.Duration
 	// Forms is how many forms of each endpoint are told by themselves; 0 means DefaultForms.
@@ -55,9 +58,11 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Stats count what a Collector did since it was made. Each trace is in exactly one of the first seven once it has been looked at.
+// Stats count what a Collector did since it was made. Each trace is in exactly one of Complete, Unlooked, Incomplete, Cut, Malformed, TooLarge and
+// Foreign.
 type Stats struct {
 	Complete   uint64 `json:"complete"`
+	Unlooked   uint64 `json:"unlooked"`   // beyond Options.Traces: others stand for them
 	Incomplete uint64 `json:"incomplete"` // a span is missing: a parent, the first of all, or what a call led to
 	Cut        uint64 `json:"cut"`        // of those with more spans than one trace may have, or for which there was no room
 	Late       uint64 `json:"late"`       // spans of a trace that had been looked at

@@ -63,6 +63,7 @@ type visit struct {
 	size     int32    // visits of the form at and beneath it
 	slot     int32    // its place in the form's canonical order; noOne: none
 	mate     int32    // the next of its branch; noOne: none
+	nth      int32    // which of its caller's it is, see beside
 }
 
 // tree finds the visits of one trace at a time. Its memory is used again.
@@ -270,7 +271,7 @@ func (t *tree) callees() bool {
 		}
 		if n.answered {
 			o := &t.ops[s.op]
-			o.reports.see(true, reportsUp, reportsDown, 1)
+			o.reports.see(true, reporting)
 			if n.answers == 1 {
 				t.learnCallee(i)
 			}
@@ -278,7 +279,7 @@ func (t *tree) callees() bool {
 		}
 		o := &t.ops[s.op]
 		if !s.failed {
-			o.reports.see(false, reportsUp, reportsDown, 1)
+			o.reports.see(false, reporting)
 			if o.reports.is {
 				whole = false
 				continue

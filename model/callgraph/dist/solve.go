@@ -27,7 +27,7 @@ func Solve(lo, hi, guess, p float64, at func(t float64) (above, density float64)
 			hi = math.Min(hi, t)
 		}
 		next := t + step
-		if math.Abs(step) <= 1e-11*math.Abs(t) {
+		if math.Abs(step) <= 1e-8*math.Abs(t) { // the error left is about its square
 			return math.Max(next, 0)
 		}
 		if !(next > lo && next < hi) {

@@ -181,7 +181,7 @@ func (s Stage) Pole() float64 {
 }
 
 // transform is E[exp(z X)] of what is above the shift, X, and E[X exp(z X)].
-func (s Stage) transform(z complex128) (m, d complex128) {
+func (s *Stage) transform(z complex128) (m, d complex128) {
 	if len(s.Parts) == 0 {
 		if math.IsInf(s.Rate, 1) {
 			return 1, 0
@@ -191,13 +191,32 @@ func (s Stage) transform(z complex128) (m, d complex128) {
 		return m, m * u
 	}
 	for _, p := range s.Parts {
-		u := 1 / (complex(p.Rate, 0) - z)
-		e := complex(p.Weight, 0) * power(complex(p.Rate, 0)*u, p.Order)
-		m += e
-		d += complex(float64(p.Order), 0) * e * u
+		if p.Weight == 0 {
+			continue
+		}
+		u := inverse(p.Rate-real(z), -imag(z))
+		e := power(scale(p.Rate, u), p.Order)
+		m += scale(p.Weight, e)
+		d += scale(p.Weight*float64(p.Order), e*u)
 	}
 	return m, d
 }
+
+// parts is the first of transform for a stage with parts.
+func (s *Stage) parts(z complex128) (m complex128) {
+	for _, p := range s.Parts {
+		m += scale(p.Weight, power(scale(p.Rate, inverse(p.Rate-real(z), -imag(z))), p.Order))
+	}
+	return m
+}
+
+// inverse is 1/(x+iy), for numbers whose squares are numbers; the language's own division sees to all others.
+func inverse(x, y float64) complex128 {
+	q := 1 / (x*x + y*y)
+	return complex(x*q, -y*q)
+}
+
+func scale(by float64, z complex128) complex128 { return complex(by*real(z), by*imag(z)) }
 
 // Transform is E[exp(z T)] of the stage's time T, shift included, and its derivative E[T exp(z T)]; Re z below Pole.
 func (s Stage) Transform(z complex128) (m, d complex128) {
@@ -211,12 +230,16 @@ func (s Stage) Transform(z complex128) (m, d complex128) {
 
 // power is z to the n, n at least 1.
 func power(z complex128, n int) complex128 {
-	out := complex(1, 0)
-	for ; n > 0; n >>= 1 {
+	for n&1 == 0 {
+		z *= z
+		n >>= 1
+	}
+	out := z
+	for n >>= 1; n > 0; n >>= 1 {
+		z *= z
 		if n&1 == 1 {
 			out *= z
 		}
-		z *= z
 	}
 	return out
 }

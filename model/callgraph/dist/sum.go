@@ -164,11 +164,11 @@ func (s *Stage) weigh(nodes []node) (x, logRate float64) {
 // integrate is P(T > t) where s.above, else P(T <= t), and leaves the nodes.
 func (s *Sum) integrate(t float64) float64 {
 	s.node = s.node[:0]
-	shift, mean, pole, order := 0.0, 0.0, math.Inf(1), 0.0
+	shift, pole, order := 0.0, math.Inf(1), 0.0
+	mean, variance, _ := s.Cumulants()
 	for _, e := range s.terms {
 		n := float64(e.Times)
 		shift += n * e.Of.Shift
-		mean += n * e.Of.Mean()
 		if p := e.Of.Pole(); p < pole {
 			pole = p
 		}
@@ -176,8 +176,8 @@ func (s *Sum) integrate(t float64) float64 {
 			order += n * float64(e.Of.order())
 		}
 	}
+	s.above = t >= mean+right*math.Sqrt(variance)
 	t -= shift
-	s.above = t >= mean-shift
 	switch {
 	case math.IsNaN(t):
 		return t
@@ -193,7 +193,7 @@ func (s *Sum) integrate(t float64) float64 {
 	case math.IsInf(t, 1):
 		return 0
 	}
-	return s.parabola(t, s.saddle(t, pole, order))
+	return s.parabola(t, s.saddle(t, pole, order), order)
 }
 
 // order is the most exponentials that one visit's time is a sum of.
@@ -236,6 +236,9 @@ func (s *Sum) tilted(i int, c float64) (k, k1, k2, k3 float64) {
 	s.tilt[i] = w
 	most := math.Inf(-1)
 	for j, p := range parts {
+		if w[j] = math.Inf(-1); p.Weight == 0 { // its pole may lie left of c
+			continue
+		}
 		w[j] = math.Log(p.Weight) - float64(p.Order)*math.Log1p(-c/p.Rate)
 		most = math.Max(most, w[j])
 	}
@@ -246,6 +249,9 @@ func (s *Sum) tilted(i int, c float64) (k, k1, k2, k3 float64) {
 	}
 	var m1, m2, m3 float64
 	for j, p := range parts {
+		if w[j] == 0 {
+			continue
+		}
 		w[j] /= total
 		u, n := 1/(p.Rate-c), float64(p.Order)
 		m1 += w[j] * n * u
@@ -282,24 +288,42 @@ func (s *Sum) saddle(t, pole, order float64) float64 {
 	return c
 }
 
+// right of the mean by so many deviations P(T > t) is computed, else P(T <= t): near the mean the saddle lies close to 0 on the
+// right, and takes more nodes.
+const right = 0.8
+
 const (
-	firstStep  = 0.6  // of the trapezoidal rule, in widths of the saddle
-	halvings   = 7    // of the step, at most
-	converged  = 1e-7 // change from one halving to the next, relative: the next one would be its square
-	negligible = 1e-17
+	firstStep  = 0.6   // of the trapezoidal rule, in widths of the saddle
+	halvings   = 7     // of the step, at most
+	converged  = 1e-7  // change from one halving to the next, relative: the next one would be its square
+	mixed      = 1e-10 // the same where there are parts: a mixture may have several modes, and its error falls more slowly
+	negligible = 1e-15
 	maxNodes   = 4000 // on one level
 )
 
-// parabola integrates along c + i y + κ y².
-func (s *Sum) parabola(t, c float64) float64 {
+// parabola integrates along c + i y + κ y², for t above the shift; order is that of all poles together.
+func (s *Sum) parabola(t, c, order float64) float64 {
 	s.c = c
 	k, _, k2, k3 := s.cumulant(c, true)
 	f2 := k2 + 1/(c*c)
 	width := 1 / math.Sqrt(f2)
-	bend := math.Max(k3/(6*k2), leastBend/width)
+	bend, tolerance := math.Max(k3/(6*k2), leastBend/width), converged
 	for i := range s.terms {
-		if st := s.terms[i].Of; len(st.Parts) == 0 {
+		st := s.terms[i].Of
+		if len(st.Parts) == 0 {
 			s.inv[i] = 1 / (st.Rate - c)
+			continue
+		}
+		tolerance = mixed
+		for _, p := range st.Parts {
+			if p.Weight == 0 {
+				continue
+			}
+			// Poles of high order must not be passed nearer than the saddle is, before exp(-s t) has made nothing of them.
+			d := p.Rate - c
+			if b := t * d / order; b < 1 {
+				bend = math.Min(bend, 1/(2*d*(1-b)))
+			}
 		}
 	}
 	scale := math.Exp(k-c*t) / (math.Abs(c) * math.Pi)
@@ -336,7 +360,7 @@ func (s *Sum) parabola(t, c float64) float64 {
 			}
 		}
 		v := sum * step
-		if math.Abs(v-last) <= converged*math.Abs(v) {
+		if math.Abs(v-last) <= tolerance*math.Abs(v) {
 			last = v
 			break
 		}
@@ -371,8 +395,11 @@ func (s *Sum) ratio(d complex128) complex128 {
 		case len(st.Parts) > 0:
 			var m complex128
 			for j, p := range st.Parts {
+				if s.tilt[i][j] == 0 {
+					continue
+				}
 				u := 1 / (p.Rate - s.c)
-				m += complex(s.tilt[i][j], 0) * power(1/complex(1-dr*u, -di*u), p.Order)
+				m += scale(s.tilt[i][j], power(inverse(1-dr*u, -di*u), p.Order))
 			}
 			rest *= power(m, n)
 		case n == 1: // of a fixed stage inv is 0

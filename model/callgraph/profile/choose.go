@@ -47,6 +47,7 @@ const tolerated = 0.1
 // Choose fits every family and takes the one with the lowest Bayesian information criterion, of the likelihood of a sketch's
 // buckets, in which own times are counted for this, and counts samples of more than 2,000 own times as 2,000. A family
 // whose 95th or 99th percentile is off by more than a tenth is passed over, unless all are: percentiles are what it is for.
+// A percentile beyond which fewer than ten own times lie isn't looked at.
 func Choose(s Sample) (Choice, error) {
 	if _, _, ok := s.curve(); !ok {
 		return Choice{}, ErrSample
@@ -59,7 +60,7 @@ func Choose(s Sample) (Choice, error) {
 		if k.Goodness, err = GoodnessOf(s, d); err != nil {
 			return
 		}
-		k.Score = score(buckets, s.n, d, params)
+		k.Score = score(buckets, s, d, params)
 		if math.IsNaN(k.Score) || math.IsInf(k.Score, 0) {
 			return
 		}
@@ -95,6 +96,9 @@ func Choose(s Sample) (Choice, error) {
 	return c, nil
 }
 
+// tells says whether enough own times lie beyond a percentile for it to be known: ten.
+func (s Sample) tells(p float64) bool { return s.told*(1-p) >= 10 }
+
 func familyOf(orders []int) Family {
 	switch {
 	case len(orders) == 1:
@@ -110,7 +114,7 @@ func (c *Choice) pick(s Sample) {
 	var off []string
 	best := -1
 	for i, k := range c.Candidates {
-		if math.Abs(k.Goodness.P95) > tolerated || math.Abs(k.Goodness.P99) > tolerated {
+		if s.tells(0.95) && math.Abs(k.Goodness.P95) > tolerated || s.tells(0.99) && math.Abs(k.Goodness.P99) > tolerated {
 			off = append(off, fmt.Sprintf("%s is off by %+.0f %% at p95 and %+.0f %% at p99", k.Family, 100*k.Goodness.P95, 100*k.Goodness.P99))
 			continue
 		}
@@ -156,8 +160,8 @@ func (s Sample) buckets() (b []bucket) {
 	return b
 }
 
-// score is the criterion per own time: -2 ln L / n + params ln(m) / m, with m = min(n, judged).
-func score(b []bucket, n float64, d dist.Stage, params int) (bic float64) {
+// score is the criterion per own time: -2 ln L / n + params ln(m) / m, with m how many were observed, or judged.
+func score(b []bucket, s Sample, d dist.Stage, params int) (bic float64) {
 	for _, k := range b {
 		p := -d.CDF(k.lo)
 		if math.IsInf(k.hi, 1) {
@@ -165,8 +169,8 @@ func score(b []bucket, n float64, d dist.Stage, params int) (bic float64) {
 		} else {
 			p += d.CDF(k.hi)
 		}
-		bic -= 2 * k.n / n * math.Log(max(p, 1e-12))
+		bic -= 2 * k.n / s.n * math.Log(max(p, 1e-12))
 	}
-	m := max(min(n, judged), 2)
+	m := max(min(s.told, judged), 2)
 	return bic + float64(params)*math.Log(m)/m
 }

@@ -1,6 +1,7 @@
 package profile
 
 import (
+	"cmp"
 	"math"
 	"slices"
 )
@@ -41,15 +42,7 @@ func knots(seen []observation, weight func(*observation) float64) []knot {
 	for i := range order {
 		order[i] = i
 	}
-	slices.SortStableFunc(order, func(a, b int) int {
-		switch {
-		case seen[a].Load < seen[b].Load:
-			return -1
-		case seen[a].Load > seen[b].Load:
-			return 1
-		}
-		return 0
-	})
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(seen[a].Load, seen[b].Load) })
 	var out []knot
 	first := 0.0 // the least load of the last knot
 	for _, i := range order {

@@ -13,7 +13,7 @@ type observation struct {
 	End       int64     `json:"end"`  // Unix seconds
 	Load      float64   `json:"load"` // visits per second and ready container
 	CPU       float64   `json:"cpu,omitempty"`
-	Visits    float64   `json:"visits"` // own times it is made of
+	Visits    float64   `json:"visits"` // own times that were observed, at least
 	Unsteady  bool      `json:"unsteady,omitempty"`
 	Quantiles quantiles `json:"quantiles"` // seconds, by levels
 	// Published and Likely are the rates of the shifted exponential, 1/seconds; 0: not fitted.
@@ -43,7 +43,7 @@ type pending struct {
 func (o *operation) add(times *sketch.Sketch, c circumstances, cfg Config, fits bool) {
 	k := &o.part
 	if k.times != nil && (k.ready != c.ready || k.cpu != c.cpu) {
-		if k.times.Count() >= cfg.Visits/4 {
+		if told(k.times) >= cfg.Visits/4 {
 			o.close(c.end, cfg, fits)
 		}
 		*k = pending{}
@@ -55,7 +55,7 @@ func (o *operation) add(times *sketch.Sketch, c circumstances, cfg Config, fits 
 	k.visits += c.load * c.time
 	k.time += c.time
 	k.unsteady = k.unsteady || c.changed
-	if k.times.Count() >= cfg.Visits {
+	if told(k.times) >= cfg.Visits {
 		o.close(c.end, cfg, fits)
 		*k = pending{}
 	}
@@ -67,7 +67,7 @@ func (o *operation) close(end int64, cfg Config, fits bool) {
 	if s.n == 0 {
 		return
 	}
-	e := observation{End: end, Load: o.part.visits / o.part.time, CPU: o.part.cpu, Visits: s.n, Unsteady: o.part.unsteady, Quantiles: s.quantiles()}
+	e := observation{End: end, Load: o.part.visits / o.part.time, CPU: o.part.cpu, Visits: s.told, Unsteady: o.part.unsteady, Quantiles: s.quantiles()}
 	if fits {
 		if f, err := Published(s); err == nil {
 			e.Published = f.Rate
@@ -168,8 +168,8 @@ func (o *operation) weight(e *observation, v *service, cfg Config) float64 {
 type model struct {
 	knots       []knot
 	anchor      float64 // load
-	line        Line    // of 1/(mean - least), by knots
 	sat         Saturation
+	bent        bend
 	exponential bool
 }
 
@@ -184,15 +184,8 @@ func (o *operation) build(v *service, cfg Config) *model {
 		return o.weight(e, v, cfg)
 	})
 	m.knots = fasten(m.knots, now)
-	points := make([]Point, 0, len(m.knots))
-	for _, k := range m.knots {
-		q := k.log.exp()
-		if mean := q.mean(); mean > q[0] {
-			points = append(points, Point{Load: k.load, Rate: 1 / (mean - q[0]), Weight: k.weight})
-		}
-	}
-	m.line, _ = FitLine(points)
-	m.exponential = o.isExponential(m)
+	m.bent = m.bend()
+	m.exponential = isExponential(at(m.knots, m.anchor).exp())
 	return m
 }
 
@@ -259,9 +252,8 @@ func fasten(before []knot, now knot) []knot {
 }
 
 // isExponential says whether a shifted exponential of the same mean comes within a tenth of the median and of high
-// percentiles at the anchor.
-func (o *operation) isExponential(m *model) bool {
-	q := at(m.knots, m.anchor).exp()
+// percentiles.
+func isExponential(q quantiles) bool {
 	s := exponential(&q)
 	if s.IsFixed() {
 		return false
@@ -285,62 +277,108 @@ func exponential(q *quantiles) dist.Stage {
 // beyond is how many times what was seen own time is taken to be at a load that can't be served.
 const beyond = 1000
 
-func (o *operation) stage(v *service, load float64, cfg Config) (dist.Stage, Validity) {
+// stage predicts at a load; c is what sets a visit apart, nil where nothing does.
+func (o *operation) stage(v *service, load float64, cfg Config, c *peculiarity) (dist.Stage, Validity) {
 	if o.model == nil {
 		o.model = o.build(v, cfg)
 	}
 	m := o.model
 	valid := Validity{Basis: BasisSeen, From: m.knots[0].load, To: m.knots[len(m.knots)-1].load, Anchor: m.anchor,
-		Saturation: m.sat.Load, Observations: len(o.seen), Exponential: m.exponential}
-	q := at(m.knots, load).exp()
-	grow := 1.0
+		Saturation: m.sat.Load, Observations: len(o.seen), Exponential: c.isExponential(m)}
+	log := at(m.knots, load)
 	switch {
 	case load < valid.From:
 		valid.Basis = BasisBelow
-		grow = m.shrink(valid.From, load)
+		m.move(&log, valid.From, load)
 	case load > valid.To:
 		valid.Basis = BasisBeyond
-		if grow = m.grow(valid.To, load); grow >= beyond {
-			valid.Basis, grow = BasisSaturated, beyond
+		if !m.move(&log, valid.To, load) {
+			valid.Basis = BasisSaturated
 		}
 	}
-	if grow != 1 {
-		for l := range q {
-			q[l] = q[0] + grow*(q[l]-q[0])
-		}
-	}
-	if m.exponential {
+	q := c.put(log).exp()
+	if valid.Exponential {
 		return exponential(&q), valid
 	}
 	return q.stage(), valid
 }
 
-// grow is by how much own time above the least is larger at a load beyond to.
-func (m *model) grow(to, load float64) float64 {
-	g, known := 1.0, false
-	if busy := m.sat.Utilisation(load); m.sat.Load > 0 {
-		if busy >= 1 {
-			return beyond
-		}
-		g, known = max((1-m.sat.Utilisation(to))/(1-busy), 1), true
-	}
-	if m.line.Fault == "" && m.line.Points > 0 {
-		rate := m.line.Rate(load, 0)
-		if rate <= 0 {
-			return beyond
-		}
-		g, known = max(g, m.line.Rate(to, 0)/rate), true
-	}
-	if !known {
-		g = load / to
-	}
-	return min(g, beyond)
+// bend is how own times depend on how busy containers are, ρ: as a power of what processor sharing makes of them, 1/(1-ρ).
+type bend struct {
+	fitted bool
+	power  quantiles // by levels; of fitted ones
+	error  quantiles // standard errors of these
 }
 
-// shrink is by how much it is smaller at a load below from.
-func (m *model) shrink(from, load float64) float64 {
-	if busy := m.sat.Utilisation(from); m.sat.Load > 0 && busy < 1 {
-		return math.Sqrt((1 - busy) / (1 - m.sat.Utilisation(load)))
+// Bounds of powers: without a fit, and beyond and below what was seen. Beyond, own times never grow less than by leastPower.
+const (
+	blindBeyond, blindBelow = 1, 0.5
+	leastPower, mostPower   = 0.25, 4
+	widest                  = 0.15 // ln 1/(1-ρ) must be spread by that much, at least, for a fit
+)
+
+func (m *model) bend() (b bend) {
+	if m.sat.Load <= 0 {
+		return b
 	}
-	return 1
+	x := make([]float64, 0, len(m.knots))
+	var n, mean float64
+	least, largest := math.Inf(1), math.Inf(-1)
+	for _, k := range m.knots {
+		v := m.sat.crowd(k.load)
+		x = append(x, v)
+		n, mean = n+k.weight, mean+k.weight*v
+		least, largest = min(least, v), max(largest, v)
+	}
+	if len(x) < 3 || largest-least < widest {
+		return b
+	}
+	b.fitted = true
+	mean /= n
+	for l := range levels {
+		var my, xx, xy, yy float64
+		for _, k := range m.knots {
+			my += k.weight / n * k.log[l]
+		}
+		for i, k := range m.knots {
+			dx, dy := x[i]-mean, k.log[l]-my
+			xx, xy, yy = xx+k.weight*dx*dx, xy+k.weight*dx*dy, yy+k.weight*dy*dy
+		}
+		b.power[l] = xy / xx
+		b.error[l] = math.Sqrt(max(yy-xy*xy/xx, 0) / xx / float64(len(x)-2))
+	}
+	return b
+}
+
+// move takes logarithms of own times from the outermost load that was seen to one beyond; false where that can't be served, and
+// own times are taken to be a thousand times as long.
+func (m *model) move(log *quantiles, from, to float64) bool {
+	if m.sat.Load <= 0 {
+		if to > from {
+			for l := range log {
+				log[l] += math.Log(to / from)
+			}
+		}
+		return true
+	}
+	d := m.sat.crowd(to) - m.sat.crowd(from)
+	served := m.sat.Utilisation(to) < 1
+	for l := range log {
+		var power float64
+		switch {
+		case !m.bent.fitted && to > from:
+			power = blindBeyond
+		case !m.bent.fitted:
+			power = blindBelow
+		case to > from:
+			power = min(max(m.bent.power[l]+m.bent.error[l], leastPower), mostPower)
+		default:
+			power = min(max(m.bent.power[l]-m.bent.error[l], 0), 1)
+		}
+		log[l] += power * d
+		if !served {
+			log[l] = max(log[l], at(m.knots, from)[l]+math.Log(beyond))
+		}
+	}
+	return served
 }

@@ -7,39 +7,38 @@ import (
 	"foresail.dev/model/callgraph/dist"
 )
 
-// logDensity is that of a part at x seconds above the shift.
-func logDensity(b dist.Part, x float64) float64 {
-	k := float64(b.Order)
-	l, _ := math.Lgamma(k)
-	return k*math.Log(b.Rate) + (k-1)*math.Log(x) - b.Rate*x - l
-}
-
 // rounds of expectation and maximisation; they end before when the likelihood hardly grows.
 const rounds = 60
 
 // fitPhases fits a mixture with the given orders by expectation and maximisation, from a start that splits the
 // sample at its quantiles. Own times at the shift count as a thousandth of the mean above it: there the density of more than
-// one step is zero.
+// one exponential is zero.
 func fitPhases(s Sample, shift float64, orders []int) (dist.Stage, bool) {
 	mean, _ := s.moments()
 	above := mean - shift
 	if !(above > 0) {
 		return dist.Stage{}, false
 	}
-	x := make([]float64, len(s.cells))
+	x, logs := make([]float64, len(s.cells)), make([]float64, len(s.cells))
 	for i, c := range s.cells {
 		x[i] = max(c.mid()-shift, above/1000)
+		logs[i] = math.Log(x[i])
 	}
 	p := dist.Stage{Shift: shift, Parts: start(s, x, orders)}
 	resp := make([]float64, len(orders))
 	last := math.Inf(-1)
 	for range rounds {
 		var n, sum [4]float64
+		var at [4]float64 // of each part, what of ln(weight·density) doesn't depend on x
+		for j, b := range p.Parts {
+			gamma, _ := math.Lgamma(float64(b.Order))
+			at[j] = math.Log(b.Weight) + float64(b.Order)*math.Log(b.Rate) - gamma
+		}
 		like := 0.0
 		for i, c := range s.cells {
 			top := math.Inf(-1)
 			for j, b := range p.Parts {
-				resp[j] = math.Log(b.Weight) + logDensity(b, x[i])
+				resp[j] = at[j] + float64(b.Order-1)*logs[i] - b.Rate*x[i]
 				top = max(top, resp[j])
 			}
 			total := 0.0

@@ -34,10 +34,12 @@ func (c *Config) defaults() {
 }
 
 // Profiler learns from snapshots how own times of each service's operations depend on load, and predicts them. It is
-// deterministic, and used by one goroutine at a time. Its memory is bounded: 48 observations for each operation.
+// deterministic, and used by one goroutine at a time. Its memory is bounded: 48 observations for each operation
+// and what sets 16,384 visits of forms apart.
 type Profiler struct {
 	cfg      Config
 	services []service
+	visits   map[place]*peculiarity
 }
 
 // service is what is known of one service.
@@ -64,7 +66,7 @@ type usage struct {
 // New is a profiler that has seen nothing.
 func New(cfg Config) *Profiler {
 	cfg.defaults()
-	return &Profiler{cfg: cfg}
+	return &Profiler{cfg: cfg, visits: map[place]*peculiarity{}}
 }
 
 // Observe takes what was observed over an interval, a minute or less, later than those before. What it doesn't say is left
@@ -78,6 +80,7 @@ func (p *Profiler) Observe(app *foresail.App, s *foresail.Snapshot) {
 		p.services = append(p.services, service{})
 	}
 	own := p.gather(s)
+	p.compare(s, own)
 	for i := range min(len(app.Services), len(s.Services)) {
 		v := &p.services[i]
 		v.name = app.Services[i].Name
@@ -176,12 +179,20 @@ func (p *Profiler) gather(s *foresail.Snapshot) map[foresail.ServiceID][]ownTime
 			list[at].times.Merge(sh.Own[k])
 		}
 	}
+	for _, list := range out {
+		for i := range list {
+			if s := OfSketch(list[i].times); s.n > 0 {
+				list[i].quantiles = s.quantiles()
+			}
+		}
+	}
 	return out
 }
 
 type ownTimes struct {
 	operation string
 	times     *sketch.Sketch
+	quantiles quantiles
 }
 
 func (p *Profiler) learn(v *service, own []ownTimes, c circumstances) {
@@ -216,8 +227,8 @@ type Basis string
 // The bases, from the surest on.
 const (
 	BasisSeen      Basis = "seen"      // loads like it were observed
-	BasisBelow     Basis = "below"     // less load than was ever observed: own times shrink by the root of what processor sharing makes of it, or not at all
-	BasisBeyond    Basis = "beyond"    // more load than was ever observed: they grow as processor sharing, or the fitted line, has it, whichever is more
+	BasisBelow     Basis = "below"     // less load than was ever observed: own times shrink as they did with load, a standard error less than that, or as the root of what processor sharing makes of them
+	BasisBeyond    Basis = "beyond"    // more load than was ever observed: they grow as they did with load, a standard error more than that, or as processor sharing has it
 	BasisSaturated Basis = "saturated" // more load than a container's CPU can serve: a thousand times what was seen
 	BasisUnknown   Basis = "unknown"   // nothing was observed of the service
 )
@@ -249,12 +260,12 @@ func (p *Profiler) Stage(s foresail.ServiceID, operation string, load float64) (
 	}
 	v := &p.services[s]
 	if at, found := v.find(operation); found && len(v.ops[at].seen) > 0 {
-		return v.ops[at].stage(v, load, p.cfg)
+		return v.ops[at].stage(v, load, p.cfg, nil)
 	}
 	if len(v.all.seen) == 0 {
 		return dist.Stage{}, Validity{Basis: BasisUnknown}
 	}
-	stage, valid := v.all.stage(v, load, p.cfg)
+	stage, valid := v.all.stage(v, load, p.cfg, nil)
 	valid.Whole = true
 	return stage, valid
 }

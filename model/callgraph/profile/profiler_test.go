@@ -12,6 +12,7 @@ import (
 	"foresail.dev/model/callgraph/dist"
 	"foresail.dev/model/callgraph/profile"
 	"foresail.dev/sketch"
+	"pgregory.net/rapid"
 )
 
 // bench is an application of one service with two operations, of which minutes are drawn: own time is a shift plus an
@@ -48,8 +49,8 @@ func (b *bench) minute(load float64) *foresail.Snapshot {
 	own := []*sketch.Sketch{sketch.New(), sketch.New()}
 	stage := b.truth(load)
 	for range 3000 {
-		own[0].Add(stage.Quantile(b.rng.Float64()))
-		own[1].Add(2 * stage.Quantile(b.rng.Float64()))
+		own[0].Add(one(b.rng, stage))
+		own[1].Add(2 * one(b.rng, stage))
 	}
 	s := &foresail.Snapshot{Start: b.at, End: b.at.Add(time.Minute), Has: foresail.SignalShapes,
 		Shapes: []foresail.ShapeStats{{Form: b.form, Requests: 3000, Own: own}}}
@@ -210,5 +211,132 @@ func TestWhatIsNotObserved(t *testing.T) {
 		if _, valid := p.Stage(unknown, "read", 30); valid.Basis != profile.BasisUnknown {
 			t.Errorf("service %d: %+v", unknown, valid)
 		}
+	}
+}
+
+// What sets a visit of one form apart from others of its operation is learnt: where a cache has the answer there is less to do.
+func TestVisitsOfDifferentForms(t *testing.T) {
+	b := newBench(8)
+	hit, err := foresail.NewForm(0, []foresail.Visit{{Operation: "read", Parent: -1, Times: 1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := profile.New(profile.Config{})
+	for _, load := range []float64{20, 40, 60, 30, 50} {
+		m := b.minute(load)
+		quick := sketch.New()
+		for range 3000 {
+			quick.Add(0.2 * one(b.rng, b.truth(load)))
+		}
+		m.Shapes = append(m.Shapes, foresail.ShapeStats{Form: hit, Requests: 3000, Own: []*sketch.Sketch{quick}})
+		p.Observe(b.app, m)
+	}
+	check := func(p *profile.Profiler) {
+		for _, q := range []float64{0.5, 0.95, 0.99} {
+			miss, _ := p.VisitStage(b.form, 0, 50)
+			within(t, "own time of a miss", miss.Quantile(q), b.truth(50).Quantile(q), 0.08)
+			one, _ := p.VisitStage(hit, 0, 50)
+			within(t, "own time of a hit", one.Quantile(q), 0.2*b.truth(50).Quantile(q), 0.08)
+		}
+	}
+	check(p)
+	saved, err := p.Save()
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := profile.New(profile.Config{})
+	if err := q.Restore(saved); err != nil {
+		t.Fatal(err)
+	}
+	check(q)
+	unknown, err := foresail.NewForm(1, []foresail.Visit{{Operation: "read", Parent: -1, Times: 1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, _ := p.VisitStage(unknown, 0, 50)
+	want, _ := p.Stage(0, "read", 50)
+	if !reflect.DeepEqual(got, want) {
+		t.Error("a visit of a form that was never seen is not its operation's")
+	}
+}
+
+// More load never makes any quantile shorter, whatever was observed.
+func TestOwnTimesGrowWithLoad(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		b := newBench(rapid.Uint64().Draw(t, "seed"))
+		p := profile.New(profile.Config{})
+		for range rapid.IntRange(1, 12).Draw(t, "minutes") {
+			b.slow = rapid.Float64Range(0.5, 2).Draw(t, "slow")
+			b.replicas = rapid.IntRange(1, 3).Draw(t, "replicas")
+			p.Observe(b.app, b.minute(rapid.Float64Range(1, 95).Draw(t, "load")))
+		}
+		was := 0.0
+		for load := 0.5; load < 120; load *= 1.1 {
+			stage, valid := p.Stage(0, "read", load)
+			if err := stage.Check(); err != nil {
+				t.Fatal(err)
+			}
+			mean := stage.Mean()
+			if mean < was*(1-1e-9) {
+				t.Fatalf("mean %v at load %v, and %v at less: %+v", mean, load, was, valid)
+			}
+			was = mean
+		}
+	})
+}
+
+// Each observation drops or keeps others; what is kept stays bounded, and loads that were seen long ago stay known.
+func TestMemoryIsBounded(t *testing.T) {
+	b := newBench(9)
+	p := seen(b, 20, 80)
+	for range 100 {
+		p.Observe(b.app, b.minute(50))
+	}
+	_, valid := p.Stage(0, "read", 50)
+	if valid.Observations > 48 || valid.From > 21 || valid.To < 79 {
+		t.Errorf("%+v", valid)
+	}
+}
+
+func FuzzRestore(f *testing.F) {
+	saved, err := seen(newBench(10), 20, 40, 60).Save()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(saved)
+	f.Add([]byte(`{"version":1,"services":[{"name":"a","all":{}}]}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		p := profile.New(profile.Config{})
+		if p.Restore(data) != nil {
+			return
+		}
+		if stage, valid := p.Stage(0, "read", 50); valid.Basis != profile.BasisUnknown {
+			if err := stage.Check(); err != nil {
+				t.Error(err)
+			}
+		}
+		b := newBench(11)
+		p.Observe(b.app, b.minute(40))
+	})
+}
+
+func BenchmarkObserve(b *testing.B) {
+	bench := newBench(1)
+	p := seen(bench, 20, 40, 60)
+	m := bench.minute(50)
+	b.ReportAllocs()
+	for b.Loop() {
+		m.Start, m.End = m.End, m.End.Add(time.Minute)
+		p.Observe(bench.app, m)
+	}
+}
+
+func BenchmarkStage(b *testing.B) {
+	p := seen(newBench(1), 20, 40, 60, 70, 30, 50)
+	b.ReportAllocs()
+	load := 20.0
+	for b.Loop() {
+		load = 20 + math.Mod(load+7, 60)
+		p.Stage(0, "write", load)
 	}
 }

@@ -1,6 +1,7 @@
 package profile
 
 import (
+	"cmp"
 	"math"
 	"slices"
 
@@ -11,6 +12,8 @@ import (
 type Sample struct {
 	cells []cell
 	n     float64
+	// told is how many own times were really observed, at least, where each counts for several.
+	told float64
 }
 
 // cell is n own times of which nothing is known but that they are in (lo, hi]; where lo is hi it is known what they are.
@@ -32,16 +35,9 @@ func Of(seconds []float64) Sample {
 			s.cells = append(s.cells, cell{v, v, 1})
 		}
 	}
-	slices.SortFunc(s.cells, func(a, b cell) int {
-		if a.lo < b.lo {
-			return -1
-		}
-		if a.lo > b.lo {
-			return 1
-		}
-		return 0
-	})
+	slices.SortFunc(s.cells, func(a, b cell) int { return cmp.Compare(a.lo, b.lo) })
 	s.n = float64(len(s.cells))
+	s.told = s.n
 	return s
 }
 
@@ -55,7 +51,18 @@ func OfSketch(k *sketch.Sketch) Sample {
 		s.cells = append(s.cells, cell{sketch.UpperBound(i - 1), sketch.UpperBound(i), n})
 		s.n += n
 	}
+	s.told = told(k)
 	return s
+}
+
+// told is how many own times a sketch was made of, at least, where traces are sampled and each counts for several: for as many as
+// the emptiest bucket holds, or a hundred.
+func told(k *sketch.Sketch) float64 {
+	least := 100.0
+	for _, n := range k.Buckets() {
+		least = min(least, n)
+	}
+	return k.Count() / max(least, 1)
 }
 
 // Count is how many own times there are.

@@ -27,6 +27,12 @@ func (s Saturation) Utilisation(load float64) float64 {
 	return (s.Idle + s.Visit*load) / s.CPU
 }
 
+// crowd is by how much processor sharing lengthens what takes no time of others, as a logarithm: ln 1/(1-ρ). From 99 % on it
+// doesn't grow.
+func (s Saturation) crowd(load float64) float64 {
+	return -math.Log1p(-min(s.Utilisation(load), 0.99))
+}
+
 // Saturation tells how much load a container of the service can take, with the CPU it has now; ok is false where its use of
 // CPU, its allocation or its load is not known.
 func (p *Profiler) Saturation(s foresail.ServiceID) (sat Saturation, ok bool) {

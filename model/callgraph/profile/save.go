@@ -1,16 +1,25 @@
 package profile
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 )
 
 // saved is a Profiler's state in files.
 type saved struct {
 	Version  int            `json:"version"`
 	Services []savedService `json:"services"`
+	Visits   []savedVisit   `json:"visits,omitempty"` // by form and visit
+}
+
+type savedVisit struct {
+	Form  string `json:"form"` // its key
+	Visit int    `json:"visit"`
+	peculiarity
 }
 
 type savedService struct {
@@ -43,6 +52,12 @@ func (p *Profiler) Save() ([]byte, error) {
 		}
 		s.Services = append(s.Services, k)
 	}
+	for at, c := range p.visits {
+		s.Visits = append(s.Visits, savedVisit{Form: at.form, Visit: at.visit, peculiarity: *c})
+	}
+	slices.SortFunc(s.Visits, func(a, b savedVisit) int {
+		return cmp.Or(cmp.Compare(a.Form, b.Form), cmp.Compare(a.Visit, b.Visit))
+	})
 	return json.Marshal(&s)
 }
 
@@ -69,7 +84,18 @@ func (p *Profiler) Restore(b []byte) error {
 			v.ops = append(v.ops, &operation{name: o.Name, streak: o.Streak, seen: o.Seen})
 		}
 	}
-	p.services = services
+	visits := map[place]*peculiarity{}
+	for i, k := range s.Visits {
+		ok := k.Visits > 0 && !math.IsInf(k.Visits, 0) && i < maxVisits
+		for _, off := range k.Off {
+			ok = ok && !math.IsNaN(off) && !math.IsInf(off, 0)
+		}
+		if !ok {
+			return fmt.Errorf("state of a latency profiler: visit %d of form %q can't be", k.Visit, k.Form)
+		}
+		visits[place{k.Form, k.Visit}] = &peculiarity{End: k.End, Visits: k.Visits, Off: k.Off}
+	}
+	p.services, p.visits = services, visits
 	return nil
 }
 
