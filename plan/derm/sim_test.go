@@ -36,7 +36,7 @@ func TestTry(t *testing.T) {
 		bp.Services[i].Start = 5 * time.Second
 		s.Initial.CPU, s.Bounds.MinCPU, s.Bounds.MaxCPU = cpu, cpu, cpu
 		s.Bounds.MinReplicas, s.Bounds.MaxReplicas = 1, 60
-		s.Initial.Replicas = 4
+		s.Initial.Replicas = 9
 	}
 	l, err := appfile.ReadLoad("../../examples/loads/"+name+"/"+os.Getenv("DERM_LOAD")+".yaml", bp.App)
 	if err != nil {
