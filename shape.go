@@ -36,18 +36,25 @@ type Visit struct {
 // where a visit's parent does not come before it, where there is not exactly one without a parent, or where a number is out
 // of its range.
 func NewForm(e EndpointID, visits []Visit) (*Form, error) {
+	f, _, err := ArrangeForm(e, visits)
+	return f, err
+}
+
+// ArrangeForm is NewForm, and says which of visits became which of the form's: visits[from[k]] is f.Visits[k], but for the
+// number of its parent and its step.
+func ArrangeForm(e EndpointID, visits []Visit) (f *Form, from []int, err error) {
 	if len(visits) == 0 {
-		return nil, errors.New("a form needs a visit: the entry's")
+		return nil, nil, errors.New("a form needs a visit: the entry's")
 	}
 	children := make([][]int, len(visits))
 	for i, v := range visits {
 		switch {
 		case v.Service < 0 || v.Step < 0 || v.Times < 1:
-			return nil, fmt.Errorf("visit %d: service %d, step %d, times %d: services and steps are numbered from 0, and times is at least 1", i, v.Service, v.Step, v.Times)
+			return nil, nil, fmt.Errorf("visit %d: service %d, step %d, times %d: services and steps are numbered from 0, and times is at least 1", i, v.Service, v.Step, v.Times)
 		case i == 0 && v.Parent != -1:
-			return nil, fmt.Errorf("visit 0 has parent %d: the first visit is the entry's and has parent -1", v.Parent)
+			return nil, nil, fmt.Errorf("visit 0 has parent %d: the first visit is the entry's and has parent -1", v.Parent)
 		case i > 0 && (v.Parent < 0 || v.Parent >= i):
-			return nil, fmt.Errorf("visit %d has parent %d: a parent comes before its children", i, v.Parent)
+			return nil, nil, fmt.Errorf("visit %d has parent %d: a parent comes before its children", i, v.Parent)
 		}
 		if i > 0 {
 			children[v.Parent] = append(children[v.Parent], i)
@@ -60,9 +67,8 @@ func NewForm(e EndpointID, visits []Visit) (*Form, error) {
 		})
 		keys[i] = formKey(visits, keys, children[i], i)
 	}
-	f := &Form{Endpoint: e, Visits: make([]Visit, 0, len(visits)), key: strconv.Itoa(int(e)) + ":" + keys[0]}
-	f.lay(visits, children, 0, -1, 0)
-	return f, nil
+	f = &Form{Endpoint: e, Visits: make([]Visit, 0, len(visits)), key: strconv.Itoa(int(e)) + ":" + keys[0]}
+	return f, f.lay(make([]int, 0, len(visits)), visits, children, 0, -1, 0), nil
 }
 
 // formKey is the text of a visit and of what it calls.
@@ -97,19 +103,20 @@ func formKey(visits []Visit, keys []string, children []int, i int) string {
 	return b.String()
 }
 
-// lay appends a visit and what it calls, with steps numbered without gaps.
-func (f *Form) lay(visits []Visit, children [][]int, i, parent, step int) {
+// lay appends a visit and what it calls, with steps numbered without gaps, and to from their numbers among visits.
+func (f *Form) lay(from []int, visits []Visit, children [][]int, i, parent, step int) []int {
 	v := visits[i]
 	v.Parent, v.Step = parent, step
 	at := len(f.Visits)
-	f.Visits = append(f.Visits, v)
+	f.Visits, from = append(f.Visits, v), append(from, i)
 	next := 0
 	for k, c := range children[i] {
 		if k > 0 && visits[c].Step != visits[children[i][k-1]].Step {
 			next++
 		}
-		f.lay(visits, children, c, at, next)
+		from = f.lay(from, visits, children, c, at, next)
 	}
+	return from
 }
 
 // Key tells forms apart: the endpoint, and the visits in parentheses below their parent, those side by side separated by |,

@@ -115,6 +115,9 @@ func (d *Draft) Note(text string) { d.notes = append(d.notes, text) }
 // Expect adds a forecast. Services must come in ascending order.
 func (d *Draft) Expect(f foresail.Forecast) { d.plan.Forecasts = append(d.plan.Forecasts, f) }
 
+// Await adds what is expected of an endpoint's latency. Endpoints must come in ascending order.
+func (d *Draft) Await(e foresail.Expectation) { d.plan.Expected = append(d.plan.Expected, e) }
+
 // Foresee adds what is expected of users' latency.
 func (d *Draft) Foresee(o foresail.Outlook) { d.plan.Outlook = &o }
 
@@ -126,7 +129,7 @@ func (d *Draft) Clear(id foresail.ServiceID) { d.plan.Over = append(d.plan.Over,
 
 // Plan is what was gathered; nil when there is neither a change nor a remark nor anything that is expected.
 func (d *Draft) Plan() *foresail.Plan {
-	if len(d.plan.Changes) == 0 && len(d.notes) == 0 && len(d.plan.Forecasts) == 0 && d.plan.Outlook == nil && len(d.plan.Alarms) == 0 && len(d.plan.Over) == 0 {
+	if len(d.plan.Changes) == 0 && len(d.notes) == 0 && len(d.plan.Forecasts) == 0 && len(d.plan.Expected) == 0 && d.plan.Outlook == nil && len(d.plan.Alarms) == 0 && len(d.plan.Over) == 0 {
 		return nil
 	}
 	d.plan.Note = strings.Join(d.notes, "; ")

@@ -15,9 +15,10 @@ func (s *Server) routes() http.Handler {
 	api.Handle("GET /api/v1/state", can(access.Read, s.getState))
 	api.Handle("GET /api/v1/stream", can(access.Read, s.getStream))
 	api.Handle("GET /api/v1/insights", can(access.Read, s.getInsights))
+	api.Handle("GET /api/v1/callgraphs", can(access.Read, s.getCallGraphs))
 	api.Handle("POST /api/v1/load", can(access.Write, s.postLoad))
 	api.Handle("/api/", can(access.Read, func(w http.ResponseWriter, r *http.Request) {
-		fail(w, http.StatusNotFound, "no such thing here: GET /api/v1/app, state, stream, insights, session, healthz or POST /api/v1/load")
+		fail(w, http.StatusNotFound, "no such thing here: GET /api/v1/app, state, stream, insights, callgraphs, session, healthz or POST /api/v1/load")
 	}))
 	// Open to all who reach the port: probes can't keep a secret, the page's own files are none, and who has no token yet must be able to log in.
 	api.HandleFunc("GET /api/v1/healthz", s.getHealth)

@@ -34,6 +34,9 @@ type Config struct {
 	// kept. It returns at once; nil: no history is kept.
 	Insights func(since time.Duration) Insights
 
+	// CallGraphs says which call graphs requests took of late. It returns at once; nil: nobody knows.
+	CallGraphs func() CallGraphs
+
 	Addr        string   // host:port; empty: DefaultAddr; port 0 takes a free one
 	AllowRemote bool     // permits an Addr that other machines can reach without TLS and Tokens
 	Hosts       []string // names, besides localhost, IP addresses and the name a TLS client asked for, that requests may ask for

@@ -5,6 +5,7 @@
 //	GET  /api/v1/state   the whole current state: an update with everything kept (ten minutes, 200 decisions)
 //	GET  /api/v1/stream  server-sent events: one "state" event, then an "update" at most once a second
 //	GET  /api/v1/insights?since=48h what in the design invites violations, over that time; without since over all that is kept
+//	GET  /api/v1/callgraphs the call graphs that requests took in the last two hours, their shares, and who makes the tail
 //	POST /api/v1/load    changes the load; only where there are Controls (the demo)
 //	GET  /api/v1/healthz ok, stale (telemetry is silent) or waiting (no snapshot yet), always 200
 //	GET  /api/v1/session who asks, and what they may do

@@ -10,6 +10,7 @@ import (
 	"foresail.dev/cmd/foresail/acting"
 	"foresail.dev/cmd/foresail/agents"
 	"foresail.dev/cmd/foresail/apps"
+	"foresail.dev/cmd/foresail/callgraphs"
 	"foresail.dev/cmd/foresail/cli"
 	"foresail.dev/cmd/foresail/comparing"
 	"foresail.dev/cmd/foresail/doctor"
@@ -20,6 +21,7 @@ import (
 	"foresail.dev/cmd/foresail/scenes"
 	"foresail.dev/cmd/foresail/security"
 	"foresail.dev/cmd/foresail/seeing"
+	"foresail.dev/cmd/foresail/sharing"
 	"foresail.dev/cmd/foresail/tracing"
 )
 
@@ -54,7 +56,7 @@ Try it, with nothing to install or configure:
 			r.Detail = detail
 			return cli.PrintJSON(w, r)
 		}}
-	root.AddCommand(newDemo(), newRun(), newSimulate(), newTestbed(), fitting.New(), newFidelity(), comparing.New(startCompared), newForecast(), newTrain(), newExplore(), newHistory(), newInsights(), explaining.NewExplain(), explaining.NewWhatIf(), scenes.New(), newImport(), tracing.New(), agents.NewAgent(node), ingesters.New(), doctor.New(), newDiagnose(), neighbours.NewHog(), seeing.NewForesee(acting.New()), apps.New(), security.NewToken(ports), security.NewKey(ports), newVersion())
+	root.AddCommand(newDemo(), newRun(), newSimulate(), newTestbed(), fitting.New(), newFidelity(), comparing.New(startCompared), newForecast(), newTrain(), newExplore(), newHistory(), newInsights(), explaining.NewExplain(), explaining.NewWhatIf(), scenes.New(), callgraphs.New(sharing.NewEvaluate()), newImport(), tracing.New(), agents.NewAgent(node), ingesters.New(), doctor.New(), newDiagnose(), neighbours.NewHog(), seeing.NewForesee(acting.New()), apps.New(), security.NewToken(ports), security.NewKey(ports), newVersion())
 	return root
 }
 

@@ -28,7 +28,7 @@ func TestEveryManagerHasItsNameAndDecides(t *testing.T) {
 			continue
 		}
 		for _, m := range []foresail.Manager{m, g} {
-			c := &plantest.Cluster{Application: app, Demand: func(foresail.ServiceID, time.Duration) float64 { return 0.8 }}
+			c := &plantest.Cluster{Application: app, Shapes: true, Demand: func(foresail.ServiceID, time.Duration) float64 { return 0.8 }}
 			c.Put(2, foresail.Allocation{Replicas: 2, CPU: 1})
 			h := c.Filled(m.Needs(), 20*time.Second)
 			p, err := m.Decide(h)

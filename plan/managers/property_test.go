@@ -1,8 +1,10 @@
 package managers_test
 
 import (
+	"cmp"
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -103,7 +105,33 @@ func (w *world) next() *foresail.Snapshot {
 		e.Errors = min(w.amount("errors"), e.Requests)
 		s.Endpoints = append(s.Endpoints, e)
 	}
+	if s.Has.Has(foresail.SignalShapes) {
+		w.shapes(s)
+	}
 	return s
+}
+
+// shapes draws call graphs, in the order of their keys.
+func (w *world) shapes(s *foresail.Snapshot) {
+	for range rapid.IntRange(0, 3).Draw(w.t, "shapes") {
+		visits := make([]foresail.Visit, rapid.IntRange(1, 5).Draw(w.t, "visits"))
+		sh := foresail.ShapeStats{Requests: w.amount("requests"), Latency: w.latency()}
+		for k := range visits {
+			visits[k] = foresail.Visit{Service: foresail.ServiceID(rapid.IntRange(0, len(w.app.Services)-1).Draw(w.t, "service")),
+				Operation: rapid.SampledFrom([]string{"", "a", "b"}).Draw(w.t, "operation"), Parent: rapid.IntRange(0, max(k-1, 0)).Draw(w.t, "parent"),
+				Step: rapid.IntRange(0, 2).Draw(w.t, "step"), Times: rapid.IntRange(1, 3).Draw(w.t, "times"), Async: k > 0 && rapid.IntRange(0, 5).Draw(w.t, "async") == 0}
+			sh.Own = append(sh.Own, w.latency())
+		}
+		visits[0].Parent = -1
+		var err error
+		if sh.Form, err = foresail.NewForm(0, visits); err != nil {
+			w.t.Fatal(err)
+		}
+		at, found := slices.BinarySearchFunc(s.Shapes, sh.Form.Key(), func(o foresail.ShapeStats, key string) int { return cmp.Compare(o.Form.Key(), key) })
+		if !found {
+			s.Shapes = slices.Insert(s.Shapes, at, sh)
+		}
+	}
 }
 
 // Whatever they see, no manager panics; what they ask for lies within the bounds, is said with a reason and once for each

@@ -11,6 +11,7 @@ import (
 	"foresail.dev"
 	"foresail.dev/appfile"
 	"foresail.dev/cluster/sim"
+	"foresail.dev/compare/traced"
 	"foresail.dev/load"
 	"foresail.dev/loop"
 	"foresail.dev/plan/managers"
@@ -235,7 +236,7 @@ func TestEveryManagerRunsGuarded(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			c, err := sim.New(sim.Config{Blueprint: bp, Load: &load.Load{Curve: []load.Segment{{From: 50}}}, Seed: 1, Duration: 2 * time.Minute})
+			c, err := traced.New(sim.Config{Blueprint: bp, Load: &load.Load{Curve: []load.Segment{{From: 50}}}, Seed: 1, Duration: 2 * time.Minute}, m.Needs())
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -10,6 +10,8 @@ import (
 	"foresail.dev/plan/autopilot"
 	"foresail.dev/plan/autoscale"
 	"foresail.dev/plan/autothrottle"
+	"foresail.dev/plan/derm"
+	"foresail.dev/plan/erms"
 	"foresail.dev/plan/hpa"
 	"foresail.dev/plan/k8scpu"
 	"foresail.dev/plan/madu"
@@ -87,6 +89,8 @@ var table = []entry{
 		return autothrottle.New(a, autothrottle.Config{Seed: o.Seed, Factor: v["slo_factor"], Exploration: orNone(v["exploration"]), Training: int(v["training_min"])})
 	}},
 	{"madu", "Madu: containers for the calls forecast, smoothed", maduParams(), buildMadu},
+	{"erms", "Erms: each objective split into latency targets of services, by p95 over load", ermsParams(), buildErms},
+	{"derm", "Derm: the fewest containers under which every endpoint's percentile holds, for the call graphs expected", dermParams(), buildDerm},
 	{"sinan", "Sinan: the cheapest allocation that a model of tail latency calls safe", sinanParams(), buildSinan},
 }
 
@@ -164,6 +168,23 @@ func buildMadu(a *foresail.App, v values, o Options) (foresail.Manager, error) {
 		Rho: orNone(v["rho"]), Sigma: orNone(v["sigma"]), Lead: orNone(v.duration("lead_s")), Traces: v["traces"], Steps: int(v["steps"]), Seed: o.Seed})
 }
 
+// dermParams are those of Derm.
+func dermParams() []Param {
+	return []Param{
+		{Name: "confidence", Min: 0, Max: 0.999, Default: 0.99, Doc: "the share of windows in which an objective is to hold in spite of chance; 0: its percentile holds on the long run"},
+		{Name: "utilisation", Min: 0.3, Max: 0.95, Default: 0.8, Doc: "the share of its CPU that a container may use in the mean of a minute at most"},
+		{Name: "memory", Min: 1, Max: 30, Default: 5, Log: true, Integer: true, Doc: "minutes whose mixes of call graphs are held again, whatever is predicted"},
+		{Name: "margin", Min: 0, Max: 3, Default: 1, Doc: "standard deviations of the requests of five seconds that are added to what is expected"},
+		{Name: "unlikely", Min: 0, Max: 0.3, Default: 0.03, Fixed: true, Doc: "the probability below which a predicted mix does not count"},
+		{Name: "traces", Min: 0, Max: 1, Default: 0, Fixed: true, Doc: "the share of requests whose traces tell call graphs, where the cluster can choose; 0: all there are"},
+	}
+}
+
+func buildDerm(a *foresail.App, v values, o Options) (foresail.Manager, error) {
+	return derm.New(a, derm.Config{Confidence: orNone(v["confidence"]), Utilisation: v["utilisation"], Memory: int(v["memory"]), Margin: orNone(v["margin"]),
+		Unlikely: orNone(v["unlikely"]), Traces: v["traces"], Seed: o.Seed})
+}
+
 // sinanParams are those of Sinan's scheduler.
 func sinanParams() []Param {
 	return []Param{
@@ -190,4 +211,23 @@ func buildSinan(a *foresail.App, v values, o Options) (foresail.Manager, error) 
 		return sinan.New(a, nil, c, o.Seed)
 	}
 	return sinan.New(a, o.Model.tail, c, o.Seed)
+}
+
+// ermsParams are those of Erms.
+func ermsParams() []Param {
+	return []Param{
+		{Name: "slo_factor", Min: 0.2, Max: 3, Default: 1, Log: true, Doc: "the share of each objective's latency that is split; a sum of p95 is more than a request's p95, so it may be above 1"},
+		{Name: "headroom", Min: 0, Max: 1, Default: 0, Doc: "what is added to the load that was observed, as a share"},
+		{Name: "peak_min", Min: 1, Max: 15, Default: 1, Integer: true, Doc: "the largest load of so many of the last minutes counts"},
+		{Name: "full", Min: 0.4, Max: 1, Default: 0.9, Doc: "the share of its CPU that a container may come to use"},
+		{Name: "window_min", Min: 1, Max: 120, Default: 10, Integer: true, Fixed: true, Doc: "minutes whose call graphs are merged into one"},
+		{Name: "target", Min: 0.1, Max: 0.95, Default: 0.5, Fixed: true, Doc: "CPU used over CPU allocated of services whose latency is not known yet"},
+		{Name: "sharing", Max: 1, Default: 0, Integer: true, Fixed: true, Choices: []string{"priority", "fair"}, Doc: "how services that several endpoints use are scaled; with priority, as if calls with smaller targets went first"},
+		{Name: "explore_min", Min: 0, Max: 1440, Default: 0, Integer: true, Fixed: true, Doc: "minutes, counted over restarts, that it spends on loading services differently to learn from"},
+	}
+}
+
+func buildErms(a *foresail.App, v values, o Options) (foresail.Manager, error) {
+	return erms.New(a, erms.Config{Factor: v["slo_factor"], Headroom: v["headroom"], Full: v["full"], Peak: int(v["peak_min"]), Window: int(v["window_min"]), CPU: v["target"],
+		Fair: v["sharing"] == 1, Explore: int(v["explore_min"]), Seed: o.Seed})
 }

@@ -44,10 +44,12 @@ type Cluster struct {
 	Silent      func(at time.Duration) bool                           // nothing is observed; nil: never
 	Hidden      func(at time.Duration) foresail.Signals               // not observed; nil: none
 	Shift       func(at time.Duration) time.Duration                  // how wrong the clock of snapshots is; nil: right
+	Shapes      bool                                                  // the one call graph that requests take is observed, too
 
 	now     time.Duration
 	have    []foresail.Allocation
 	pending []pending
+	form    *foresail.Form   // of all requests
 	Plans   []*foresail.Plan // applied
 }
 
@@ -123,6 +125,9 @@ func (c *Cluster) Step() *foresail.Snapshot {
 		}
 		c.observe(&s.Services[i], foresail.ServiceID(i), from, d, has)
 	}
+	if hidden := c.Hidden != nil && c.Hidden(from).Has(foresail.SignalShapes); c.Shapes && !hidden {
+		c.observeShapes(s)
+	}
 	c.observeCalls(s)
 	return s
 }
@@ -167,6 +172,32 @@ func (c *Cluster) observeCalls(s *foresail.Snapshot) {
 			e.Late, e.FirstLate = e.Requests, s.Start
 		}
 	}
+}
+
+// observeShapes tells the call graph of the requests that the last service answered: they went through all services.
+func (c *Cluster) observeShapes(s *foresail.Snapshot) {
+	s.Has |= foresail.SignalShapes
+	n := len(s.Services)
+	if n == 0 || len(c.Application.Endpoints) == 0 || s.Services[n-1].Completions == 0 {
+		return
+	}
+	if c.form == nil || len(c.form.Visits) != n {
+		visits := make([]foresail.Visit, n)
+		for i := range visits {
+			visits[i] = foresail.Visit{Service: foresail.ServiceID(i), Operation: "op", Parent: i - 1, Times: 1}
+		}
+		c.form, _ = foresail.NewForm(0, visits) // can't fail: it is a chain
+	}
+	sh := foresail.ShapeStats{Form: c.form, Requests: s.Services[n-1].Completions, Latency: sketch.New(), Own: make([]*sketch.Sketch, n)}
+	took := 0.0
+	for i := range s.Services {
+		if l := s.Services[i].Latency; l != nil {
+			sh.Own[i] = l.Clone()
+			took += l.Mean()
+		}
+	}
+	sh.Latency.AddN(took, sh.Requests)
+	s.Shapes = []foresail.ShapeStats{sh}
 }
 
 func (c *Cluster) observe(st *foresail.ServiceStats, id foresail.ServiceID, at, d time.Duration, has foresail.Signals) {

@@ -53,6 +53,7 @@ type Encoder struct {
 	replicas  map[replicaKey]*entity
 	nodes     map[string]*entity
 	edges     map[edgeKey]*entity
+	shapes    map[string]*shapeSeries // by Form.Key
 	swept     int64
 
 	// Of the snapshot being encoded.
@@ -102,6 +103,7 @@ func (e *Encoder) Encode(app *foresail.App, s *foresail.Snapshot) ([]Sample, err
 		e.Reset()
 		e.snapshot = newEntity(app, len(snapshotFields))
 		e.replicas, e.nodes, e.edges = map[replicaKey]*entity{}, map[string]*entity{}, map[edgeKey]*entity{}
+		e.shapes = map[string]*shapeSeries{}
 	}
 	e.app, e.start, e.end, e.out, e.err = app, s.Start.UnixMilli(), s.End.UnixMilli(), e.out[:0], nil
 	if err := fits(app, s, e.end-e.start); err != nil {
@@ -129,6 +131,7 @@ func (e *Encoder) Encode(app *foresail.App, s *foresail.Snapshot) ([]Sample, err
 			return newEntity(app, len(edgeFields), "from", app.Services[d.From].Name, "to", app.Services[d.To].Name)
 		}), edgeFields, d)
 	}
+	e.encodeShapes(s)
 	encode(e, e.snapshot, snapshotFields, s)
 	e.write(e.snapshot, 0, &snapshotFields[0].Def, s.Duration().Seconds())
 	e.out[len(e.out)-1].Completes = true
@@ -159,7 +162,7 @@ func fits(app *foresail.App, s *foresail.Snapshot, ms int64) error {
 			return fmt.Errorf("a call from service %d to %d, of an application of %d", s.Edges[i].From, s.Edges[i].To, len(app.Services))
 		}
 	}
-	return nil
+	return shapesFit(app, s)
 }
 
 func (e *Encoder) encodeServices(s *foresail.Snapshot) {
@@ -310,4 +313,5 @@ func (e *Encoder) sweep() {
 	maps.DeleteFunc(e.replicas, func(_ replicaKey, at *entity) bool { return old(at) })
 	maps.DeleteFunc(e.nodes, func(_ string, at *entity) bool { return old(at) })
 	maps.DeleteFunc(e.edges, func(_ edgeKey, at *entity) bool { return old(at) })
+	maps.DeleteFunc(e.shapes, func(_ string, at *shapeSeries) bool { return old(at.shape) })
 }

@@ -20,7 +20,7 @@ var snapshotFields = []field[foresail.Snapshot]{
 	bookkeeping(number(func(s *foresail.Snapshot) *int { return &s.Generation }),
 		Def{Name: "foresail_generation", Help: "Generation of the application: grows when services come or go."}, always),
 	bookkeeping(field[foresail.Snapshot]{
-		get: func(s *foresail.Snapshot, _ time.Time) float64 { return float64(s.Has &^ foresail.SignalShapes) }, // no series tells of them
+		get: func(s *foresail.Snapshot, _ time.Time) float64 { return float64(s.Has) },
 		set: func(s *foresail.Snapshot, _ time.Time, x float64) {
 			s.Has = foresail.Signals(x) & foresail.SignalsAll
 		},

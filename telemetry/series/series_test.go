@@ -229,7 +229,7 @@ func TestEncodeRefuses(t *testing.T) {
 func TestTable(t *testing.T) {
 	all := series.Table()
 	ok := regexp.MustCompile(`^foresail(_[a-z]+)+$`)
-	known := []string{"application", "endpoint", "from", "node", "replica", "service", "setting", "to"}
+	known := []string{"application", "endpoint", "form", "from", "node", "replica", "service", "setting", "shape", "to", "visit"}
 	for i, d := range all {
 		if i > 0 && all[i-1].Level == d.Level && all[i-1].Name >= d.Name {
 			t.Errorf("%s after %s", d.Name, all[i-1].Name)
@@ -301,6 +301,8 @@ func TestTheDocumentIsComplete(t *testing.T) {
 func FuzzWindow(f *testing.F) {
 	f.Add([]byte{1, 0, 10, 3, 20, 5, 200, 7, 30, 9, 12, 255}, "cart", "pod-1")
 	f.Add([]byte{}, "", "\xff")
+	f.Add([]byte{200, 10, 0, 201, 10, 0, 202, 10, 0, 203, 20, 1, 204, 20, 1, 205, 30, 7}, `[{"service":"cart","parent":-1},{"service":"","parent":0,"times":2}]`, "pod-1")
+	f.Add([]byte{200, 10, 0, 201, 10, 0, 202, 10, 0}, `[{"service":"cart","parent":5}]`, "1")
 	table := series.Table()
 	app := &foresail.App{Name: "shop", Services: []foresail.Service{{Name: "cart"}, {Name: ""}}, Endpoints: []foresail.Endpoint{{Name: "pod-1"}}}
 	f.Fuzz(func(t *testing.T, data []byte, a, b string) {
@@ -308,7 +310,8 @@ func FuzzWindow(f *testing.F) {
 		columns := map[string]*series.Column{}
 		for ; len(data) >= 3; data = data[3:] {
 			d := table[int(data[0])%len(table)]
-			l := labels.FromStrings("__name__", d.Name, "service", a, "replica", b, "node", a, "endpoint", b, "from", a, "to", a, "setting", b)
+			l := labels.FromStrings("__name__", d.Name, "service", a, "replica", b, "node", a, "endpoint", b, "from", a, "to", a, "setting", b,
+				"shape", a, "visit", b, "form", a)
 			c := columns[d.Name]
 			if c == nil {
 				if c = w.Column(l); c == nil {

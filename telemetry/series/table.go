@@ -31,6 +31,9 @@ const (
 	Node              // node
 	Endpoint          // endpoint
 	Edge              // from, to: services
+	Shape             // endpoint, shape: Form.ID
+	Form              // the same, and form: Form.Named as JSON
+	Visit             // endpoint, shape, visit: its number in Form.Visits
 )
 
 var levels = [...]struct {
@@ -43,6 +46,9 @@ var levels = [...]struct {
 	{"node", "of a node", []string{"node"}},
 	{"endpoint", "of an endpoint", []string{"endpoint"}},
 	{"edge", "from one service to another", []string{"from", "to"}},
+	{"shape", "of a call graph", []string{"endpoint", "shape"}},
+	{"form", "of a call graph", []string{"endpoint", "form", "shape"}},
+	{"visit", "of a visit of a call graph", []string{"endpoint", "shape", "visit"}},
 }
 
 // String is the level's name, which its series' names carry.
@@ -105,6 +111,9 @@ var places = func() map[string]place {
 	index(m, nodeFields)
 	index(m, endpointFields)
 	index(m, edgeFields)
+	index(m, shapeFields)
+	index(m, formFields)
+	index(m, visitFields)
 	for i := range settingDefs {
 		m[settingDefs[i].Name] = place{&settingDefs[i], i}
 	}

@@ -34,6 +34,7 @@ type Window struct {
 	replicas  map[replicaKey]*rows[foresail.ReplicaStats]
 	nodes     map[string]*rows[foresail.NodeStats]
 	edges     map[edgeKey]*rows[foresail.EdgeStats]
+	shapes    map[shapeKey]*shapeRows
 }
 
 // rows is what was seen of something that comes and goes.
@@ -49,7 +50,8 @@ func newRows[T any](n int) *rows[T] { return &rows[T]{make([]T, n), make([]bool,
 func NewWindow(app *foresail.App, times []Interval) *Window {
 	w := &Window{app: app, times: times, torn: make([]bool, len(times)), snapshots: make([]foresail.Snapshot, len(times)),
 		services: make([][]foresail.ServiceStats, len(app.Services)), endpoints: make([][]foresail.EndpointStats, len(app.Endpoints)),
-		replicas: map[replicaKey]*rows[foresail.ReplicaStats]{}, nodes: map[string]*rows[foresail.NodeStats]{}, edges: map[edgeKey]*rows[foresail.EdgeStats]{}}
+		replicas: map[replicaKey]*rows[foresail.ReplicaStats]{}, nodes: map[string]*rows[foresail.NodeStats]{}, edges: map[edgeKey]*rows[foresail.EdgeStats]{},
+		shapes: map[shapeKey]*shapeRows{}}
 	for k, t := range times {
 		w.snapshots[k].Start, w.snapshots[k].End = time.UnixMilli(t.Start).UTC(), time.UnixMilli(t.End).UTC()
 	}
@@ -115,6 +117,8 @@ func (w *Window) Column(l labels.Labels) *Column {
 			return nil
 		}
 		into(c, &edgeFields[p.field], row(w.edges, edgeKey{from, to}, len(w.times)))
+	case Shape, Form, Visit:
+		return w.ofShape(c, p, l)
 	}
 	return c
 }
@@ -222,6 +226,7 @@ func (w *Window) Snapshots() (out []*foresail.Snapshot, torn int) {
 	})
 	nodes := sorted(w.nodes, cmp.Compare[string])
 	edges := sorted(w.edges, func(a, b edgeKey) int { return cmp.Or(cmp.Compare(a.from, b.from), cmp.Compare(a.to, b.to)) })
+	shapes := w.forms()
 	for k := range w.times {
 		if w.torn[k] {
 			torn++
@@ -256,6 +261,9 @@ func (w *Window) Snapshots() (out []*foresail.Snapshot, torn int) {
 				r.all[k].From, r.all[k].To = key.from, key.to
 				s.Edges = append(s.Edges, r.all[k])
 			}
+		}
+		for _, r := range shapes {
+			s.Shapes = r.appendTo(s.Shapes, k)
 		}
 		out = append(out, s)
 	}

@@ -139,7 +139,7 @@ func (c *Collector) Finish() (*Summary, error) {
 		if err := c.windows.finish(); err != nil {
 			return nil, err
 		}
-		c.sum.Windows = c.windows.stats()
+		c.sum.Windows, c.sum.Shapes = c.windows.stats(), c.windows.shapesStats()
 	}
 	c.sum.Traces, c.sum.ManyTraces = len(c.traces), len(c.traces) == maxTraces
 	end := c.sum.End

@@ -9,6 +9,7 @@ import (
 	"foresail.dev"
 	"foresail.dev/sketch"
 	"foresail.dev/telemetry"
+	"foresail.dev/telemetry/shapes"
 )
 
 // Summary is what outside data tells of an application.
@@ -23,6 +24,7 @@ type Summary struct {
 	Notes      []string
 	Assembler  telemetry.Stats // what became of the spans
 	Windows    telemetry.Stats // and of those in snapshots
+	Shapes     shapes.Stats    // and of their traces
 
 	app      *foresail.App      // what spans showed
 	snapshot *foresail.Snapshot // all requests, as one interval

@@ -6,28 +6,35 @@ import (
 
 	"foresail.dev"
 	"foresail.dev/telemetry"
+	"foresail.dev/telemetry/shapes"
 )
 
 // maxWaiting is how many spans are held to be put in order of time. A file with fewer may be in any order; in a larger one
 // a span may stand so many others from its place in time.
 const maxWaiting = 500_000
 
+// wait is how long after the last span of a trace the next one is waited for.
+const wait = foresail.RevisionLimit
+
 // windows makes snapshots of equal intervals out of spans that come in no order of time: it holds some, gives the one that
 // ended first to an assembler, and cuts as time goes on. So the snapshots are those that a receiver would have made.
 type windows struct {
 	a       *telemetry.Assembler
+	shapes  *shapes.Collector
 	name    string
 	plain   bool // replicas are not told apart
 	step    time.Duration
 	horizon time.Duration // how far an assembler may be ahead of its last cut
 	held    byEnd
-	batch   []foresail.Span // in order, not yet given to the assembler
-	next    time.Time       // end of the interval to be cut next; zero before the first span
+	batch   []foresail.Span      // in order, not yet given to the assembler
+	next    time.Time            // end of the interval to be cut next; zero before the first span
+	told    time.Time            // until when call graphs were found
+	found   []*foresail.Snapshot // those of intervals that were not told yet, nothing else of them
 	emit    func(*foresail.App, *foresail.Snapshot) error
 }
 
 func newWindows(o *Options) *windows {
-	return &windows{name: o.Name, plain: o.Services, step: o.Interval, horizon: max(5*time.Second, o.Interval).Truncate(o.Interval), emit: o.Snapshots}
+	return &windows{name: o.Name, plain: o.Services, step: o.Interval, horizon: max(wait, o.Interval).Truncate(o.Interval), emit: o.Snapshots}
 }
 
 func (w *windows) add(spans []foresail.Span) error {
@@ -50,7 +57,12 @@ func (w *windows) take() error {
 		o.Beat, o.Start = w.step, w.floor(s.End)
 		w.a = telemetry.NewAssembler(&foresail.App{Name: w.name}, o)
 		w.next = o.Start.Add(w.step)
+		w.shapes, w.told = shapes.New(w.a.App(), shapes.Options{Wait: wait + 1}), w.next // what ends with an interval belongs to the next
 	}
+	if n := len(w.batch); n > 0 && (n >= 1024 || !w.floor(s.End).Equal(w.floor(w.batch[0].End)) || s.End.Sub(w.batch[0].End) > time.Second) {
+		w.flush()
+	}
+	w.gather(s.End)
 	if !s.End.Before(w.next.Add(w.horizon)) {
 		if err := w.cut(s.End); err != nil {
 			return err
@@ -60,14 +72,47 @@ func (w *windows) take() error {
 	if w.plain {
 		w.batch[len(w.batch)-1].Replica = ""
 	}
-	if len(w.batch) >= 1024 {
-		w.flush()
-	}
 	return nil
 }
 
+// gather finds the call graphs of traces whose last span ended in intervals that ended wait before an instant.
+func (w *windows) gather(now time.Time) {
+	if now.Before(w.told.Add(wait)) {
+		return
+	}
+	w.flush()
+	for known := w.told.Add(wait + w.step); !now.Before(w.told.Add(wait)); w.told = w.told.Add(w.step) {
+		if w.told.After(known) { // nothing is left of before; a long gap is left out
+			w.told = w.floor(now.Add(-wait)).Add(w.step)
+			return
+		}
+		if found := w.shapes.Cut(w.told.Add(wait)); len(found) > 0 {
+			w.found = append(w.found, &foresail.Snapshot{Start: w.told.Add(-w.step), End: w.told, Shapes: found})
+		}
+	}
+}
+
+// graphs are the call graphs that were found of the time until end.
+func (w *windows) graphs(end time.Time) []foresail.ShapeStats {
+	n := 0
+	for n < len(w.found) && !w.found[n].End.After(end) {
+		n++
+	}
+	if n == 0 {
+		return nil
+	}
+	all := foresail.Merge(w.found[:n]...)
+	w.found = w.found[n:]
+	return all.Shapes
+}
+
 func (w *windows) flush() {
+	if len(w.batch) == 0 {
+		return
+	}
 	w.a.Add(w.batch)
+	w.shapes.SetApp(w.a.App())
+	w.shapes.Add(w.batch[len(w.batch)-1].End, w.batch)
 	clear(w.batch)
 	w.batch = w.batch[:0]
 }
@@ -103,6 +148,8 @@ func (w *windows) one() error {
 	if s == nil || s.Stale && len(s.Late) == 0 {
 		return nil
 	}
+	s.Has |= foresail.SignalShapes
+	s.Shapes = w.graphs(s.End)
 	return w.emit(w.a.App(), s)
 }
 
@@ -117,12 +164,21 @@ func (w *windows) finish() error {
 		return nil
 	}
 	w.flush()
+	w.gather(w.next.Add(w.horizon + wait))
 	for last := w.next.Add(w.horizon); !w.next.After(last); {
 		if err := w.one(); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// shapesStats are what became of traces.
+func (w *windows) shapesStats() shapes.Stats {
+	if w.a == nil {
+		return shapes.Stats{}
+	}
+	return w.shapes.Stats()
 }
 
 func (w *windows) stats() telemetry.Stats {

@@ -24,7 +24,8 @@ type RecorderOptions struct {
 }
 
 // Recorder puts what a loop observes into a history, in a goroutine of its own, so that a slow disk does not hold the loop up. It
-// waits until snapshots are final: what it holds, Hold and Every, is not acknowledged yet.
+// waits until snapshots are final: what it holds, Hold and Every, is not acknowledged yet. Call graphs wait up to ten seconds, and
+// are in the last snapshot of each ten.
 type Recorder struct {
 	to      History
 	o       RecorderOptions
@@ -41,12 +42,18 @@ type Recorder struct {
 	parts []*foresail.Snapshot
 	since int64 // lost before the present trouble
 	bad   bool
+	last  *foresail.Snapshot   // waits for the next, since it may be the one that carries the call graphs; nil: none does
+	forms []*foresail.Snapshot // its call graphs, and those of the ones before it, nothing else
 }
 
 type observation struct {
 	app *foresail.App
 	s   *foresail.Snapshot
 }
+
+// formsCell is how much time the call graphs that one snapshot carries are of, aligned to the clock: the last one that starts in
+// it. They are many histograms, each of which costs as much after ten seconds as after one.
+const formsCell = 10 * time.Second
 
 // queued is how many snapshots may wait: a minute of beats.
 const queued = 600
@@ -92,6 +99,7 @@ func (r *Recorder) run() {
 		r.release()
 	}
 	r.flush()
+	r.pour()
 }
 
 // hold lets what is late find the snapshots it belongs to, and passes on what is final.
@@ -150,7 +158,37 @@ func (r *Recorder) flush() {
 	}
 }
 
+// put gathers call graphs until their time is over.
 func (r *Recorder) put(s *foresail.Snapshot) {
+	if r.last != nil {
+		if !r.forms[0].Start.Truncate(formsCell).Equal(s.Start.Truncate(formsCell)) {
+			r.pour()
+		} else {
+			r.write(r.last)
+			r.last = nil
+		}
+	}
+	if len(r.forms) == 0 && !s.Has.Has(foresail.SignalShapes) {
+		r.write(s)
+		return
+	}
+	r.forms = append(r.forms, &foresail.Snapshot{Start: s.Start, End: s.End, Has: s.Has & foresail.SignalShapes, Shapes: s.Shapes})
+	s.Shapes, s.Has = nil, s.Has&^foresail.SignalShapes
+	r.last = s
+}
+
+// pour writes the last snapshot with the call graphs that wait for it.
+func (r *Recorder) pour() {
+	if r.last == nil {
+		return
+	}
+	all := foresail.Merge(r.forms...)
+	r.last.Shapes, r.last.Has = all.Shapes, r.last.Has|all.Has
+	r.write(r.last)
+	r.last, r.forms = nil, r.forms[:0]
+}
+
+func (r *Recorder) write(s *foresail.Snapshot) {
 	err := r.to.Append(r.app, s)
 	if err != nil {
 		r.lost.Add(1)

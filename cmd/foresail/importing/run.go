@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"time"
 
+	"foresail.dev"
 	"foresail.dev/cmd/foresail/cli"
 	"foresail.dev/telemetry/alibaba"
 	"foresail.dev/telemetry/source"
@@ -21,6 +22,8 @@ type Options struct {
 	Interval    time.Duration // of snapshots made of spans
 	Seed        uint64        // of the choice of traces
 	Alibaba     alibaba.Options
+	// Each is told every snapshot besides; nil: nobody is.
+	Each func(*foresail.App, *foresail.Snapshot) error
 }
 
 // Result is what an import found and did.
@@ -40,6 +43,14 @@ func (f *Format) Run(in Options, paths []string, stdin io.Reader, at func(name s
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
+	if keep := o.Snapshots; in.Each != nil {
+		o.Snapshots = func(app *foresail.App, snap *foresail.Snapshot) error {
+			if err := in.Each(app, snap); err != nil || keep == nil {
+				return err
+			}
+			return keep(app, snap)
+		}
+	}
 	collector := source.NewCollector(o)
 	file, finish := f.start(collector, &in)
 	err = source.Walk(paths, stdin, f.match, func(name string, r io.Reader) error {

@@ -19,6 +19,7 @@ type (
 		Nodes     map[string]nodeLine     `json:"nodes,omitempty"`
 		Endpoints map[string]endpointLine `json:"endpoints,omitempty"`
 		Edges     []edgeLine              `json:"edges,omitempty"`
+		Shapes    []shapeLine             `json:"shapes,omitzero"` // an empty list where no request was traced
 		Dropped   float64                 `json:"dropped,omitempty"`
 	}
 	serviceLine struct {
@@ -133,6 +134,7 @@ func Of(app *foresail.App, s *foresail.Snapshot) Line {
 		l.Edges = append(l.Edges, edgeLine{From: app.Services[e.From].Name, To: app.Services[e.To].Name,
 			Calls: e.Calls, Errors: e.Errors, Latency: histogramOf(e.Latency)})
 	}
+	l.Shapes = shapesOf(app, s)
 	return l
 }
 

@@ -14,7 +14,7 @@ import (
 	"foresail.dev"
 )
 
-// Read reads what Of wrote, for the same application: the counters and gauges of services and replicas,
+// Read reads what Of wrote, for the same application: the counters and gauges of services and replicas, and call graphs;
 // not latencies, edges and endpoints.
 func Read(path string, app *foresail.App) ([]*foresail.Snapshot, error) {
 	f, err := os.Open(path)
@@ -65,7 +65,7 @@ func snapshotOf(app *foresail.App, l *Line) (*foresail.Snapshot, error) {
 			sv.Replicas = append(sv.Replicas, rs)
 		}
 	}
-	return s, nil
+	return s, l.readShapes(app, s)
 }
 
 // most is more than any counter of an interval holds, in seconds or in requests; more would not be a duration.

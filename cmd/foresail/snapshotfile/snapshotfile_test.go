@@ -12,7 +12,7 @@ import (
 	"foresail.dev"
 )
 
-var shopApp = &foresail.App{Name: "shop", Services: []foresail.Service{{Name: "web"}, {Name: "stock"}}}
+var shopApp = &foresail.App{Name: "shop", Services: []foresail.Service{{Name: "web"}, {Name: "stock"}}, Endpoints: []foresail.Endpoint{{Name: "buy"}}}
 
 // What Of writes of counters comes back, and what was not observed stays absent.
 func TestSnapshotsComeBack(t *testing.T) {
@@ -56,6 +56,7 @@ func TestSnapshotsComeBack(t *testing.T) {
 // Whatever a line says, what comes of it is finite and not negative.
 func FuzzSnapshotLine(f *testing.F) {
 	f.Add([]byte(`{"start":"2026-01-01T00:00:00Z","end":"2026-01-01T00:00:01Z","services":{"web":{"cpu_core_seconds":1,"throttled_seconds":0.5,"network_in_bytes":3,"replicas":{"a":{"arrivals":1e308}}}}}`))
+	f.Add([]byte(`{"shapes":[{"endpoint":"buy","requests":2,"latency":{"count":1,"sum_seconds":1,"zero":1,"buckets":[[3,1]]},"visits":[{"service":"web","parent":-1,"own":{"buckets":[[1e99,2]]}}]}]}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var l Line
 		if json.Unmarshal(b, &l) != nil {

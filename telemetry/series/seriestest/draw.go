@@ -45,7 +45,7 @@ func Snapshots(t *rapid.T, app *foresail.App, most int) []*foresail.Snapshot {
 	return out
 }
 
-var whole = foresail.SignalEdges | foresail.SignalEndpoints | foresail.SignalNodes
+var whole = foresail.SignalEdges | foresail.SignalEndpoints | foresail.SignalNodes | foresail.SignalShapes
 
 func snapshot(t *rapid.T, app *foresail.App, start time.Time, d time.Duration) *foresail.Snapshot {
 	s := &foresail.Snapshot{Start: start, End: start.Add(d), Generation: rapid.IntRange(0, 3).Draw(t, "generation"),
@@ -91,7 +91,35 @@ func snapshot(t *rapid.T, app *foresail.App, start time.Time, d time.Duration) *
 			}
 		}
 	}
+	if s.Has.Has(foresail.SignalShapes) && len(app.Endpoints) > 0 {
+		s.Shapes = shapes(t, app)
+	}
 	return s
+}
+
+// shapes draws what was observed of up to three forms of a few.
+func shapes(t *rapid.T, app *foresail.App) (out []foresail.ShapeStats) {
+	last := foresail.ServiceID(len(app.Services) - 1)
+	for range rapid.IntRange(0, 3).Draw(t, "shapes") {
+		visits := []foresail.Visit{{Parent: -1, Times: 1, Operation: rapid.SampledFrom([]string{"", "GET \"/\""}).Draw(t, "operation")}}
+		for i := range rapid.IntRange(0, 2).Draw(t, "visits") {
+			visits = append(visits, foresail.Visit{Service: last, Operation: "get", Parent: rapid.IntRange(0, i).Draw(t, "parent"), Step: i, Times: 1 + i, Async: i == 1})
+		}
+		f, err := foresail.NewForm(foresail.EndpointID(rapid.IntRange(0, len(app.Endpoints)-1).Draw(t, "endpoint")), visits)
+		if err != nil {
+			t.Fatal(err)
+		}
+		st := foresail.ShapeStats{Form: f, Requests: number(t), Latency: latencies(t), Own: make([]*sketch.Sketch, len(f.Visits))}
+		if rapid.Bool().Draw(t, "pooled") {
+			st.Pooled = st.Requests / 2
+		}
+		for i := range st.Own {
+			st.Own[i] = latencies(t)
+		}
+		out = append(out, st)
+	}
+	slices.SortFunc(out, func(a, b foresail.ShapeStats) int { return cmp.Compare(a.Form.Key(), b.Form.Key()) })
+	return slices.CompactFunc(out, func(a, b foresail.ShapeStats) bool { return a.Form.Key() == b.Form.Key() })
 }
 
 func service(t *rapid.T, end time.Time, d time.Duration) foresail.ServiceStats {

@@ -24,6 +24,11 @@ func walk(path string, a, b reflect.Value) error {
 	switch v := a.Interface().(type) {
 	case *sketch.Sketch:
 		return sameSketch(path, v, b.Interface().(*sketch.Sketch))
+	case *foresail.Form:
+		if w := b.Interface().(*foresail.Form); v.Key() != w.Key() {
+			return fmt.Errorf("%s: %s and %s", path, v.Key(), w.Key())
+		}
+		return nil
 	case time.Time:
 		if d := v.Sub(b.Interface().(time.Time)).Abs(); d > time.Microsecond {
 			return fmt.Errorf("%s: %v and %v", path, v, b.Interface())

@@ -1,0 +1,457 @@
+package dist
+
+import (
+	"math"
+)
+
+// Term is a stage of a sum, taken Times times, each independent of the others.
+type Term struct {
+	Of    *Stage // read at each evaluation, so that it may change in between
+	Times int    // at least 1
+}
+
+// Sum is the distribution of the total of independent stages: hypoexponential where they are exponentials, whatever their
+// rates; the closed form by partial fractions divides by their differences and fails where two are nearly alike, so that
+// the transform is inverted numerically instead:
+//
+//	P(T > t) = 1/(2πi) ∫ M(s) exp(-s t) ds/s
+//
+// along a parabola through the saddle point of the integrand between 0 and the first pole, around all poles. There the
+// trapezoidal rule converges geometrically, for equal rates, near and far ones alike, and the result keeps its relative
+// precision (about 1e-12) far into the tail. Left of the mean P(T <= t) is computed the same way with the saddle point
+// below 0, so that small probabilities are precise at both ends. A Sum is not safe for concurrent use: it holds the memory
+// it computes in.
+type Sum struct {
+	terms []Term
+	above bool    // the side computed last: P(T > t), else P(T <= t)
+	c     float64 // the saddle point
+	node  []node
+	inv   []float64 // by term: 1/(rate - c) of an exponential
+	tilt  [][]float64
+}
+
+// node is one point of the trapezoidal rule: where it is, and what the integrand, with its weight, is there.
+type node struct{ s, g complex128 }
+
+// NewSum is the sum of terms, which it keeps.
+func NewSum(terms ...Term) *Sum {
+	s := &Sum{terms: terms, inv: make([]float64, len(terms)), tilt: make([][]float64, len(terms))}
+	return s
+}
+
+// Mean is in seconds.
+func (s *Sum) Mean() float64 {
+	m, _, _ := s.Cumulants()
+	return m
+}
+
+// Cumulants are the mean (s), the variance (s²) and the third central moment (s³).
+func (s *Sum) Cumulants() (mean, variance, third float64) {
+	for _, t := range s.terms {
+		m, v, c := t.Of.Cumulants()
+		n := float64(t.Times)
+		mean, variance, third = mean+n*m, variance+n*v, third+n*c
+	}
+	return mean, variance, third
+}
+
+// Shift is the least total, in seconds.
+func (s *Sum) Shift() float64 {
+	d := 0.0
+	for _, t := range s.terms {
+		d += t.Of.Shift * float64(t.Times)
+	}
+	return d
+}
+
+// Above is the probability that the total is more than t seconds.
+func (s *Sum) Above(t float64) float64 {
+	v := s.integrate(t)
+	if !s.above {
+		return 1 - v
+	}
+	return v
+}
+
+// CDF is the probability that the total is at most t seconds.
+func (s *Sum) CDF(t float64) float64 {
+	v := s.integrate(t)
+	if s.above {
+		return 1 - v
+	}
+	return v
+}
+
+// Density is that of the total at the t of the last evaluation, whichever it was, in 1/s; 0 where the total is fixed.
+func (s *Sum) Density() float64 {
+	d := 0.0
+	for _, n := range s.node {
+		d += real(n.g * n.s)
+	}
+	return math.Abs(d) // below 0 it belongs to P(T <= t)
+}
+
+// Sensitivity is what Sum.Evaluate finds at one t, by the order of terms.
+type Sensitivity struct {
+	Above   float64   // P(T > t)
+	Density float64   // of T at t, 1/s
+	LogRate []float64 // d P(T > t) / d ln rate, of all rates of the term together
+	Share   []float64 // E[what the term's visits take together; T > t], s: they add to E[T; T > t]
+}
+
+// Evaluate computes Above(t) and what it hangs on, into out, whose memory is used again. d Above / d Shift of a term is its
+// Times times the density. Where the total is fixed there is no density, and it is 0.
+func (s *Sum) Evaluate(t float64, out *Sensitivity) {
+	out.LogRate, out.Share = resize(out.LogRate, len(s.terms)), resize(out.Share, len(s.terms))
+	v := s.integrate(t)
+	out.Above = v
+	sign := 1.0
+	if !s.above {
+		out.Above, sign = 1-v, -1
+	}
+	out.Density = s.Density()
+	for i := range s.terms {
+		term := &s.terms[i]
+		times := float64(term.Times)
+		x, l := term.Of.weigh(s.node)
+		out.LogRate[i] = sign * times * l
+		if s.above {
+			out.Share[i] = times * (x + term.Of.Shift*v)
+		} else { // what was computed is E[..; T <= t]
+			out.Share[i] = times * (term.Of.Mean() - x - term.Of.Shift*v)
+		}
+	}
+}
+
+func resize(a []float64, n int) []float64 {
+	if cap(a) < n {
+		return make([]float64, n)
+	}
+	a = a[:n]
+	clear(a)
+	return a
+}
+
+// weigh is, with X what is above the stage's shift, M its transform and the nodes' integrand G(s), the sum of G M'/M, which
+// is E[X; the event], and of -G s M'/M, which is the derivative of the event's probability to ln rate.
+func (s *Stage) weigh(nodes []node) (x, logRate float64) {
+	switch {
+	case s.IsFixed():
+		return 0, 0
+	case len(s.Parts) == 0:
+		for _, n := range nodes {
+			dr, di := s.Rate-real(n.s), -imag(n.s) // 1/(rate-s) = conj(rate-s)/|rate-s|²
+			q := 1 / (dr*dr + di*di)
+			gr, gi := real(n.g), imag(n.g)
+			hr, hi := (gr*dr+gi*di)*q, (gi*dr-gr*di)*q
+			x += hr
+			logRate -= hr*real(n.s) - hi*imag(n.s)
+		}
+		return x, logRate
+	}
+	for _, n := range nodes {
+		m, d := s.transform(n.s)
+		if m == 0 {
+			continue
+		}
+		h := n.g * d / m
+		x += real(h)
+		logRate -= real(h * n.s)
+	}
+	return x, logRate
+}
+
+// integrate is P(T > t) where s.above, else P(T <= t), and leaves the nodes.
+func (s *Sum) integrate(t float64) float64 {
+	s.node = s.node[:0]
+	shift, pole, order := 0.0, math.Inf(1), 0.0
+	mean, variance, _ := s.Cumulants()
+	for _, e := range s.terms {
+		n := float64(e.Times)
+		shift += n * e.Of.Shift
+		if p := e.Of.Pole(); p < pole {
+			pole = p
+		}
+		if !e.Of.IsFixed() {
+			order += n * float64(e.Of.order())
+		}
+	}
+	far := nearRight
+	if s.mixed() {
+		far = farRight
+	}
+	s.above = t >= mean+far*math.Sqrt(variance)
+	t -= shift
+	switch {
+	case math.IsNaN(t):
+		return t
+	case math.IsInf(pole, 1): // all fixed
+		s.above = false
+		if t < 0 {
+			return 0
+		}
+		return 1
+	case t <= 0:
+		s.above = false
+		return 0
+	case math.IsInf(t, 1):
+		return 0
+	}
+	v := s.parabola(t, s.saddle(t, pole, order), order)
+	if !s.above && 1-v < small {
+		s.above = true
+		s.node = s.node[:0]
+		v = s.parabola(t, s.saddle(t, pole, order), order)
+	}
+	return v
+}
+
+// order is the most exponentials that one visit's time is a sum of.
+func (s *Stage) order() int {
+	n := 1
+	for _, p := range s.Parts {
+		n = max(n, p.Order)
+	}
+	return n
+}
+
+// cumulant is the logarithm of the transform at a real c below the pole, shifts left out, and its first three derivatives.
+func (s *Sum) cumulant(c float64, value bool) (k, k1, k2, k3 float64) {
+	for i := range s.terms {
+		st, n := s.terms[i].Of, float64(s.terms[i].Times)
+		switch {
+		case st.IsFixed():
+		case len(st.Parts) == 0:
+			u := 1 / (st.Rate - c)
+			nu := n * u
+			k1 += nu
+			nu *= u
+			k2 += nu
+			k3 += 2 * nu * u
+			if value {
+				k -= n * math.Log1p(-c/st.Rate)
+			}
+		default:
+			l, l1, l2, l3 := s.tilted(i, c)
+			k, k1, k2, k3 = k+n*l, k1+n*l1, k2+n*l2, k3+n*l3
+		}
+	}
+	return k, k1, k2, k3
+}
+
+// tilted is cumulant of one visit of a term of parts, and leaves each part's weight under the tilt exp(c X) in s.tilt.
+func (s *Sum) tilted(i int, c float64) (k, k1, k2, k3 float64) {
+	parts := s.terms[i].Of.Parts
+	w := resize(s.tilt[i], len(parts))
+	s.tilt[i] = w
+	most := math.Inf(-1)
+	for j, p := range parts {
+		if w[j] = math.Inf(-1); p.Weight == 0 { // its pole may lie left of c
+			continue
+		}
+		w[j] = math.Log(p.Weight) - float64(p.Order)*math.Log1p(-c/p.Rate)
+		most = math.Max(most, w[j])
+	}
+	total := 0.0
+	for j := range w {
+		w[j] = math.Exp(w[j] - most)
+		total += w[j]
+	}
+	var m1, m2, m3 float64
+	for j, p := range parts {
+		if w[j] == 0 {
+			continue
+		}
+		w[j] /= total
+		u, n := 1/(p.Rate-c), float64(p.Order)
+		m1 += w[j] * n * u
+		m2 += w[j] * n * (n + 1) * u * u
+		m3 += w[j] * n * (n + 1) * (n + 2) * u * u * u
+	}
+	return most + math.Log(total), m1, m2 - m1*m1, m3 - 3*m1*m2 + 2*m1*m1*m1
+}
+
+// saddle is where K(c) - c t - ln|c| is least, on the side of 0 that s.above says; t counts from the shift. It need not be exact.
+func (s *Sum) saddle(t, pole, order float64) float64 {
+	lo, hi := 0.0, pole // the derivative grows from lo to hi
+	if !s.above {
+		lo, hi = -(order+1)/t, 0
+	}
+	c := lo + (hi-lo)/2
+	for range 60 {
+		_, k1, k2, _ := s.cumulant(c, false)
+		g := k1 - t - 1/c
+		if g > 0 {
+			hi = c
+		} else {
+			lo = c
+		}
+		next := c - g/(k2+1/(c*c))
+		if !(next > lo && next < hi) {
+			next = lo + (hi-lo)/2
+		}
+		if math.Abs(next-c) <= 1e-3*math.Min(math.Abs(next), pole-next) {
+			return next
+		}
+		c = next
+	}
+	return c
+}
+
+// mixed says that a term is a mixture.
+func (s *Sum) mixed() bool {
+	for _, t := range s.terms {
+		if len(t.Of.Parts) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// Right of the mean by so many deviations P(T > t) is computed, else P(T <= t). Near the mean the saddle lies close to 0 on the
+// right, and takes more nodes. Of mixtures P(T > t) is only computed where it is small: where a rare part lies far beyond all
+// others its pole would hide the one that matters.
+const (
+	nearRight = 0.8
+	farRight  = 6.0
+	small     = 1e-5 // P(T > t)
+)
+
+const (
+	firstStep  = 0.6   // of the trapezoidal rule, in widths of the saddle
+	halvings   = 7     // of the step, at most
+	converged  = 1e-7  // change from one halving to the next, relative: the next one would be its square
+	mixed      = 1e-10 // the same where there are parts: a mixture may have several modes, and its error falls more slowly
+	negligible = 1e-15
+	maxNodes   = 4000 // on one level
+)
+
+// parabola integrates along c + i y + κ y², for t above the shift; order is that of all poles together.
+func (s *Sum) parabola(t, c, order float64) float64 {
+	s.c = c
+	k, _, k2, k3 := s.cumulant(c, true)
+	f2 := k2 + 1/(c*c)
+	width := 1 / math.Sqrt(f2)
+	bend, tolerance := math.Max(k3/(6*k2), leastBend/width), converged
+	for i := range s.terms {
+		st := s.terms[i].Of
+		if len(st.Parts) == 0 {
+			s.inv[i] = 1 / (st.Rate - c)
+			continue
+		}
+		tolerance = mixed
+		for _, p := range st.Parts {
+			if p.Weight == 0 {
+				continue
+			}
+			// Poles of high order must not be passed nearer than the saddle is, before exp(-s t) has made nothing of them.
+			d := p.Rate - c
+			if b := t * d / order; b < 1 {
+				bend = math.Min(bend, 1/(2*d*(1-b)))
+			}
+		}
+	}
+	scale := math.Exp(k-c*t) / (math.Abs(c) * math.Pi)
+	if scale == 0 {
+		return 0
+	}
+	last, sum := math.NaN(), 0.0
+	step := firstStep
+	for level := range halvings {
+		from, by := 0.0, step
+		if level > 0 {
+			from, by = step, 2*step // what lies between the nodes so far
+		}
+		quiet := 0
+		for j := range maxNodes {
+			u := from + float64(j)*by
+			y := u * width
+			re := bend * y * y
+			d := complex(re, y)
+			r := s.ratio(d) * exp(complex(-re*t, -y*t)) * complex(c, 0) / (complex(c, 0) + d)
+			g := r * complex(width, -2*bend*y*width) // ds/du / i
+			if u == 0 {
+				g /= 2
+			}
+			if g != g { // the product of ratios overflowed: nothing is left of the integrand
+				break
+			}
+			sum += real(g)
+			s.node = append(s.node, node{complex(c, 0) + d, g})
+			if math.Abs(real(g))+math.Abs(imag(g)) > negligible*width {
+				quiet = 0
+			} else if quiet++; quiet == 3 {
+				break
+			}
+		}
+		v := sum * step
+		if math.Abs(v-last) <= tolerance*math.Abs(v) {
+			last = v
+			break
+		}
+		last = v
+		if level < halvings-1 {
+			step /= 2
+		}
+	}
+	w := complex(scale*step, 0)
+	for i := range s.node {
+		s.node[i].g *= w
+	}
+	return math.Min(scale*last, 1)
+}
+
+const leastBend = 0.03
+
+func exp(z complex128) complex128 {
+	e := math.Exp(real(z))
+	sin, cos := math.Sincos(imag(z))
+	return complex(e*cos, e*sin)
+}
+
+// ratio is M(c+d)/M(c), shifts left out.
+func (s *Sum) ratio(d complex128) complex128 {
+	dr, di := real(d), imag(d)
+	a, b := 1.0, 0.0 // the product of denominators
+	var rest complex128 = 1
+	for i := range s.terms {
+		st, n := s.terms[i].Of, s.terms[i].Times
+		switch {
+		case len(st.Parts) > 0:
+			var m complex128
+			for j, p := range st.Parts {
+				if s.tilt[i][j] == 0 {
+					continue
+				}
+				u := 1 / (p.Rate - s.c)
+				m += scale(s.tilt[i][j], power(inverse(1-dr*u, -di*u), p.Order))
+			}
+			rest *= power(m, n)
+		case n == 1: // of a fixed stage inv is 0
+			u := s.inv[i]
+			x, y := 1-dr*u, -di*u
+			a, b = a*x-b*y, a*y+b*x
+		default:
+			u := s.inv[i]
+			p := power(complex(1-dr*u, -di*u), n)
+			a, b = a*real(p)-b*imag(p), a*imag(p)+b*real(p)
+		}
+	}
+	return rest / complex(a, b)
+}
+
+// Quantile is the total in seconds that is not exceeded with probability p, to 1e-10 of itself; NaN unless 0 < p < 1.
+func (s *Sum) Quantile(p float64) float64 {
+	if !(p > 0 && p < 1) {
+		return math.NaN()
+	}
+	mean, variance, _ := s.Cumulants()
+	lo, hi := s.Shift(), math.Inf(1)
+	if variance == 0 {
+		return mean
+	}
+	return Solve(lo, hi, mean+math.Sqrt(variance), p, func(t float64) (above, density float64) {
+		above = s.Above(t)
+		return above, s.Density()
+	})
+}

@@ -1,0 +1,407 @@
+package derm
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"foresail.dev"
+	"foresail.dev/plan"
+)
+
+// frame is what a decision is about.
+type frame struct {
+	d       *plan.Draft
+	app     *foresail.App
+	from    []foresail.Allocation // what each service was last asked to have
+	sure    []bool                // that was observed
+	ahead   *outlook
+	task    *Task
+	ends    []foresail.EndpointID // of the task's endpoints
+	floor   []int                 // containers below which CPU would be used more than it may be, or that can't be lowered
+	lowest  []string              // what makes that floor
+	result  *Result
+	raising bool             // nothing is lowered
+	told    map[int]Expected // by the task's endpoints
+}
+
+// plan plans the minute ahead.
+func (m *Manager) plan(d *plan.Draft, h *foresail.History) {
+	s := &m.state
+	for e := range s.Ends {
+		s.Ends[e].Boost = 1 + (s.Ends[e].Boost-1)*boostLeft
+	}
+	m.solve(m.frame(d, h, false))
+}
+
+// frame gathers what a decision is about; nil where nothing can be said of the minute ahead.
+func (m *Manager) frame(d *plan.Draft, h *foresail.History, raising bool) *frame {
+	app := h.App()
+	o, ok := m.ahead(app)
+	if !ok {
+		d.Note("kept: no call graph of what was observed is part of the application")
+		return nil
+	}
+	f := &frame{d: d, app: app, ahead: o, raising: raising, from: make([]foresail.Allocation, len(app.Services)), sure: make([]bool, len(app.Services))}
+	beats := h.Beats(10)
+	for i := range app.Services {
+		f.from[i], f.sure[i] = plan.Wanted(&app.Services[i], plan.Latest(beats, foresail.ServiceID(i), foresail.SignalAllocation))
+	}
+	return f
+}
+
+// solve finds the containers for what is ahead, and asks for them.
+func (m *Manager) solve(f *frame) {
+	if f == nil {
+		return
+	}
+	s := &m.state
+	m.services(f)
+	m.endpoints(f)
+	s.Planned = append(s.Planned[:0], f.ahead.visits...)
+	if len(f.task.Endpoints) > 0 {
+		var err error
+		if f.result, err = f.task.Plan(); err != nil {
+			f.d.Note("kept: " + err.Error())
+			return
+		}
+		s.Relaxed = f.result.Relaxed
+	} else {
+		f.d.Note("no endpoint with an objective was called: CPU alone counts")
+	}
+	want := make([]int, len(f.app.Services))
+	for i := range want {
+		want[i] = f.floor[i]
+		if f.result != nil {
+			want[i] = f.result.Containers[i]
+		}
+		if f.raising {
+			want[i] = max(want[i], f.from[i].Replicas)
+		}
+	}
+	m.ask(f, want)
+}
+
+// services sets what each may have. What no request visits stays as it is.
+func (m *Manager) services(f *frame) {
+	s := &m.state
+	last := &s.Minutes[len(s.Minutes)-1]
+	n := len(f.app.Services)
+	f.task = &Task{Model: model{m.profiler}, Services: make([]Service, n), Budget: m.c.Budget, Quick: true}
+	if len(s.Relaxed) == n {
+		f.task.Start = s.Relaxed
+	}
+	f.floor, f.lowest = make([]int, n), make([]string, n)
+	for i := range f.app.Services {
+		svc := &f.app.Services[i]
+		b := svc.Bounds
+		most := max(b.MaxReplicas, b.MinReplicas, 1)
+		least := min(max(b.MinReplicas, 1), most)
+		have := min(max(f.from[i].Replicas, 1), most)
+		most = min(most, max(2*have, have+4, least)) // what is seen of an overload tells little of what ends it
+		f.floor[i], f.lowest[i] = least, "min replicas"
+		low := func(n int, why string) {
+			if n > f.floor[i] {
+				f.floor[i], f.lowest[i] = min(n, most), why
+			}
+		}
+		t := &f.task.Services[i]
+		*t = Service{Name: svc.Name, Cost: max(f.from[i].CPU, 1e-3), High: most}
+		switch {
+		case svc.Gone || f.from[i].Replicas == 0 || !(f.from[i].CPU > 0):
+			*t = Service{Name: svc.Name, Cost: 1, Low: 1, High: 1}
+			f.floor[i], f.lowest[i] = f.from[i].Replicas, "nothing scales what was scaled to zero"
+			continue
+		case f.ahead.visits[i] <= 0:
+			low(have, "no request visits it")
+			t.High = max(f.floor[i], have)
+		default:
+			m.busy(f, i, last, low, have)
+		}
+		if f.raising {
+			low(have, "nothing is lowered within a minute")
+		}
+		t.Low = f.floor[i]
+	}
+}
+
+// busy is the floor that CPU makes: what the visits ahead will use, and what was used in the newest minute.
+func (m *Manager) busy(f *frame, i int, last *minute, low func(int, string), have int) {
+	each := m.c.Utilisation * f.from[i].CPU
+	sat, ok := m.profiler.Saturation(foresail.ServiceID(i))
+	if !ok || sat.Idle >= each {
+		low(have, "what it does with CPU isn't known")
+		return
+	}
+	low(whole(f.ahead.visits[i]*sat.Visit/(each-sat.Idle)), fmt.Sprintf("CPU at %.0f %% for %.0f visits/s", m.c.Utilisation*100, f.ahead.visits[i]))
+	if last.Used[i] >= 0 {
+		low(whole(last.Used[i]/each), fmt.Sprintf("CPU at %.0f %% of the %.2f cores used", m.c.Utilisation*100, last.Used[i]))
+	}
+}
+
+// whole rounds up, but for rounding errors.
+func whole(x float64) int { return int(math.Ceil(min(max(x, 0), 1e6) - 1e-6)) }
+
+// endpoints sets what is to be held.
+func (m *Manager) endpoints(f *frame) {
+	for e := range f.app.Endpoints {
+		end := &f.app.Endpoints[e]
+		id := foresail.EndpointID(e)
+		if end.Objective == nil || end.Gone {
+			continue
+		}
+		forms := m.told(f.ahead.ofEndpoint(id, m.c.Forms))
+		if forms == nil {
+			if f.ahead.expects(id) {
+				f.d.Note(end.Name + ": of how long its call graphs take too little is known: CPU alone counts")
+			}
+			continue
+		}
+		rate := 0.0
+		for i, form := range f.ahead.forms {
+			if form.Endpoint == id {
+				rate += f.ahead.expected.share[i] * f.ahead.expected.rate
+			}
+		}
+		of := m.state.Ends[e]
+		f.task.Endpoints = append(f.task.Endpoints, Endpoint{Name: end.Name, Percentile: 100 * (1 - m.c.allowed(end.Objective, rate)),
+			Limit: end.Objective.Latency.Seconds(), Factor: of.Factor * of.Boost, Forms: forms, Visits: f.ahead.visits})
+		f.ends = append(f.ends, id)
+	}
+}
+
+// told are those of an endpoint's forms of which it is known how long each visit takes, with shares that add up to one.
+func (m *Manager) told(forms []Share) []Share {
+	out := make([]Share, 0, len(forms))
+	sum := 0.0
+	for _, s := range forms {
+		if !slices.ContainsFunc(s.Form.Visits, func(v foresail.Visit) bool {
+			_, ok := model{m.profiler}.Stage(v.Service, v.Operation, 0)
+			return !ok && !v.Async
+		}) {
+			out = append(out, s)
+			sum += s.Share
+		}
+	}
+	if !(sum > 0) {
+		return nil
+	}
+	if len(out) < len(forms) {
+		for i := range out {
+			out[i] = Share{Form: out[i].Form, Share: out[i].Share / sum}
+		}
+	}
+	return out
+}
+
+// expects reports whether an endpoint is called at all.
+func (o *outlook) expects(e foresail.EndpointID) bool {
+	for i, f := range o.forms {
+		if f.Endpoint == e && o.expected.share[i] > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// ask writes the plan.
+func (m *Manager) ask(f *frame, want []int) {
+	for i := range want {
+		svc, id := &f.app.Services[i], foresail.ServiceID(i)
+		if svc.Gone || f.from[i].Replicas == 0 || want[i] == f.from[i].Replicas {
+			continue
+		}
+		to := f.from[i]
+		to.Replicas = want[i]
+		r := m.reason(f, i, want)
+		f.d.Set(id, svc, f.from[i], to, plan.Admit(r, f.sure[i]))
+		if want[i] > f.from[i].Replicas {
+			m.state.Raised = f.d.At()
+		}
+	}
+	if f.result == nil {
+		return
+	}
+	for k, a := range f.result.Endpoints {
+		if a.Reachable {
+			continue
+		}
+		e := &f.task.Endpoints[k]
+		names := make([]string, len(a.Bounds))
+		for j, b := range a.Bounds {
+			names[j] = f.task.Services[b].Name
+		}
+		f.d.Note(fmt.Sprintf("%s: p%.4g within %.0f ms can't be held: %.0f ms is the least there is, %v at their maximum hold it back",
+			e.Name, e.Percentile, e.Limit*1000, a.Limit*1000, names))
+	}
+}
+
+// expect tells which percentiles are expected of the rest of the minute, once it has been seen what requests do in it: with the
+// visits of the newest seconds, and the containers that were asked for.
+func (m *Manager) expect(d *plan.Draft, h *foresail.History) {
+	s := &m.state
+	if s.Told.Equal(s.Last) || h.Now().Sub(s.Last) < settled*time.Second || h.Now().Sub(s.Last) > time.Minute/2 {
+		return
+	}
+	s.Told = s.Last
+	app := h.App()
+	o, ok := m.ahead(app)
+	if !ok {
+		return
+	}
+	now := m.now(app, h, o, 0)
+	if now == nil {
+		return
+	}
+	containers := make([]int, len(app.Services))
+	beats := h.Beats(10)
+	for i := range app.Services {
+		from, _ := plan.Wanted(&app.Services[i], plan.Latest(beats, foresail.ServiceID(i), foresail.SignalAllocation))
+		containers[i] = from.Replicas
+	}
+	for e := range app.Endpoints {
+		end := &app.Endpoints[e]
+		forms := m.told(o.ofEndpoint(foresail.EndpointID(e), m.c.Forms))
+		if end.Objective == nil || end.Gone || forms == nil {
+			continue
+		}
+		t, ok := m.percentile(app, &Endpoint{Name: end.Name, Percentile: end.Objective.Percentile, Limit: end.Objective.Latency.Seconds(),
+			Factor: s.Ends[e].Factor, Forms: forms, Visits: now}, containers)
+		if ok {
+			d.Await(foresail.Expectation{Endpoint: foresail.EndpointID(e), From: h.Now(), To: s.Last.Add(time.Minute), Percentile: end.Objective.Percentile, Latency: t})
+		}
+	}
+}
+
+// percentile is what an endpoint's is under so many containers of each service.
+func (m *Manager) percentile(app *foresail.App, e *Endpoint, containers []int) (float64, bool) {
+	forms := slices.Clone(e.Forms)
+	for i := range forms {
+		forms[i].Low, forms[i].High = 0, 0
+	}
+	one := *e
+	one.Forms = forms
+	t := &Task{Model: model{m.profiler}, Services: make([]Service, len(app.Services)), Endpoints: []Endpoint{one}}
+	for i := range t.Services {
+		t.Services[i] = Service{Name: app.Services[i].Name, Cost: 1, Low: 1, High: max(containers[i], 1)}
+	}
+	if one.check(len(t.Services)) != nil {
+		return 0, false
+	}
+	x, err := newTail(t, &t.Endpoints[0])
+	if err != nil {
+		return 0, false
+	}
+	k := make([]float64, len(x.services))
+	for j, s := range x.services {
+		k[j] = float64(max(containers[s], 1))
+	}
+	v := x.latency(k, nil)
+	return v, v > 0 && !math.IsInf(v, 0)
+}
+
+// react asks for more where more visits come than were planned for, or where an objective is missed.
+func (m *Manager) react(d *plan.Draft, h *foresail.History) {
+	s := &m.state
+	if len(s.Planned) == 0 || d.At().Sub(s.Raised) < settles && !s.Raised.After(d.At()) {
+		return
+	}
+	app := h.App()
+	o, ok := m.ahead(app)
+	if !ok {
+		return
+	}
+	now := m.now(app, h, o, 2)
+	more := now != nil && len(s.Planned) == len(now)
+	if more {
+		more = false
+		for i, v := range now {
+			more = more || v > s.Planned[i]*surprise+1
+		}
+	}
+	missed := m.missed(app, h)
+	if !more && !missed {
+		return
+	}
+	f := m.frame(d, h, true)
+	if f == nil {
+		return
+	}
+	for i := range f.ahead.visits {
+		f.ahead.visits[i] = max(f.ahead.visits[i], s.Planned[i])
+		if now != nil {
+			f.ahead.visits[i] = max(f.ahead.visits[i], now[i])
+		}
+	}
+	m.solve(f)
+}
+
+const (
+	newest    = 5                // seconds that visits are counted over between minutes
+	settled   = 10               // seconds that requests are held against objectives over
+	settles   = 10 * time.Second // after something was asked for, before more is
+	surprise  = 1.05             // times the visits planned for, before something is done in mid-minute
+	boostStep = 1.15             // by so much computed percentiles count more when an objective is missed
+	boostMost = 2.0              // at most
+	boostLeft = 0.8              // of that, after a minute
+)
+
+// now is how many visits a second each service gets, by the newest seconds: as many as arrived there, or as the requests that
+// users sent bring by the call graphs expected, whichever is more, since what is held up at one service has not arrived at the
+// next. So many standard deviations that may be chance are taken off. nil where nothing was observed.
+func (m *Manager) now(app *foresail.App, h *foresail.History, o *outlook, chance float64) []float64 {
+	parts := plan.Tail(h.Seconds(newest), newest*time.Second)
+	arrived, sent := make([]float64, len(app.Services)), make([]float64, len(app.Endpoints))
+	seconds := 0.0
+	for _, p := range parts {
+		if p.Stale {
+			continue
+		}
+		seconds += p.Duration().Seconds()
+		for i := range arrived {
+			if st := plan.Stats(p, foresail.ServiceID(i)); st != nil && st.Has.Has(foresail.SignalArrivals) {
+				arrived[i] += st.Arrivals
+			}
+		}
+		if p.Has.Has(foresail.SignalEndpoints) {
+			for e := range min(len(sent), len(p.Endpoints)) {
+				sent[e] += p.Endpoints[e].Arrivals
+			}
+		}
+	}
+	if seconds < newest/2 {
+		return nil
+	}
+	visits := o.visitsOf(sent, m.correct(app))
+	for i, n := range arrived {
+		n = max(n, visits[i])
+		visits[i] = max(n-chance*math.Sqrt(max(n, 0)), 0) / seconds
+	}
+	return visits
+}
+
+// missed reports whether an objective was missed in the newest seconds, and lets percentiles of such endpoints count more.
+func (m *Manager) missed(app *foresail.App, h *foresail.History) (any bool) {
+	parts := plan.Tail(h.Seconds(settled), settled*time.Second)
+	for e := range app.Endpoints {
+		o := app.Endpoints[e].Objective
+		if o == nil || app.Endpoints[e].Gone {
+			continue
+		}
+		requests, late := 0.0, 0.0
+		for _, p := range parts {
+			if p.Has.Has(foresail.SignalEndpoints) && e < len(p.Endpoints) {
+				requests += p.Endpoints[e].Requests
+				late += p.Endpoints[e].Late
+			}
+		}
+		if requests < float64(o.MinRequestsOrDefault()) || late <= requests*o.Allowed() {
+			continue
+		}
+		any = true
+		of := &m.state.Ends[e]
+		of.Boost = min(of.Boost*boostStep, boostMost)
+	}
+	return any
+}

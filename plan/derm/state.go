@@ -1,0 +1,200 @@
+package derm
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"time"
+
+	"foresail.dev"
+	"foresail.dev/plan"
+)
+
+// state is what is remembered besides what the models have learnt.
+type state struct {
+	Last    time.Time // end of the newest minute taken in
+	Seen    time.Time // end of the newest with call graphs
+	Minutes []minute  // the newest with call graphs
+	Ends    []endState
+	Planned []float64 // visits a second that were planned for, by service
+	Relaxed []float64 // containers, not whole, that the search begins with
+	Raised  time.Time // when something was asked for last
+	Told    time.Time // end of the minute after which expectations were told last
+	Blind   plan.Timer
+}
+
+// endState is what is remembered of an endpoint.
+type endState struct {
+	Factor float64 // observed over computed percentile
+	Boost  float64 // how much more than that it counts after the objective was missed
+	Known  int     // minutes that Factor is made of
+}
+
+// restart forgets what has a place in time.
+func (s *state) restart() {
+	*s = state{Ends: s.Ends}
+}
+
+// grow makes room for what an application has.
+func (s *state) grow(app *foresail.App) {
+	for len(s.Ends) < len(app.Endpoints) {
+		s.Ends = append(s.Ends, endState{Factor: 1, Boost: 1})
+	}
+	for i := range s.Minutes {
+		mt := &s.Minutes[i]
+		for len(mt.Visits) < len(app.Services) {
+			mt.Visits, mt.Used = append(mt.Visits, 0), append(mt.Used, -1)
+		}
+	}
+	for len(s.Planned) > 0 && len(s.Planned) < len(app.Services) {
+		s.Planned = append(s.Planned, 0)
+	}
+}
+
+// Factors by which computed percentiles are corrected.
+const (
+	leastFactor = 0.5
+	mostFactor  = 2.0
+	newShare    = 0.3 // of the newest minute in the factor
+	fewBeyond   = 5   // requests beyond its percentile that a minute needs
+)
+
+// calibrate holds what the models say of a minute against what happened.
+func (m *Manager) calibrate(app *foresail.App, p *foresail.Snapshot, mt *minute) {
+	containers := make([]int, len(app.Services))
+	for i := range containers {
+		containers[i] = 1
+		if st := plan.Stats(p, foresail.ServiceID(i)); st != nil && st.Ready > 0 {
+			containers[i] = st.Ready
+		}
+	}
+	if !p.Has.Has(foresail.SignalEndpoints) {
+		return
+	}
+	visits := make([]float64, len(app.Services))
+	copy(visits, mt.Visits)
+	for e := range app.Endpoints {
+		o := app.Endpoints[e].Objective
+		if o == nil || e >= len(p.Endpoints) || p.Endpoints[e].Latency == nil || p.Endpoints[e].Latency.Count()*o.Allowed() < fewBeyond {
+			continue
+		}
+		seen := p.Endpoints[e].Latency.Quantile(o.Percentile / 100)
+		one := outlook{expected: mix{share: make([]float64, len(mt.Forms))}}
+		for i, f := range mt.Forms {
+			one.forms = append(one.forms, f.form)
+			one.expected.share[i] = f.requests / mt.Rate
+		}
+		forms := m.told(one.ofEndpoint(foresail.EndpointID(e), m.c.Forms))
+		if forms == nil || !(seen > 0) || math.IsInf(seen, 0) {
+			continue
+		}
+		t, ok := m.percentile(app, &Endpoint{Name: app.Endpoints[e].Name, Percentile: o.Percentile, Limit: o.Latency.Seconds(), Forms: forms, Visits: visits}, containers)
+		if !ok {
+			continue
+		}
+		of := &m.state.Ends[e]
+		ratio := min(max(seen/t, leastFactor), mostFactor)
+		of.Known++
+		w := max(newShare, 1/float64(of.Known))
+		of.Factor = math.Exp((1-w)*math.Log(of.Factor) + w*math.Log(ratio))
+	}
+}
+
+// saved is what is kept over a restart.
+type saved struct {
+	State    savedState
+	Profiler json.RawMessage
+	Shares   json.RawMessage
+	Blind    json.RawMessage
+}
+
+// savedState is state with forms as they can be kept.
+type savedState struct {
+	state
+	Minutes []savedMinute
+}
+
+type savedMinute struct {
+	minute
+	Forms []savedForm
+}
+
+type savedForm struct {
+	Endpoint foresail.EndpointID
+	Visits   []foresail.Visit
+	Requests float64
+}
+
+// Save keeps what was learnt and what was planned.
+func (m *Manager) Save() ([]byte, error) {
+	out := saved{State: savedState{state: m.state}}
+	for _, mt := range m.state.Minutes {
+		k := savedMinute{minute: mt}
+		for _, f := range mt.Forms {
+			k.Forms = append(k.Forms, savedForm{f.form.Endpoint, f.form.Visits, f.requests})
+		}
+		out.State.Minutes = append(out.State.Minutes, k)
+	}
+	var err error
+	if out.Profiler, err = m.profiler.Save(); err != nil {
+		return nil, fmt.Errorf("derm: %w", err)
+	}
+	if out.Shares, err = m.predictor.Save(); err != nil {
+		return nil, fmt.Errorf("derm: %w", err)
+	}
+	if out.Blind, err = m.blind.Save(); err != nil {
+		return nil, fmt.Errorf("derm: %w", err)
+	}
+	return json.Marshal(out)
+}
+
+// Restore takes back what Save kept.
+func (m *Manager) Restore(b []byte) error {
+	var in saved
+	if err := json.Unmarshal(b, &in); err != nil {
+		return fmt.Errorf("derm: state: %w", err)
+	}
+	s := in.State.state
+	s.Minutes = nil
+	for i, k := range in.State.Minutes {
+		mt := k.minute
+		mt.Forms = nil
+		for _, f := range k.Forms {
+			form, err := foresail.NewForm(f.Endpoint, f.Visits)
+			if err != nil {
+				return fmt.Errorf("derm: state: minute %d: %w", i, err)
+			}
+			if !(f.Requests >= 0) {
+				return fmt.Errorf("derm: state: minute %d: %v requests", i, f.Requests)
+			}
+			mt.Forms = append(mt.Forms, counted{form, f.Requests})
+		}
+		if !(mt.Rate > 0) || len(mt.Visits) != len(mt.Used) {
+			return fmt.Errorf("derm: state: minute %d: %v requests a second, %d visits and %d uses of CPU", i, mt.Rate, len(mt.Visits), len(mt.Used))
+		}
+		s.Minutes = append(s.Minutes, mt)
+	}
+	for i, e := range s.Ends {
+		if !(e.Factor >= leastFactor && e.Factor <= mostFactor) || !(e.Boost >= 1 && e.Boost <= boostMost) || e.Known < 0 {
+			return fmt.Errorf("derm: state: endpoint %d: factor %v, boost %v", i, e.Factor, e.Boost)
+		}
+	}
+	fresh := &Manager{c: m.c, blind: m.blind}
+	if err := fresh.begin(); err != nil {
+		return err
+	}
+	if err := fresh.profiler.Restore(in.Profiler); err != nil {
+		return fmt.Errorf("derm: %w", err)
+	}
+	if err := fresh.predictor.Restore(in.Shares); err != nil {
+		return fmt.Errorf("derm: %w", err)
+	}
+	if err := m.blind.Restore(in.Blind); err != nil {
+		return fmt.Errorf("derm: %w", err)
+	}
+	m.profiler, m.predictor, m.state = fresh.profiler, fresh.predictor, s
+	return nil
+}
+
+// Learn trains what predicts mixes and takes long to train.
+func (m *Manager) Learn() error { return m.predictor.Learn() }
