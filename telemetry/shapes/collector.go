@@ -162,8 +162,9 @@ func (c *Collector) take(at int64, id foresail.TraceID, s span) {
 
 // due looks at the traces that are complete by now.
 func (c *Collector) due(at int64) {
-	for _, g := range c.open.Due(at) {
+	for g := c.open.Next(at); g != nil; g = c.open.Next(at) {
 		c.ended(at, g)
+		c.open.Reuse(g)
 	}
 }
 
@@ -197,11 +198,12 @@ func (c *Collector) look(spans []span) {
 		c.stats.Foreign++
 		return
 	}
+	c.layout.lay(int32(c.o.MaxVisits))
 	mine, fits := false, true
 	for _, root := range c.layout.roots {
 		if e := c.endpointOf(root); e != nil {
 			mine = true
-			if !c.layout.lay(root, int32(c.o.MaxVisits)) {
+			if c.layout.found[root].size > int32(c.o.MaxVisits) {
 				fits = false
 				continue
 			}

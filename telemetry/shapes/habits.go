@@ -41,7 +41,8 @@ var (
 	// users who left.
 	unwaitedFor = bar{0.05, 0.02, 3}
 	// Between processes clocks may differ.
-	likely = bar{0.5, 0.3, 1}
+	likely         = bar{0.5, 0.3, 1}
+	likelyUnwaited = bar{0.5, 0.3, 3}
 	// A callee has server spans.
 	reporting = bar{0.8, 0.5, 1}
 )

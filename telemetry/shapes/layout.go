@@ -44,23 +44,18 @@ type segment struct {
 	row      bool
 }
 
-// lay finds out the steps of a request and of all beneath, and each visit's own time. It returns false where the form would have
-// more than most visits.
-func (l *layout) lay(root int32, most int32) bool {
-	if root == l.roots[0] { // all requests of the trace at once
-		l.branches, l.text = l.branches[:0], l.text[:0]
-		for i := len(l.found) - 1; i >= 0; i-- {
-			if v := &l.found[i]; v.parent != noOne && !v.dropped {
-				v.next, l.found[v.parent].first = l.found[v.parent].first, int32(i)
-			}
-		}
-		for i := len(l.found) - 1; i >= 0; i-- { // children before their parents: they were found after
-			if v := &l.found[i]; v.size == 0 {
-				l.arrange(int32(i), most)
-			}
+// lay finds out the steps of all requests that were found, and each visit's own time. A visit whose form would have more than most
+// visits gets a size above that, and no steps.
+func (l *layout) lay(most int32) {
+	l.branches, l.text = l.branches[:0], l.text[:0]
+	for i := len(l.found) - 1; i >= 0; i-- {
+		if v := &l.found[i]; v.parent != noOne && !v.dropped {
+			v.next, l.found[v.parent].first = l.found[v.parent].first, int32(i)
 		}
 	}
-	return l.found[root].size <= most
+	for i := len(l.found) - 1; i >= 0; i-- { // children before their parents: they were found after
+		l.arrange(int32(i), most)
+	}
 }
 
 // arrange finds the steps of one visit, once those of what it called are known.
@@ -101,7 +96,7 @@ func (l *layout) part(v *visit) {
 			case w.byCaller:
 				h.see(late, unwaitedFor)
 			default:
-				h.see(late, likely)
+				h.see(late, likelyUnwaited)
 			}
 			w.async = h.is
 			if late && !w.async {

@@ -319,7 +319,7 @@ func (t *tree) learnCallee(client int32) {
 func (t *tree) views() {
 	for i := range t.found {
 		v := &t.found[i]
-		if v.client == noOne || v.byCaller {
+		if v.client == noOne || v.byCaller || t.nodes[v.client].kind != foresail.KindClient {
 			continue
 		}
 		if t.nodes[v.client].answers > 1 && !t.lastAttempt(int32(i)) {

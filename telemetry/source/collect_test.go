@@ -3,6 +3,7 @@ package source_test
 import (
 	"encoding/binary"
 	"errors"
+	"maps"
 	"math"
 	"testing"
 	"time"
@@ -35,11 +36,17 @@ func TestSnapshotsAddUp(t *testing.T) {
 		n := rapid.IntRange(0, 40).Draw(t, "n")
 		end, front, calls, back, latencies := time.Time{}, 0.0, 0.0, 0.0, 0.0
 		services := rapid.Bool().Draw(t, "services")
+		told, ended := map[time.Time]float64{}, map[time.Time]float64{} // requests by the interval that they ended in
 		c := source.NewCollector(source.Options{Name: "shop", Interval: step, Services: services, Snapshots: func(app *foresail.App, s *foresail.Snapshot) error {
 			if s.Start.Before(end) || s.Duration() != step || app.Name != "shop" || app.Generation != s.Generation || s.Start.UnixNano()%int64(step) != 0 {
 				t.Fatalf("from %v to %v after %v: %+v", s.Start, s.End, end, app)
 			}
 			end = s.End
+			for _, d := range s.Shapes {
+				if told[s.Start] += d.Requests; d.Form.Path(app, false) != "front(back)" || d.Pooled != 0 || d.Own[1].Count() != d.Requests {
+					t.Fatalf("%s: %+v", d.Form.Path(app, true), d)
+				}
+			}
 			for _, part := range append([]*foresail.Snapshot{s}, s.Late...) {
 				for i := range part.Services {
 					if n := len(part.Services[i].Replicas); services && n > 0 {
@@ -64,6 +71,8 @@ func TestSnapshotsAddUp(t *testing.T) {
 			took := time.Duration(rapid.Int64Range(1, int64(3*time.Second)).Draw(t, "took"))
 			at := start.Add(far + time.Duration(rapid.Int64Range(0, int64(20*time.Second)).Draw(t, "at")))
 			sum += took.Seconds()
+			end := at.Add(took).UnixNano()
+			ended[time.Unix(0, end-end%int64(step)).UTC()]++
 			if err := c.AddSpans(trace(uint64(i), at, took)); err != nil {
 				t.Fatal(err)
 			}
@@ -74,6 +83,9 @@ func TestSnapshotsAddUp(t *testing.T) {
 		}
 		if front != float64(n) || back != float64(n) || calls != float64(n) || math.Abs(latencies-sum) > 1e-6 || s.Windows.Dropped.Total() != 0 {
 			t.Fatalf("%g, %g requests and %g calls in snapshots, want %d; latencies %g, want %g; %+v", front, back, calls, n, latencies, sum, s.Windows)
+		}
+		if !maps.Equal(told, ended) || s.Shapes.Complete != uint64(n) {
+			t.Fatalf("requests whose call graph is told %v, that ended %v: %+v", told, ended, s.Shapes)
 		}
 		for _, r := range s.Rows() {
 			if r.Kind == "service" && (*r.Calls != float64(n) || *r.Spans%n != 0) {

@@ -57,7 +57,7 @@ func (w *windows) take() error {
 		o.Beat, o.Start = w.step, w.floor(s.End)
 		w.a = telemetry.NewAssembler(&foresail.App{Name: w.name}, o)
 		w.next = o.Start.Add(w.step)
-		w.shapes, w.told = shapes.New(w.a.App(), shapes.Options{Wait: wait}), w.next
+		w.shapes, w.told = shapes.New(w.a.App(), shapes.Options{Wait: wait + 1}), w.next // what ends with an interval belongs to the next
 	}
 	if n := len(w.batch); n > 0 && (n >= 1024 || !w.floor(s.End).Equal(w.floor(w.batch[0].End)) || s.End.Sub(w.batch[0].End) > time.Second) {
 		w.flush()

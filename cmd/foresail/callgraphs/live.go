@@ -122,4 +122,4 @@ func (l *Live) look() web.CallGraphs {
 }
 
 // noTraces says why a run has no call graphs.
-const noTraces = "No traces reach this run, so that it knows no call graphs."
+const noTraces = "No call graphs are gathered: no traces reach this run, or nothing in it needs call graphs. Where traces reach it, `shapes: {always: true}` in foresail.yaml gathers them."
