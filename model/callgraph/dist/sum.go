@@ -18,8 +18,9 @@ type Term struct {
 //
 // along a parabola through the saddle point of the integrand between 0 and the first pole, around all poles. There the
 // trapezoidal rule converges geometrically, for equal rates, near and far ones alike, and the result keeps its relative
-// precision (about 1e-12) far into the tail. Left of the mean P(T <= t) is computed the same way with the saddle point
-// below 0, so that small probabilities are precise at both ends. A Sum is not safe for concurrent use: it holds the memory
+// precision (about 1e-12) far into the tail; that of sums with mixtures is absolute (1e-12). Left of the mean P(T <= t) is
+// computed the same way with the saddle point below 0, so that small probabilities are precise at both ends.
+// A Sum is not safe for concurrent use: it holds the memory
 // it computes in.
 type Sum struct {
 	terms []Term
@@ -178,9 +179,9 @@ func (s *Sum) integrate(t float64) float64 {
 	}
 	far := nearRight
 	if s.mixed() {
-		far = farRight
+		far = math.Inf(1)
 	}
-	s.above = t >= mean+far*math.Sqrt(variance)
+	s.above = t >= mean+far*math.Sqrt(variance) // never where there are mixtures: variance is above 0 then, or all is fixed
 	t -= shift
 	switch {
 	case math.IsNaN(t):
@@ -198,7 +199,7 @@ func (s *Sum) integrate(t float64) float64 {
 		return 0
 	}
 	v := s.parabola(t, s.saddle(t, pole, order), order)
-	if !s.above && 1-v < small {
+	if !s.above && 1-v < nothing {
 		s.above = true
 		s.node = s.node[:0]
 		v = s.parabola(t, s.saddle(t, pole, order), order)
@@ -309,12 +310,11 @@ func (s *Sum) mixed() bool {
 }
 
 // Right of the mean by so many deviations P(T > t) is computed, else P(T <= t). Near the mean the saddle lies close to 0 on the
-// right, and takes more nodes. Of mixtures P(T > t) is only computed where it is small: where a rare part lies far beyond all
-// others its pole would hide the one that matters.
+// right, and takes more nodes. Of mixtures P(T > t) is computed only where it is next to nothing: the pole of a part that does not
+// matter at t may hide the one that does.
 const (
 	nearRight = 0.8
-	farRight  = 6.0
-	small     = 1e-5 // P(T > t)
+	nothing   = 1e-10 // P(T > t)
 )
 
 const (
@@ -344,10 +344,12 @@ func (s *Sum) parabola(t, c, order float64) float64 {
 			if p.Weight == 0 {
 				continue
 			}
-			// Poles of high order must not be passed nearer than the saddle is, before exp(-s t) has made nothing of them.
+			// Poles of high order must not be passed nearer than the saddle is, before exp(-s t) has made nothing of them: with
+			// b = 1 - 1/(2 bend d), the product of both falls all along the parabola where b <= t d/order, and where it comes
+			// nearest to the pole, where -ln(1-b²)/(2b) <= t d/order. Both hold of b = tanh(t d/order).
 			d := p.Rate - c
-			if b := t * d / order; b < 1 {
-				bend = math.Min(bend, 1/(2*d*(1-b)))
+			if least := 2 * d * (1 - math.Tanh(t*d/order)); bend*least > 1 {
+				bend = 1 / least
 			}
 		}
 	}
@@ -357,6 +359,9 @@ func (s *Sum) parabola(t, c, order float64) float64 {
 	}
 	last, sum := math.NaN(), 0.0
 	step := firstStep
+	if tolerance == mixed {
+		step /= 2
+	}
 	for level := range halvings {
 		from, by := 0.0, step
 		if level > 0 {
