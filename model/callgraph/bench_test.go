@@ -69,6 +69,37 @@ func BenchmarkPredict142(b *testing.B) {
 	}
 }
 
+// BenchmarkPredict142Parts is the same where every own time is a mixture of eight Erlang distributions, as an empirical one is.
+func BenchmarkPredict142Parts(b *testing.B) {
+	for _, wide := range []bool{false, true} {
+		b.Run(map[bool]string{false: "sequential", true: "parallel"}[wide], func(b *testing.B) {
+			m := mix(b, 4, 35, wide)
+			for _, p := range m.parts {
+				for v := range p.Graph.stages {
+					mean := p.Graph.stages[v].Mean()
+					parts := make([]dist.Part, 8)
+					for k := range parts {
+						order := 1 + 9*k
+						if k == 7 {
+							order = 2
+						}
+						parts[k] = dist.Part{Weight: 0.125, Order: order, Rate: float64(order) / (mean * (0.4 + 0.2*float64(k)))}
+					}
+					if err := p.Graph.SetStage(v, dist.Stage{Shift: mean / 5, Parts: parts}); err != nil {
+						b.Fatal(err)
+					}
+				}
+			}
+			b.ReportAllocs()
+			defer cpu(b)()
+			for b.Loop() {
+				m.change()
+				m.Percentile(0.99)
+			}
+		})
+	}
+}
+
 // BenchmarkGradient142 is P(T > t) of the same with its derivatives to all rates and shifts.
 func BenchmarkGradient142(b *testing.B) {
 	for _, c := range []struct {

@@ -127,13 +127,16 @@ func (b *block) reach(share float64) float64 {
 	need := -math.Log(share)
 	at := func(x float64) float64 { // any z from 0 to the pole gives a bound; the least of them is wanted
 		z := pole / (1 + math.Exp(x))
-		return (b.bound(z) + need) / z
+		if t := (b.bound(z) + need) / z; !math.IsNaN(t) {
+			return t
+		}
+		return math.Inf(1) // it overflowed
 	}
 	lo, hi := -4.0, 10.0
 	const golden = 0.6180339887498949
 	x1, x2 := hi-golden*(hi-lo), lo+golden*(hi-lo)
 	f1, f2 := at(x1), at(x2)
-	for range 8 {
+	for range 7 {
 		if f1 < f2 {
 			hi, x2, f2 = x2, x1, f1
 			x1 = hi - golden*(hi-lo)

@@ -16,17 +16,23 @@ type Graph struct {
 	stages []dist.Stage
 	root   *block
 	sum    *dist.Sum        // where nothing goes on side by side
+	exact  bool             // sum is used
+	known  bool             // whether it is
 	found  dist.Sensitivity // of sum
 	grid   *grid            // else
 	cells  int
 	spill  float64 // the most that may lie beyond the grid
 	fresh  bool    // what lies on the grid is of the stages as they are
+	near   float64 // s above base: where the grid ends that is laid for a closer look; 0: it holds all but spill
+	beyond float64 // what lies beyond near
 	fixed  bool    // all stages are
 	series []complex128
 }
 
-// Cells is how many cells graphs with visits side by side are computed on, unless Resolve says otherwise: see the tests for
-// what that is good for.
+// Cells is how many cells graphs with visits side by side are computed on, unless Resolve says otherwise. Percentiles 95 and 99
+// are then off by about 0.1 % of themselves at most, by 1 to 2 % on 128 cells, and by 0.003 % on 2048; the median, where one
+// slow callee goes on beside far faster ones, three times that, and on 128 cells a fifth. Beyond 1-1e-7 they are not to
+// be relied on. Graphs of exponentials in which nothing goes on side by side are exact, and have no cells.
 const Cells = 512
 
 // NewGraph makes the graph of a form. stages are by form.Visits, each the distribution of a single visit's own time (not
@@ -65,8 +71,28 @@ func (g *Graph) SetStage(visit int, s dist.Stage) error {
 		return fmt.Errorf("visit %d (service %d, operation %q): %w", visit, v.Service, v.Operation, err)
 	}
 	g.stages[visit] = s
-	g.fresh = false
+	g.fresh, g.known = false, false
 	return nil
+}
+
+// fewMixed is up to how many stages that take different times a sum with mixtures among them is computed exactly: of more the
+// spectrum ends within the grid's, and the exact way takes longer.
+const fewMixed = 3
+
+// isExact says that the graph is a sum, and is computed as such.
+func (g *Graph) isExact() bool {
+	if g.sum == nil || g.known {
+		return g.exact
+	}
+	mixed, random := false, 0
+	for _, t := range g.root.terms {
+		mixed = mixed || len(t.Of.Parts) > 0
+		if !t.Of.IsFixed() {
+			random += t.Times
+		}
+	}
+	g.exact, g.known = !mixed || random <= fewMixed, true
+	return g.exact
 }
 
 // SetRate changes the rate of a visit whose stage is a shifted exponential, in 1/s, above 0: the fast way, without checks.
@@ -75,8 +101,8 @@ func (g *Graph) SetRate(visit int, rate float64) {
 	g.fresh = false
 }
 
-// Resolve sets on how many cells a graph with visits side by side is computed: a power of two from 64 to 65536. Time grows
-// in proportion. It panics on another number.
+// Resolve sets on how many cells a graph is computed that is not exact: a power of two from 64 to 65536. Time grows in
+// proportion. It panics on another number.
 func (g *Graph) Resolve(cells int) {
 	if cells < 64 || cells > 65536 || cells&(cells-1) != 0 {
 		panic(fmt.Sprintf("callgraph: %d cells: a power of two from 64 to 65536 is needed", cells))
@@ -86,14 +112,15 @@ func (g *Graph) Resolve(cells int) {
 
 const leastSpill = 1e-7 // of all requests
 
-// settle brings what lies on the grid up to date, so that no more than spill lies beyond it.
+// settle brings what lies on the grid up to date, so that no more than spill lies beyond it, or no more than g.beyond where it
+// is looked at closely.
 func (g *Graph) settle(spill float64) {
 	if g.fresh && g.spill <= spill {
 		return
 	}
 	g.fresh, g.spill = true, spill
 	g.root.settle()
-	if g.fixed = math.IsInf(g.root.pole(), 1); g.fixed || g.sum != nil {
+	if g.fixed = math.IsInf(g.root.pole(), 1); g.fixed {
 		return
 	}
 	if g.grid == nil {
@@ -101,13 +128,31 @@ func (g *Graph) settle(spill float64) {
 		g.series = make([]complex128, g.cells/2)
 		g.root.drop()
 	}
-	g.grid.span(g.root.reach(spill))
-	g.grid.forward(g.root)
+	g.near, g.beyond = 0, 0
+	g.lay(g.root.reach(spill))
 }
 
-// at is the probability of more than t seconds, and the density there.
+// lay computes what lies on the grid, which ends at a time above base.
+func (g *Graph) lay(end float64) {
+	g.grid.span(end)
+	g.grid.forward(g.root)
+	for j, k := range g.grid.smooth[:g.root.active] {
+		p := g.root.phi[j]
+		g.root.phi[j] = complex(k*real(p), k*imag(p))
+	}
+}
+
+const (
+	fewCells  = 16   // between the least latency and a time: too few to tell the probability of more
+	mostAlias = 3000 // of that probability, one part in so many may lie beyond the grid
+	glances   = 6    // how often the grid is made smaller, at most
+)
+
+// at is the probability of more than t seconds, and the density there. Where a rare part of an own time is far slower than all
+// others, the grid that holds it has too few cells for the rest: a smaller one is laid then, on which the little that lies
+// beyond comes to lie anywhere.
 func (g *Graph) at(t, spill float64) (above, density float64) {
-	if g.sum != nil {
+	if g.isExact() {
 		above = g.sum.Above(t)
 		return above, g.sum.Density()
 	}
@@ -119,7 +164,37 @@ func (g *Graph) at(t, spill float64) (above, density float64) {
 		}
 		return 0, 0
 	}
-	return g.grid.above(g.root, t)
+	above, density = g.grid.above(g.root, t)
+	if g.near > 0 && (t > 0.7*g.near || above < 100*g.beyond) {
+		g.fresh = false
+		g.settle(spill)
+		above, density = g.grid.above(g.root, t)
+	}
+	if g.near > 0 || t > fewCells*g.grid.h || above >= 0.999 {
+		return above, density
+	}
+	all := g.grid.end()
+	least, _ := g.grid.above(g.root, fewCells*g.grid.h) // which the cells can tell
+	guess := math.Max(above, least)
+	for range glances {
+		if t > fewCells*g.grid.h {
+			break
+		}
+		level := guess / mostAlias
+		end, beyond := g.grid.remains(g.root, level)
+		if end > g.grid.end()/3 {
+			break
+		}
+		g.near, g.beyond = end, math.Max(beyond, level)
+		g.lay(end)
+		above, density = g.grid.above(g.root, t)
+		if above < guess/30 { // the guess was of too few cells: once more, with more of the tail
+			g.near, g.beyond = 0, 0
+			g.lay(all)
+		}
+		guess = math.Max(above, least)
+	}
+	return guess, density
 }
 
 // Above is the probability that a request takes longer than t seconds.
@@ -130,7 +205,7 @@ func (g *Graph) Above(t float64) float64 {
 
 // CDF is the probability that a request takes at most t seconds.
 func (g *Graph) CDF(t float64) float64 {
-	if g.sum != nil {
+	if g.isExact() {
 		return g.sum.CDF(t)
 	}
 	return 1 - g.Above(t)
@@ -138,7 +213,7 @@ func (g *Graph) CDF(t float64) float64 {
 
 // Mean is the mean latency, in seconds.
 func (g *Graph) Mean() float64 {
-	if g.sum != nil {
+	if g.isExact() {
 		return g.sum.Mean()
 	}
 	e := newEffect(len(g.stages))
@@ -152,7 +227,7 @@ func (g *Graph) Mean() float64 {
 
 // means adds to e.share, by visit, the mean time that a request waits for the visit itself.
 func (g *Graph) means(e *effect) {
-	if g.sum != nil {
+	if g.isExact() {
 		for i, t := range g.root.terms {
 			e.share[g.root.visits[i]] += float64(t.Times) * t.Of.Mean()
 		}
@@ -171,7 +246,7 @@ func (g *Graph) means(e *effect) {
 // evaluate adds to e what P(T > t) hangs on: with critical set, e.share is the time that requests above t wait for each visit,
 // times their share; else e.logRate and e.shift are its derivatives.
 func (g *Graph) evaluate(t, spill float64, critical bool, e *effect) (above, density float64) {
-	if g.sum != nil {
+	if g.isExact() {
 		g.sum.Evaluate(t, &g.found)
 		for i, term := range g.root.terms {
 			v := g.root.visits[i]

@@ -190,6 +190,23 @@ func (g *grid) above(b *block, t float64) (above, density float64) {
 	return (end-t)/all + sum/math.Pi, 2 * slope / all
 }
 
+// remains is the time above base beyond which a block takes with a probability of at most level, and that probability.
+func (g *grid) remains(b *block, level float64) (t, beyond float64) {
+	for j, p := range b.phi {
+		g.coef[j] = complex(real(p)*g.mean[j], imag(p)*g.mean[j])
+	}
+	g.coef[g.n/2] = 0
+	g.fft.Sequence(g.mass, g.coef)
+	for k := g.n - g.pad - 1; k > 0; k-- {
+		next := beyond + g.mass[k]/float64(g.n)
+		if next > level {
+			return (float64(k) + 0.5) * g.h, beyond
+		}
+		beyond = next
+	}
+	return g.h, beyond
+}
+
 // effect is what a backward pass collects, by visit.
 type effect struct {
 	logRate, shift, share []float64

@@ -32,7 +32,7 @@ func (m *Manager) plan(d *plan.Draft, h *foresail.History) {
 	for e := range s.Ends {
 		s.Ends[e].Boost = 1 + (s.Ends[e].Boost-1)*boostLeft
 	}
-	m.solve(m.frame(d, h, false), h)
+	m.solve(m.frame(d, h, false))
 }
 
 // frame gathers what a decision is about; nil where nothing can be said of the minute ahead.
@@ -52,7 +52,7 @@ func (m *Manager) frame(d *plan.Draft, h *foresail.History, raising bool) *frame
 }
 
 // solve finds the containers for what is ahead, and asks for them.
-func (m *Manager) solve(f *frame, h *foresail.History) {
+func (m *Manager) solve(f *frame) {
 	if f == nil {
 		return
 	}
@@ -81,9 +81,6 @@ func (m *Manager) solve(f *frame, h *foresail.History) {
 		}
 	}
 	m.ask(f, want)
-	if !f.raising {
-		m.expect(f, h, want)
-	}
 }
 
 // services sets what each may have. What no request visits stays as it is.
@@ -91,7 +88,7 @@ func (m *Manager) services(f *frame) {
 	s := &m.state
 	last := &s.Minutes[len(s.Minutes)-1]
 	n := len(f.app.Services)
-	f.task = &Task{Model: model{m.profiler}, Services: make([]Service, n), Budget: m.c.Budget}
+	f.task = &Task{Model: model{m.profiler}, Services: make([]Service, n), Budget: m.c.Budget, Quick: true}
 	if len(s.Relaxed) == n {
 		f.task.Start = s.Relaxed
 	}
@@ -102,6 +99,7 @@ func (m *Manager) services(f *frame) {
 		most := max(b.MaxReplicas, b.MinReplicas, 1)
 		least := min(max(b.MinReplicas, 1), most)
 		have := min(max(f.from[i].Replicas, 1), most)
+		most = min(most, max(2*have, have+4, least)) // what is seen of an overload tells little of what ends it
 		f.floor[i], f.lowest[i] = least, "min replicas"
 		low := func(n int, why string) {
 			if n > f.floor[i] {
@@ -153,8 +151,11 @@ func (m *Manager) endpoints(f *frame) {
 		if end.Objective == nil || end.Gone {
 			continue
 		}
-		forms := f.ahead.ofEndpoint(id, m.c.Forms)
+		forms := m.told(f.ahead.ofEndpoint(id, m.c.Forms))
 		if forms == nil {
+			if f.ahead.expects(id) {
+				f.d.Note(end.Name + ": of how long its call graphs take too little is known: CPU alone counts")
+			}
 			continue
 		}
 		rate := 0.0
@@ -170,6 +171,40 @@ func (m *Manager) endpoints(f *frame) {
 	}
 }
 
+// told are those of an endpoint's forms of which it is known how long each visit takes, with shares that add up to one.
+func (m *Manager) told(forms []Share) []Share {
+	out := make([]Share, 0, len(forms))
+	sum := 0.0
+	for _, s := range forms {
+		if !slices.ContainsFunc(s.Form.Visits, func(v foresail.Visit) bool {
+			_, ok := model{m.profiler}.Stage(v.Service, v.Operation, 0)
+			return !ok && !v.Async
+		}) {
+			out = append(out, s)
+			sum += s.Share
+		}
+	}
+	if !(sum > 0) {
+		return nil
+	}
+	if len(out) < len(forms) {
+		for i := range out {
+			out[i] = Share{Form: out[i].Form, Share: out[i].Share / sum}
+		}
+	}
+	return out
+}
+
+// expects reports whether an endpoint is called at all.
+func (o *outlook) expects(e foresail.EndpointID) bool {
+	for i, f := range o.forms {
+		if f.Endpoint == e && o.expected.share[i] > 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // ask writes the plan.
 func (m *Manager) ask(f *frame, want []int) {
 	for i := range want {
@@ -181,7 +216,7 @@ func (m *Manager) ask(f *frame, want []int) {
 		to.Replicas = want[i]
 		r := m.reason(f, i, want)
 		f.d.Set(id, svc, f.from[i], to, plan.Admit(r, f.sure[i]))
-		if want[i] > f.from[i].Replicas {
+		if f.raising {
 			m.state.Raised = f.d.At()
 		}
 	}
@@ -202,18 +237,40 @@ func (m *Manager) ask(f *frame, want []int) {
 	}
 }
 
-// expect tells which percentiles are expected of the minute ahead.
-func (m *Manager) expect(f *frame, h *foresail.History, want []int) {
-	start := h.Now()
-	for k, id := range f.ends {
-		o := f.app.Endpoints[id].Objective
-		e := f.task.Endpoints[k]
-		e.Percentile, e.Visits, e.Factor = o.Percentile, f.ahead.expected.visits, m.state.Ends[id].Factor
-		t, ok := m.percentile(f.app, &e, want)
-		if !ok {
+// expect tells which percentiles are expected of the rest of the minute, once it has been seen what requests do in it: with the
+// visits of the newest seconds, and the containers that were asked for.
+func (m *Manager) expect(d *plan.Draft, h *foresail.History) {
+	s := &m.state
+	if s.Told.Equal(s.Last) || h.Now().Sub(s.Last) < settled*time.Second || h.Now().Sub(s.Last) > time.Minute/2 {
+		return
+	}
+	s.Told = s.Last
+	app := h.App()
+	o, ok := m.ahead(app)
+	if !ok {
+		return
+	}
+	now := m.now(app, h, o, 0)
+	if now == nil {
+		return
+	}
+	containers := make([]int, len(app.Services))
+	beats := h.Beats(10)
+	for i := range app.Services {
+		from, _ := plan.Wanted(&app.Services[i], plan.Latest(beats, foresail.ServiceID(i), foresail.SignalAllocation))
+		containers[i] = from.Replicas
+	}
+	for e := range app.Endpoints {
+		end := &app.Endpoints[e]
+		forms := m.told(o.ofEndpoint(foresail.EndpointID(e), m.c.Forms))
+		if end.Objective == nil || end.Gone || forms == nil {
 			continue
 		}
-		f.d.Await(foresail.Expectation{Endpoint: id, From: start, To: start.Add(time.Minute), Percentile: o.Percentile, Latency: t})
+		t, ok := m.percentile(app, &Endpoint{Name: end.Name, Percentile: end.Objective.Percentile, Limit: end.Objective.Latency.Seconds(),
+			Factor: s.Ends[e].Factor, Forms: forms, Visits: now}, containers)
+		if ok {
+			d.Await(foresail.Expectation{Endpoint: foresail.EndpointID(e), From: h.Now(), To: s.Last.Add(time.Minute), Percentile: end.Objective.Percentile, Latency: t})
+		}
 	}
 }
 
@@ -240,18 +297,22 @@ func (m *Manager) percentile(app *foresail.App, e *Endpoint, containers []int) (
 	for j, s := range x.services {
 		k[j] = float64(max(containers[s], 1))
 	}
-	v := x.at(k)
+	v := x.latency(k, nil)
 	return v, v > 0 && !math.IsInf(v, 0)
 }
 
 // react asks for more where more visits come than were planned for, or where an objective is missed.
 func (m *Manager) react(d *plan.Draft, h *foresail.History) {
 	s := &m.state
-	if len(s.Planned) == 0 || d.At().Sub(s.Raised) < settles && !s.Raised.After(d.At()) {
+	if len(s.Planned) == 0 {
 		return
 	}
 	app := h.App()
-	now := m.now(app, h)
+	o, ok := m.ahead(app)
+	if !ok {
+		return
+	}
+	now := m.now(app, h, o, 2)
 	more := now != nil && len(s.Planned) == len(now)
 	if more {
 		more = false
@@ -259,7 +320,7 @@ func (m *Manager) react(d *plan.Draft, h *foresail.History) {
 			more = more || v > s.Planned[i]*surprise+1
 		}
 	}
-	missed := m.missed(app, h)
+	missed := (d.At().Sub(s.Raised) >= settles || s.Raised.After(d.At())) && m.missed(app, h)
 	if !more && !missed {
 		return
 	}
@@ -269,51 +330,61 @@ func (m *Manager) react(d *plan.Draft, h *foresail.History) {
 	}
 	for i := range f.ahead.visits {
 		f.ahead.visits[i] = max(f.ahead.visits[i], s.Planned[i])
-		if now != nil {
-			f.ahead.visits[i] = max(f.ahead.visits[i], now[i])
+		if now != nil && now[i] > s.Planned[i]*surprise {
+			f.ahead.visits[i] = max(f.ahead.visits[i], now[i]*surge)
 		}
 	}
-	m.solve(f, h)
+	m.solve(f)
 }
 
 const (
-	newest    = 10               // seconds that are looked at between minutes
-	settles   = 10 * time.Second // after something was asked for, before more is
+	newest    = 5                // seconds that visits are counted over between minutes
+	settled   = 10               // seconds that requests are held against objectives over
+	settles   = 10 * time.Second // after something was asked for in mid-minute, before a missed objective asks for more
 	surprise  = 1.05             // times the visits planned for, before something is done in mid-minute
+	surge     = 1.15             // times those that came instead are then planned for: what has piled up has to go, too
 	boostStep = 1.15             // by so much computed percentiles count more when an objective is missed
 	boostMost = 2.0              // at most
 	boostLeft = 0.8              // of that, after a minute
 )
 
-// now is how many visits a second each service got in the newest seconds; nil where that was not observed. What may be chance
-// (two standard deviations) is taken off.
-func (m *Manager) now(app *foresail.App, h *foresail.History) []float64 {
+// now is how many visits a second each service gets, by the newest seconds: as many as arrived there, or as the requests that
+// users sent bring by the call graphs expected, whichever is more, since what is held up at one service has not arrived at the
+// next. So many standard deviations that may be chance are taken off. nil where nothing was observed.
+func (m *Manager) now(app *foresail.App, h *foresail.History, o *outlook, chance float64) []float64 {
 	parts := plan.Tail(h.Seconds(newest), newest*time.Second)
-	out := make([]float64, len(app.Services))
+	arrived, sent := make([]float64, len(app.Services)), make([]float64, len(app.Endpoints))
 	seconds := 0.0
 	for _, p := range parts {
 		if p.Stale {
 			continue
 		}
 		seconds += p.Duration().Seconds()
-		for i := range out {
+		for i := range arrived {
 			if st := plan.Stats(p, foresail.ServiceID(i)); st != nil && st.Has.Has(foresail.SignalArrivals) {
-				out[i] += st.Arrivals
+				arrived[i] += st.Arrivals
+			}
+		}
+		if p.Has.Has(foresail.SignalEndpoints) {
+			for e := range min(len(sent), len(p.Endpoints)) {
+				sent[e] += p.Endpoints[e].Arrivals
 			}
 		}
 	}
 	if seconds < newest/2 {
 		return nil
 	}
-	for i, n := range out {
-		out[i] = max(n-2*math.Sqrt(max(n, 0)), 0) / seconds
+	visits := o.visitsOf(sent, m.correct(app))
+	for i, n := range arrived {
+		n = max(n, visits[i])
+		visits[i] = max(n-chance*math.Sqrt(max(n, 0)), 0) / seconds
 	}
-	return out
+	return visits
 }
 
 // missed reports whether an objective was missed in the newest seconds, and lets percentiles of such endpoints count more.
 func (m *Manager) missed(app *foresail.App, h *foresail.History) (any bool) {
-	parts := plan.Tail(h.Seconds(newest), newest*time.Second)
+	parts := plan.Tail(h.Seconds(settled), settled*time.Second)
 	for e := range app.Endpoints {
 		o := app.Endpoints[e].Objective
 		if o == nil || app.Endpoints[e].Gone {

@@ -68,7 +68,7 @@ func (m *Manager) Decide(h *foresail.History) (*foresail.Plan, error) {
 	}
 	s.grow(h.App())
 	fresh := m.take(h)
-	if !m.sees(h) {
+	if len(m.state.Minutes) == 0 {
 		return m.decideBlind(h)
 	}
 	if last := h.Last(); last == nil || h.Now().Sub(s.Seen) > staleAfter {
@@ -79,17 +79,13 @@ func (m *Manager) Decide(h *foresail.History) (*foresail.Plan, error) {
 		m.plan(d, h)
 	} else {
 		m.react(d, h)
+		m.expect(d, h)
 	}
 	return d.Plan(), nil
 }
 
 // staleAfter is how old the newest call graphs may be.
 const staleAfter = 5 * time.Minute
-
-// sees reports whether there are call graphs to plan for.
-func (m *Manager) sees(h *foresail.History) bool {
-	return len(m.state.Minutes) > 0
-}
 
 // decideBlind scales on CPU alone.
 func (m *Manager) decideBlind(h *foresail.History) (*foresail.Plan, error) {

@@ -96,6 +96,23 @@ func (m *Manager) ahead(app *foresail.App) (*outlook, bool) {
 	return o, true
 }
 
+// visitsOf are the visits that so many requests of each endpoint make, by the call graphs expected of them.
+func (o *outlook) visitsOf(requests, correct []float64) []float64 {
+	total := make([]float64, len(requests))
+	for i, f := range o.forms {
+		total[f.Endpoint] += o.expected.share[i]
+	}
+	out := make([]float64, len(correct))
+	for i, f := range o.forms {
+		if total[f.Endpoint] > 0 {
+			for _, v := range visitsOf(f) {
+				out[v.service] += requests[f.Endpoint] * o.expected.share[i] / total[f.Endpoint] * v.times * correct[v.service]
+			}
+		}
+	}
+	return out
+}
+
 // correct is by how much more visits of each service were observed in the newest minute than its call graphs tell.
 func (m *Manager) correct(app *foresail.App) []float64 {
 	last := &m.state.Minutes[len(m.state.Minutes)-1]

@@ -1,6 +1,7 @@
 package derm
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -26,8 +27,11 @@ type Task struct {
 	Model     Model
 	Services  []Service // by foresail.ServiceID
 	Endpoints []Endpoint
-	Budget    int       // see solve.Problem
-	Start     []float64 // see solve.Problem
+	Budget    int // see solve.Problem
+	// Quick: percentiles are those by three moments, which takes microseconds. Otherwise they are held against the exact ones of
+	// the distribution, which takes a millisecond for each, or some.
+	Quick bool
+	Start []float64 // see solve.Problem
 }
 
 // Service is one service of a task.
@@ -90,13 +94,51 @@ func (t *Task) Plan() (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	if r.worsen(s) { // shares that were the worst at the maximum are not at the answer
+	for i := range corrections {
+		if worse := r.worsen(s); !worse && !r.correct(s, i >= corrections/2) { // shares that were the worst at the maximum may not be at the answer
+			break
+		}
+		problem.Start = s.Relaxed
 		if s, err = solve.Solve(problem); err != nil {
 			return nil, err
 		}
 	}
 	r.Solution = *s
 	return r, nil
+}
+
+// corrections is how often an answer is corrected at most.
+const corrections = 10
+
+// exact is how far, as a share, percentiles may be from the exact ones.
+const exact = 5e-4
+
+// correct holds percentiles by moments against the exact ones at the answer, and reports whether any was off; in the end only
+// whether a limit is not held, since whole numbers may go to and fro.
+func (r *Result) correct(s *solve.Solution, late bool) (any bool) {
+	if r.task.Quick {
+		return false
+	}
+	for i, x := range r.tails {
+		k := x.pick(s.Containers)
+		t := x.exactly(k)
+		off := t / x.latency(k, nil)
+		over := t > s.Endpoints[i].Limit*(1+exact) && s.Endpoints[i].Reachable
+		if off > 0 && math.Abs(off-1) > exact && (over || !late) {
+			x.correct *= off
+			any = true
+		}
+	}
+	return any
+}
+
+// pick are the containers of the services that matter.
+func (x *tail) pick(containers []int) []float64 {
+	k := make([]float64, len(x.services))
+	for j, m := range x.services {
+		k[j] = float64(containers[m])
+	}
+	return k
 }
 
 // problem is a task as what is to be solved.
@@ -146,11 +188,7 @@ func (r *Result) worsen(s *solve.Solution) (any bool) {
 		if x.sure {
 			continue
 		}
-		at := make([]float64, 0, len(x.services))
-		for _, m := range x.services {
-			at = append(at, float64(s.Containers[m]))
-		}
-		any = x.worsen(at) || any
+		any = x.worsen(x.pick(s.Containers)) || any
 	}
 	return any
 }
@@ -221,8 +259,9 @@ type tail struct {
 	visits   [][]int // by graph and visit: its op; -1: nobody waits for it
 	sure     bool    // shares have no bounds to be the worst within
 	shares   []float64
-	grad     callgraph.Gradient
-	sum      []float64 // scratch, by op: d above / d its own slowness
+	sketches []*sketchy // by graph
+	correct  float64    // the exact percentile over that by moments, at the newest answer
+	last     float64    // the newest percentile by moments
 }
 
 // op is an operation of a service.
@@ -231,12 +270,13 @@ type op struct {
 	id        foresail.ServiceID
 	operation string
 	stage     dist.Stage
-	rate      float64 // d ln rate / d containers
-	shift     float64 // d shift / d containers
+	now       moments // of stage
+	more      moments // their derivatives by containers
+	by        moments // the percentile's derivatives by now
 }
 
 func newTail(t *Task, e *Endpoint) (*tail, error) {
-	x := &tail{task: t, e: e, share: 1 - e.Percentile/100, factor: e.Factor, sure: true}
+	x := &tail{task: t, e: e, share: 1 - e.Percentile/100, factor: e.Factor, correct: 1, sure: true}
 	if x.factor == 0 {
 		x.factor = 1
 	}
@@ -286,19 +326,19 @@ func newTail(t *Task, e *Endpoint) (*tail, error) {
 		x.graphs = append(x.graphs, callgraph.Weighted{Graph: g, Share: s.Share})
 		x.visits = append(x.visits, visits)
 		x.shares = append(x.shares, s.Share)
+		x.sketches = append(x.sketches, newSketchy(form, visits))
 	}
 	var err error
 	if x.mix, err = callgraph.NewMixture(x.graphs...); err != nil {
 		return nil, fmt.Errorf("endpoint %s: %w", e.Name, err)
 	}
-	x.sum = make([]float64, len(x.ops))
 	return x, nil
 }
 
 // bit is the share by which containers are changed to see what that does to a stage.
 const bit = 1e-3
 
-// put sets every stage to what it is with k containers; with slopes also how it moves with them.
+// put works out what every op takes with k containers; with slopes also how that moves with them.
 func (x *tail) put(k []float64, slopes bool) {
 	for i := range x.ops {
 		o := &x.ops[i]
@@ -307,17 +347,39 @@ func (x *tail) put(k []float64, slopes bool) {
 			continue
 		}
 		o.stage = s
-		if slopes {
-			to, ok := x.task.Model.Stage(o.id, o.operation, x.load[o.at]/(k[o.at]*(1+bit)))
-			if !ok {
-				to = s
-			}
-			o.rate, o.shift = 0, (to.Shift-s.Shift)/(bit*k[o.at])
-			if was, is := s.Mean()-s.Shift, to.Mean()-to.Shift; was > 0 && is > 0 {
-				o.rate = math.Log(was/is) / (bit * k[o.at])
-			}
+		o.now.mean, o.now.variance, o.now.third = s.Cumulants()
+		if !slopes {
+			continue
+		}
+		o.more = moments{}
+		if to, ok := x.task.Model.Stage(o.id, o.operation, x.load[o.at]/(k[o.at]*(1+bit))); ok {
+			d := bit * k[o.at]
+			mean, variance, third := to.Cumulants()
+			o.more = moments{(mean - o.now.mean) / d, (variance - o.now.variance) / d, (third - o.now.third) / d}
 		}
 	}
+}
+
+// latency is solve.Endpoint.Latency: the percentile by moments, corrected to the exact one where that was worked out.
+func (x *tail) latency(k, slope []float64) float64 {
+	x.put(k, slope != nil)
+	t := x.quick(slope != nil) * x.correct * x.factor
+	if slope != nil {
+		clear(slope)
+		for i := range x.ops {
+			o := &x.ops[i]
+			slope[o.at] += (o.by.mean*o.more.mean + o.by.variance*o.more.variance + o.by.third*o.more.third) * x.correct * x.factor
+		}
+		for i := range slope {
+			slope[i] = min(slope[i], 0)
+		}
+	}
+	return t
+}
+
+// exactly is the percentile with k containers of the distribution itself.
+func (x *tail) exactly(k []float64) float64 {
+	x.put(k, false)
 	for g, visits := range x.visits {
 		for i, o := range visits {
 			if o >= 0 {
@@ -325,51 +387,8 @@ func (x *tail) put(k []float64, slopes bool) {
 			}
 		}
 	}
-}
-
-// latency is solve.Endpoint.Latency. Where about as many requests are over the limit as may be, the percentile is taken from
-// how many those are, as the hazard there has it: at the limit itself that is exact.
-func (x *tail) latency(k, slope []float64) float64 {
-	x.put(k, slope != nil)
-	t := x.limit
-	x.mix.Gradient(t, &x.grad)
-	if a, f := x.grad.Above, x.grad.Density; a > x.share/6 && a < min(6*x.share, 0.5) && f > 0 {
-		t += math.Log(a/x.share) * a / f
-	} else {
-		t = x.mix.Percentile(1 - x.share)
-		if slope != nil {
-			x.mix.Gradient(t, &x.grad)
-		}
-	}
-	if slope != nil {
-		x.slope(slope)
-	}
-	return t * x.factor
-}
-
-// slope is how the percentile moves with containers: what makes requests late more seldom, over how dense they are there.
-func (x *tail) slope(out []float64) {
-	clear(out)
-	if !(x.grad.Density > 0) {
-		return
-	}
-	for g, visits := range x.visits {
-		for i, o := range visits {
-			if o >= 0 {
-				op := &x.ops[o]
-				out[op.at] += x.grad.LogRate[g][i]*op.rate + x.grad.Shift[g][i]*op.shift
-			}
-		}
-	}
-	for i := range out {
-		out[i] = min(out[i]/x.grad.Density*x.factor, 0)
-	}
-}
-
-// at is the percentile with k containers, exactly.
-func (x *tail) at(k []float64) float64 {
-	x.put(k, false)
-	return x.mix.Percentile(1-x.share) * x.factor
+	_ = x.mix.SetShares(x.shares)
+	return x.mix.PercentileFrom(1-x.share, x.quick(false)*x.correct) * x.factor
 }
 
 // worsen sets the shares to the worst within their bounds where there are k containers: as many requests as may be take the
@@ -384,19 +403,12 @@ func (x *tail) worsen(k []float64) (changed bool) {
 	left := 1.0
 	for i := range order {
 		order[i] = i
-		late[i] = x.above(i)
+		x.sketches[i].compute(x.ops)
+		late[i] = x.sketches[i].total.above(x.limit / x.correct)
 		lo, _ := x.e.Forms[i].bounds()
 		left -= lo
 	}
-	slices.SortStableFunc(order, func(a, b int) int {
-		switch {
-		case late[a] > late[b]:
-			return -1
-		case late[a] < late[b]:
-			return 1
-		}
-		return 0
-	})
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(late[b], late[a]) })
 	for _, i := range order {
 		lo, hi := x.e.Forms[i].bounds()
 		s := lo + min(max(left, 0), hi-lo)
@@ -405,37 +417,25 @@ func (x *tail) worsen(k []float64) (changed bool) {
 			x.shares[i], changed = s, true
 		}
 	}
-	if changed {
-		_ = x.mix.SetShares(x.shares)
-	}
 	return changed
-}
-
-// above is how many of a graph's requests are over the limit.
-func (x *tail) above(i int) float64 {
-	one, err := callgraph.NewMixture(callgraph.Weighted{Graph: x.graphs[i].Graph, Share: 1})
-	if err != nil {
-		return 0
-	}
-	return one.Above(x.limit)
 }
 
 // Expected says what containers, by service, mean to the i-th endpoint of the task, with the services that its slowest
 // requests spend their time on.
 func (r *Result) Expected(i int, containers []int) Expected {
 	x := r.tails[i]
-	k := make([]float64, len(x.services))
-	for j, m := range x.services {
-		k[j] = float64(containers[m])
-	}
+	k := x.pick(containers)
 	out := Expected{Endpoint: x.e}
 	if i < len(r.Endpoints) {
 		out.Answer = r.Endpoints[i]
 	}
-	x.put(k, false)
-	p := 1 - x.share
-	out.Latency = x.mix.Percentile(p) * x.factor
-	t, err := x.mix.Tail(p)
+	if r.task.Quick {
+		out.Latency = x.latency(k, nil)
+		out.Tail = x.parts()
+		return out
+	}
+	out.Latency = x.exactly(k)
+	t, err := x.mix.Tail(1 - x.share)
 	if err != nil || !(t.Mean > 0) {
 		return out
 	}
@@ -452,14 +452,27 @@ func (r *Result) Expected(i int, containers []int) Expected {
 			out.Tail = append(out.Tail, Part{foresail.ServiceID(m), own[j] / t.Mean})
 		}
 	}
-	slices.SortStableFunc(out.Tail, func(a, b Part) int {
-		switch {
-		case a.Share > b.Share:
-			return -1
-		case a.Share < b.Share:
-			return 1
+	slices.SortStableFunc(out.Tail, most)
+	return out
+}
+
+func most(a, b Part) int { return cmp.Compare(b.Share, a.Share) }
+
+// parts is what each service has to do with the percentile by moments: by how much that moves as the service's own times are
+// scaled, which adds up to all of it (Euler).
+func (x *tail) parts() []Part {
+	t := x.quick(true)
+	own := make([]float64, len(x.services))
+	for i := range x.ops {
+		o := &x.ops[i]
+		own[o.at] += o.by.mean*o.now.mean + 2*o.by.variance*o.now.variance + 3*o.by.third*o.now.third
+	}
+	var out []Part
+	for j, m := range x.services {
+		if own[j] > 0 && t > 0 {
+			out = append(out, Part{foresail.ServiceID(m), own[j] / t})
 		}
-		return 0
-	})
+	}
+	slices.SortStableFunc(out, most)
 	return out
 }

@@ -19,6 +19,7 @@ type state struct {
 	Planned []float64 // visits a second that were planned for, by service
 	Relaxed []float64 // containers, not whole, that the search begins with
 	Raised  time.Time // when something was asked for last
+	Told    time.Time // end of the minute after which expectations were told last
 	Blind   plan.Timer
 }
 
@@ -83,7 +84,7 @@ func (m *Manager) calibrate(app *foresail.App, p *foresail.Snapshot, mt *minute)
 			one.forms = append(one.forms, f.form)
 			one.expected.share[i] = f.requests / mt.Rate
 		}
-		forms := one.ofEndpoint(foresail.EndpointID(e), m.c.Forms)
+		forms := m.told(one.ofEndpoint(foresail.EndpointID(e), m.c.Forms))
 		if forms == nil || !(seen > 0) || math.IsInf(seen, 0) {
 			continue
 		}

@@ -173,7 +173,7 @@ func (m *Manager) reason(w *world, e foresail.EndpointID, id foresail.ServiceID,
 
 // compromise is for an endpoint whose objective the scaler can't split: the load of all services that it visits is moved
 // alike from where it is with as many containers as there may be to the inflection, as far as the objective allows. Where
-// it allows nothing, everything is at its maximum.
+// it allows nothing, that is as far as the least latency there is, but for a hundredth.
 func (m *Manager) compromise(w *world, e foresail.EndpointID, r *Request, wants []want) {
 	at := func(far float64, id int) float64 { // the load of a container
 		v := &w.services[id]
@@ -190,13 +190,15 @@ func (m *Manager) compromise(w *world, e foresail.EndpointID, r *Request, wants 
 			return c.times()*max(v.model.at(at(far, c.Microservice)), 0) + c.Constant
 		})
 	}
+	sums := func(far float64) float64 { sum, _ := total(far); return sum }
 	end := &w.app.Endpoints[e]
 	least, parts := total(0)
 	far := 0.0
 	rule := "erms/compromise"
 	text := fmt.Sprintf("%s (%v) can't be split by the scaler's rule: all that it visits are loaded alike, so far as the sum of p95 allows", end.Name, end.Objective)
-	bound := ""
+	bound, limit := "", r.SLA
 	if least > r.SLA {
+		limit = least * 1.01
 		worst := 0
 		for i := range parts {
 			if parts[i] > parts[worst] {
@@ -205,17 +207,14 @@ func (m *Manager) compromise(w *world, e foresail.EndpointID, r *Request, wants 
 		}
 		name := w.app.Services[r.Calls[worst].Microservice].Name
 		rule, bound = "erms/infeasible", name
-		text = fmt.Sprintf("%s (%v) is out of reach: with everything it visits at its maximum its p95 add up to %s, %s of them at %s",
+		text = fmt.Sprintf("%s (%v) is out of reach: with everything it visits at its maximum p95 add up to %s, %s of them at %s; this is within 1 %% of that",
 			end.Name, end.Objective, millis(least), millis(parts[worst]), name)
-	} else {
-		for lo, hi := 0.0, 1.0; hi-lo > 1e-3; {
-			far = (lo + hi) / 2
-			if sum, _ := total(far); sum <= r.SLA {
-				lo = far
-			} else {
-				hi = far
-			}
-			far = lo
+	}
+	for lo, hi := 0.0, 1.0; hi-lo > 1e-4; {
+		if mid := (lo + hi) / 2; sums(mid) <= limit {
+			lo, far = mid, mid
+		} else {
+			hi = mid
 		}
 	}
 	done := map[int]bool{}

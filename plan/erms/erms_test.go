@@ -192,8 +192,8 @@ func TestPeaks(t *testing.T) {
 	}
 }
 
-// An objective below what any number of containers reaches: all that the endpoint visits is at its maximum, and the reason
-// names who bounds it. The other endpoint's objective is held all the same.
+// An objective below what any number of containers reaches: all that the endpoint visits is near its maximum, within a hundredth of the
+// least latency there is, and the reason names who bounds it. The other endpoint's objective is held all the same.
 func TestAnObjectiveOutOfReach(t *testing.T) {
 	app := shop()
 	g := simple(3)
@@ -205,7 +205,7 @@ func TestAnObjectiveOutOfReach(t *testing.T) {
 	}
 	for _, id := range []foresail.ServiceID{0, 2} {
 		ch, _ := got.Change(id)
-		if ch.To.Replicas != 20 || ch.Reason.Rule != "erms/infeasible" || ch.Reason.Bound != "s2" || !strings.Contains(ch.Reason.Text, "buy (p99 < 20ms) is out of reach") {
+		if ch.To.Replicas < 15 || ch.Reason.Rule != "erms/infeasible" || ch.Reason.Bound != "s2" || !strings.Contains(ch.Reason.Text, "buy (p99 < 20ms) is out of reach") {
 			t.Errorf("s%d: %+v", id, ch)
 		}
 	}
@@ -414,11 +414,12 @@ func TestLatencyAlongTheLongest(t *testing.T) {
 	}
 }
 
-// One that was saved and restored goes on as if nothing had been, models that it learnt included.
+// One that was saved and restored goes on as if nothing had been, models that it learnt included. (Own times too few for an
+// observation are not kept; here each minute has enough.)
 func TestStateSurvives(t *testing.T) {
 	app := plantest.App(3)
 	demand := func(id foresail.ServiceID, at time.Duration) float64 {
-		return 1 + float64(id) + math.Sin(at.Minutes()/7)
+		return 5 + float64(id) + math.Sin(at.Minutes()/7)
 	}
 	c := &plantest.Cluster{Application: app, Beat: 5 * time.Second, Shapes: true, Demand: demand}
 	m := built(t, app, Config{Explore: 20}, nil)

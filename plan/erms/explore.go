@@ -7,7 +7,8 @@ import (
 	"foresail.dev"
 )
 
-// ladder are the shares of their CPU that containers are made to use while it is explored how latency hangs on load.
+// ladder are the shares of their CPU that containers are made to use, in the busiest of the minutes that are looked back at, while it
+// is explored how latency hangs on load.
 var ladder = [...]float64{0.3, 0.45, 0.6, 0.7, 0.8}
 
 // held is for how many minutes: in the first, part of the calls come while containers start.
@@ -30,14 +31,18 @@ func (m *Manager) explore(w *world) *foresail.Plan {
 		}
 		share := ladder[mix(m.c.Seed, uint64(turn/held), uint64(i))%uint64(len(ladder))]
 		why := "to learn how latency hangs on load"
+		need := v.used // cores
+		if v.full > 0 && v.peak > 0 {
+			need = max(need, v.from.CPU*v.peak/v.full)
+		}
 		switch {
 		case v.used > nearly*v.from.Cores():
 			share, why = relief, "after a minute in which nearly all was used"
 		case turn%held != 0:
 			continue
 		}
-		w.set(foresail.ServiceID(i), want{math.Ceil(v.used/(share*v.from.CPU) - 1e-9), foresail.Reason{Rule: "erms/explore",
-			Text: fmt.Sprintf("minute %d of %d of exploring: %.2f cores used, %.0f %% of %.2f each, %s", m.state.Explored, m.c.Explore, v.used, share*100, v.from.CPU, why)}})
+		w.set(foresail.ServiceID(i), want{math.Ceil(need/(share*v.from.CPU) - 1e-9), foresail.Reason{Rule: "erms/explore",
+			Text: fmt.Sprintf("minute %d of %d of exploring: %.2f cores in the busiest minute lately, %.0f %% of %.2f each, %s", m.state.Explored, m.c.Explore, need, share*100, v.from.CPU, why)}})
 	}
 	w.draft.Note(fmt.Sprintf("exploring, minute %d of %d", m.state.Explored, m.c.Explore))
 	return w.draft.Plan()

@@ -5,7 +5,6 @@ import (
 	"math"
 	"slices"
 	"strings"
-	"time"
 
 	"foresail.dev"
 	"foresail.dev/plan"
@@ -26,12 +25,13 @@ type view struct {
 	from     foresail.Allocation // what it was last asked to have
 	known    bool                // that was observed
 	arrivals float64             // calls a second, the most of the minutes that count, headroom included; NaN: not observed
+	peak     float64             // calls a second in the busiest of the minutes that are looked back at
 	visits   float64             // calls a second that endpoints' requests make, headroom included; at least arrivals
 	more     float64             // how many times more arrived than traces account for
 	used     float64             // cores in the newest minute; below zero: not observed
 	model    Model               // seconds of its own p95, by calls a second of one container
 	modelled bool
-	own      float64 // seconds: its own p95 in the newest minute with shapes; 0: not known
+	own      float64 // seconds: its own p95 in the best of minutes; 0: not known
 	full     float64 // calls a second at which a container has no CPU left; 0: not known
 }
 
@@ -70,6 +70,11 @@ func (m *Manager) survey(h *foresail.History, minutes []*foresail.Snapshot) *wor
 		v.from, v.known = plan.Wanted(v.svc, plan.Latest(beats, id, foresail.SignalAllocation))
 		v.own = own[i]
 		v.arrivals = math.NaN()
+		for _, x := range minutes {
+			if st := plan.Stats(x, id); st != nil && st.Has.Has(foresail.SignalArrivals) && sane(st.Arrivals) {
+				v.peak = max(v.peak, st.Arrivals/x.Duration().Seconds())
+			}
+		}
 		for k := len(minutes) - 1; k >= 0 && (math.IsNaN(v.arrivals) || k >= len(minutes)-m.c.Peak); k-- {
 			if st := plan.Stats(minutes[k], id); st != nil && st.Has.Has(foresail.SignalArrivals) && sane(st.Arrivals) {
 				v.arrivals = math.Max(zero(v.arrivals), st.Arrivals/minutes[k].Duration().Seconds()*(1+m.c.Headroom))
@@ -202,28 +207,38 @@ func visits(forms []seen) map[foresail.ServiceID]float64 {
 	return out
 }
 
-// ownTimes are, by service, the largest p95 of any of its visits in the newest minute that tells one; 0 where none does.
+// ownTimes are, by service, the least of minutes' p95 of its visits, of the longest kind of visit each; 0 where there is none. Minutes in
+// which it used up its CPU tell of what had queued up, and don't count.
 func ownTimes(minutes []*foresail.Snapshot, services int) []float64 {
 	out := make([]float64, services)
-	found := make([]time.Time, services)
-	for k := len(minutes) - 1; k >= 0; k-- {
-		for i := range minutes[k].Shapes {
-			s := &minutes[k].Shapes[i]
+	for _, x := range minutes {
+		longest := make([]float64, services)
+		for i := range x.Shapes {
+			s := &x.Shapes[i]
 			for j, v := range s.Form.Visits {
-				if int(v.Service) >= services || j >= len(s.Own) || s.Own[j].Count() == 0 {
-					continue
+				if int(v.Service) < services && j < len(s.Own) && s.Own[j].Count() > 0 {
+					if p := s.Own[j].Quantile(0.95); sane(p) {
+						longest[v.Service] = max(longest[v.Service], p)
+					}
 				}
-				if at := found[v.Service]; !at.IsZero() && at.After(minutes[k].End) {
-					continue
-				}
-				found[v.Service] = minutes[k].End
-				if p := s.Own[j].Quantile(0.95); sane(p) {
-					out[v.Service] = max(out[v.Service], p)
-				}
+			}
+		}
+		for id, p := range longest {
+			if p > 0 && !spent(plan.Stats(x, foresail.ServiceID(id)), x) && (out[id] == 0 || p < out[id]) {
+				out[id] = p
 			}
 		}
 	}
 	return out
+}
+
+// spent reports whether a service used up its CPU in a minute, as far as is known.
+func spent(st *foresail.ServiceStats, x *foresail.Snapshot) bool {
+	if st == nil || !st.Has.Has(foresail.SignalCPU|foresail.SignalAllocation) {
+		return false
+	}
+	used, ok := st.Cores(x.Duration())
+	return ok && used > nearly*st.Allocation.Cores()
 }
 
 // requests are what the scaler is asked, and which endpoints they are of: those with an objective, requests, and a graph.

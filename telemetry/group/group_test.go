@@ -71,6 +71,12 @@ func TestNothingIsLostUncounted(t *testing.T) {
 				t.Fatalf("%d wait", g.Items())
 			}
 			if rapid.Bool().Draw(t, "due") {
+				if rapid.Bool().Draw(t, "one by one") {
+					for p := g.Next(at); p != nil; p = g.Next(at) {
+						take([]*group.Group[int, int]{p})
+						g.Reuse(p) // whose memory must not show up in others
+					}
+				}
 				take(g.Due(at))
 			}
 		}
@@ -87,8 +93,8 @@ func BenchmarkAdd(b *testing.B) {
 	g := group.New[int, int](group.Options{Wait: 1000, MaxItems: 1 << 20})
 	for i := range b.N {
 		g.Add(int64(i), i/8, i)
-		if i%1024 == 0 {
-			g.Due(int64(i))
+		for p := g.Next(int64(i)); p != nil; p = g.Next(int64(i)) {
+			g.Reuse(p)
 		}
 	}
 }

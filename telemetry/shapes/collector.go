@@ -162,8 +162,9 @@ func (c *Collector) take(at int64, id foresail.TraceID, s span) {
 
 // due looks at the traces that are complete by now.
 func (c *Collector) due(at int64) {
-	for _, g := range c.open.Due(at) {
+	for g := c.open.Next(at); g != nil; g = c.open.Next(at) {
 		c.ended(at, g)
+		c.open.Reuse(g)
 	}
 }
 

@@ -4,15 +4,10 @@ import "math"
 
 // Axis is a set of points on the imaginary axis at which transforms of times are taken: E[exp(-iωX)] for each ω of it, in 1/s,
 // as the discrete Fourier transform of X's probabilities on a grid has it.
-type Axis struct {
-	omega []float64
-	node  []node
-}
+type Axis struct{ omega []float64 }
 
 // NewAxis is the axis of these frequencies, which it keeps.
-func NewAxis(omega []float64) *Axis {
-	return &Axis{omega: omega, node: make([]node, len(omega))}
-}
+func NewAxis(omega []float64) *Axis { return &Axis{omega} }
 
 const (
 	chunk    = 16    // frequencies that are computed before it is asked whether more are needed
@@ -68,21 +63,95 @@ func transform(phi []complex128, omega []float64, terms []Term) {
 			phi[j] = 0
 		}
 	}
+	var l lane
 	for i := range terms {
 		if st := terms[i].Of; len(st.Parts) > 0 {
-			for j, w := range omega {
-				phi[j] *= power(st.parts(complex(0, -w)), terms[i].Times)
+			l.mix(st.Parts, omega, false)
+			for j := range phi {
+				phi[j] *= power(l.m[j], terms[i].Times)
 			}
 		}
+	}
+}
+
+// lane is a mixture's transform and its derivative at a few frequencies at once: powers one after the other wait for each other,
+// those side by side don't.
+type lane struct{ m, d, u, e, z [chunk]complex128 }
+
+func (l *lane) mix(parts []Part, omega []float64, derivative bool) {
+	n := len(omega)
+	clear(l.m[:n])
+	clear(l.d[:n])
+	for _, p := range parts {
+		if p.Weight == 0 {
+			continue
+		}
+		for j, w := range omega {
+			l.u[j] = inverse(p.Rate, w)
+			l.z[j] = scale(p.Rate, l.u[j])
+		}
+		k := p.Order
+		for ; k&1 == 0; k >>= 1 {
+			l.square(n)
+		}
+		copy(l.e[:n], l.z[:n])
+		for k >>= 1; k > 0; k >>= 1 {
+			l.square(n)
+			if k&1 == 1 {
+				for j := range n {
+					l.e[j] *= l.z[j]
+				}
+			}
+		}
+		for j := range n {
+			l.m[j] += scale(p.Weight, l.e[j])
+		}
+		if derivative {
+			w := p.Weight * float64(p.Order)
+			for j := range n {
+				l.d[j] += scale(w, l.e[j]*l.u[j])
+			}
+		}
+	}
+}
+
+func (l *lane) square(n int) {
+	for j := range l.z[:n] {
+		x, y := real(l.z[j]), imag(l.z[j])
+		l.z[j] = complex(x*x-y*y, 2*x*y)
 	}
 }
 
 // Weight is what a term adds to a quantity that is the real part of the sum of g, shifts left out: share is its mean
 // with X, the term's time, as a factor, and logRate its derivative to ln rate. g is no longer than the axis.
 func (a *Axis) Weight(g []complex128, t Term) (share, logRate float64) {
-	for j := range g {
-		a.node[j] = node{complex(0, -a.omega[j]), g[j]}
+	omega := a.omega[:len(g)]
+	switch st := t.Of; {
+	case st.IsFixed():
+	case len(st.Parts) == 0:
+		r := st.Rate
+		for j, w := range omega { // 1/(rate+iω) = (rate-iω)/|rate+iω|²
+			q := 1 / (r*r + w*w)
+			x, y := real(g[j]), imag(g[j])
+			share += (x*r + y*w) * q
+			logRate -= (y*r - x*w) * w * q
+		}
+	default:
+		var l lane
+		for len(g) > 0 {
+			n := min(chunk, len(g))
+			l.mix(st.Parts, omega[:n], true)
+			for j := range n {
+				if l.m[j] == 0 {
+					continue
+				}
+				h := g[j] * l.d[j] * inverse(real(l.m[j]), imag(l.m[j]))
+				share += real(h)
+				logRate -= imag(h) * omega[j]
+			}
+			g, omega = g[n:], omega[n:]
+		}
 	}
-	x, l := t.Of.weigh(a.node[:len(g)])
-	return x * float64(t.Times), l * float64(t.Times)
+	n := float64(t.Times)
+	return n * share, n * logRate
 }

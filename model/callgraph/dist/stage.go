@@ -202,14 +202,6 @@ func (s *Stage) transform(z complex128) (m, d complex128) {
 	return m, d
 }
 
-// parts is the first of transform for a stage with parts.
-func (s *Stage) parts(z complex128) (m complex128) {
-	for _, p := range s.Parts {
-		m += scale(p.Weight, power(scale(p.Rate, inverse(p.Rate-real(z), -imag(z))), p.Order))
-	}
-	return m
-}
-
 // inverse is 1/(x+iy), for numbers whose squares are numbers; the language's own division sees to all others.
 func inverse(x, y float64) complex128 {
 	q := 1 / (x*x + y*y)
@@ -282,7 +274,7 @@ func (s *Stage) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// LogTransform is ln E[exp(z X)] of what is above the shift, X; z real and below Pole.
+// LogTransform is ln E[exp(z X)] of what is above the shift, X, for a real z below Pole; +Inf where that overflows.
 func (s Stage) LogTransform(z float64) float64 {
 	switch {
 	case s.IsFixed():
@@ -290,17 +282,19 @@ func (s Stage) LogTransform(z float64) float64 {
 	case len(s.Parts) == 0:
 		return -math.Log1p(-z / s.Rate)
 	}
-	most, sum := math.Inf(-1), 0.0
+	sum := 0.0
 	for _, p := range s.Parts {
 		if p.Weight == 0 {
 			continue
 		}
-		l := math.Log(p.Weight) - float64(p.Order)*math.Log1p(-z/p.Rate)
-		if l > most {
-			sum *= math.Exp(most - l)
-			most = l
+		x, e := p.Rate/(p.Rate-z), p.Weight
+		for k := p.Order; k > 0; k >>= 1 {
+			if k&1 == 1 {
+				e *= x
+			}
+			x *= x
 		}
-		sum += math.Exp(l - most)
+		sum += e
 	}
-	return most + math.Log(sum)
+	return math.Log(sum)
 }

@@ -176,7 +176,11 @@ func (s *Sum) integrate(t float64) float64 {
 			order += n * float64(e.Of.order())
 		}
 	}
-	s.above = t >= mean+right*math.Sqrt(variance)
+	far := nearRight
+	if s.mixed() {
+		far = farRight
+	}
+	s.above = t >= mean+far*math.Sqrt(variance)
 	t -= shift
 	switch {
 	case math.IsNaN(t):
@@ -193,7 +197,13 @@ func (s *Sum) integrate(t float64) float64 {
 	case math.IsInf(t, 1):
 		return 0
 	}
-	return s.parabola(t, s.saddle(t, pole, order), order)
+	v := s.parabola(t, s.saddle(t, pole, order), order)
+	if !s.above && 1-v < small {
+		s.above = true
+		s.node = s.node[:0]
+		v = s.parabola(t, s.saddle(t, pole, order), order)
+	}
+	return v
 }
 
 // order is the most exponentials that one visit's time is a sum of.
@@ -288,9 +298,24 @@ func (s *Sum) saddle(t, pole, order float64) float64 {
 	return c
 }
 
-// right of the mean by so many deviations P(T > t) is computed, else P(T <= t): near the mean the saddle lies close to 0 on the
-// right, and takes more nodes.
-const right = 0.8
+// mixed says that a term is a mixture.
+func (s *Sum) mixed() bool {
+	for _, t := range s.terms {
+		if len(t.Of.Parts) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// Right of the mean by so many deviations P(T > t) is computed, else P(T <= t). Near the mean the saddle lies close to 0 on the
+// right, and takes more nodes. Of mixtures P(T > t) is only computed where it is small: where a rare part lies far beyond all
+// others its pole would hide the one that matters.
+const (
+	nearRight = 0.8
+	farRight  = 6.0
+	small     = 1e-5 // P(T > t)
+)
 
 const (
 	firstStep  = 0.6   // of the trapezoidal rule, in widths of the saddle

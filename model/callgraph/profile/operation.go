@@ -15,7 +15,8 @@ type observation struct {
 	CPU       float64   `json:"cpu,omitempty"`
 	Visits    float64   `json:"visits"` // own times that were observed, at least
 	Unsteady  bool      `json:"unsteady,omitempty"`
-	Quantiles quantiles `json:"quantiles"` // seconds, by levels
+	Spent     bool      `json:"spent,omitempty"` // containers used up their CPU
+	Quantiles quantiles `json:"quantiles"`       // seconds, by levels
 	// Published and Likely are the rates of the shifted exponential, 1/seconds; 0: not fitted.
 	Published float64 `json:"published,omitempty"`
 	Likely    float64 `json:"likely,omitempty"`
@@ -37,6 +38,7 @@ type pending struct {
 	ready        int
 	cpu          float64
 	unsteady     bool
+	spent        bool
 }
 
 // add takes the own times of an interval; fits says whether exponentials are fitted, too.
@@ -55,6 +57,7 @@ func (o *operation) add(times *sketch.Sketch, c circumstances, cfg Config, fits 
 	k.visits += c.load * c.time
 	k.time += c.time
 	k.unsteady = k.unsteady || c.changed
+	k.spent = k.spent || c.spent
 	if told(k.times) >= cfg.Visits {
 		o.close(c.end, cfg, fits)
 		*k = pending{}
@@ -67,7 +70,7 @@ func (o *operation) close(end int64, cfg Config, fits bool) {
 	if s.n == 0 {
 		return
 	}
-	e := observation{End: end, Load: o.part.visits / o.part.time, CPU: o.part.cpu, Visits: s.told, Unsteady: o.part.unsteady, Quantiles: s.quantiles()}
+	e := observation{End: end, Load: o.part.visits / o.part.time, CPU: o.part.cpu, Visits: s.told, Unsteady: o.part.unsteady, Spent: o.part.spent, Quantiles: s.quantiles()}
 	if fits {
 		if f, err := Published(s); err == nil {
 			e.Published = f.Rate
@@ -93,7 +96,7 @@ const (
 func (o *operation) contradict(e *observation, cfg Config) {
 	before := o.seen[:len(o.seen)-min(abs(o.streak), len(o.seen))]
 	ks := knots(before, func(b *observation) float64 { return weigh(b, e.End, e.CPU, cfg) })
-	if len(ks) == 0 || e.Load < ks[0].load*(1-near) || e.Load > ks[len(ks)-1].load*(1+near) || e.Unsteady {
+	if len(ks) == 0 || e.Load < ks[0].load*(1-near) || e.Load > ks[len(ks)-1].load*(1+near) || e.Unsteady || e.Spent {
 		return // nothing to compare with: neither for nor against
 	}
 	q := at(ks, e.Load)

@@ -46,6 +46,8 @@ type Pieces struct {
 	// Low: the service's CPU was hardly used, so that nothing can be known of its dependence on load: slopes are 0.001 and
 	// 0.002 µs, as published, and D is the 95th percentile.
 	Low bool `json:"low,omitempty"`
+	// Flat: latency does not rise with load in the range that counts, and slopes are those of low usage; D is the median.
+	Flat bool `json:"flat,omitempty"`
 	// One: two rising pieces could not be told, and both are the same.
 	One bool `json:"one,omitempty"`
 	// Knee is the inflection in visits per minute and container, the mean over levels of interference; see Inflection.
@@ -104,7 +106,7 @@ func FitPieces(runs []Run) (*Pieces, error) {
 		return nil, err
 	}
 	if low {
-		return lowPieces(ok), nil
+		return lowPieces(ok, 0.95), nil
 	}
 	p := &Pieces{}
 	var before, after []Run
@@ -151,16 +153,15 @@ func sift(runs []Run) (ok []Run, low bool, err error) {
 		slices.Sort(used)
 		low = used[min(int(0.9*float64(len(used))), len(used)-1)] < lowUsage
 	}
-	if !low {
-		ok = slices.DeleteFunc(ok, func(r Run) bool { return r.Used > 0 && (r.Used <= leastUsed || r.Used >= mostUsed) })
-	}
+	ok = slices.DeleteFunc(ok, func(r Run) bool { return r.Used >= mostUsed || r.Used > 0 && r.Used <= leastUsed && !low })
 	if len(ok) == 0 {
 		return nil, false, fmt.Errorf("none of %d runs is fit to be used: %w", len(runs), ErrRuns)
 	}
 	return ok, low, nil
 }
 
-func lowPieces(runs []Run) *Pieces {
+// lowPieces are the pieces of low usage: D is the latency that a share of the runs stays within.
+func lowPieces(runs []Run, share float64) *Pieces {
 	all := make([]float64, len(runs))
 	p := &Pieces{Low: true}
 	for i, r := range runs {
@@ -168,7 +169,7 @@ func lowPieces(runs []Run) *Pieces {
 		p.Knee = max(p.Knee, r.Load)
 	}
 	slices.Sort(all)
-	d := all[min(int(0.95*float64(len(all))), len(all)-1)]
+	d := all[min(int(share*float64(len(all))), len(all)-1)]
 	p.Before = Piece{C: 0.001, D: d, Runs: len(runs)}
 	p.After = Piece{C: 0.002, D: d}
 	p.Before.Accuracy = accuracy(p.Before, runs)
@@ -366,7 +367,8 @@ func (p *Pieces) grow() error {
 const p95 = 14
 
 // Pieces fits Erms's model to what was observed of a service, all its operations together, without interference. Where two
-// rising pieces can't be told, both are the one line that rises, and One is set; where not even that, an error says so.
+// rising pieces can't be told, both are the one line that rises, and One is set, or Flat where none does; where there are too
+// few observations to tell, an error says so.
 func (p *Profiler) Pieces(s foresail.ServiceID) (*Pieces, error) {
 	if int(s) < 0 || int(s) >= len(p.services) || len(p.services[s].all.seen) == 0 {
 		return nil, fmt.Errorf("service %d: nothing was observed of it: %w", s, ErrRuns)
@@ -375,7 +377,7 @@ func (p *Profiler) Pieces(s foresail.ServiceID) (*Pieces, error) {
 	var runs []Run
 	for i := range v.all.seen {
 		e := &v.all.seen[i]
-		if e.Unsteady || weigh(e, e.End, v.now.cpu, p.cfg) == 0 {
+		if e.Unsteady || e.Spent || weigh(e, e.End, v.now.cpu, p.cfg) == 0 {
 			continue
 		}
 		r := Run{Load: 60 * e.Load, P95: 1e6 * e.Quantiles[p95]}
@@ -387,10 +389,18 @@ func (p *Profiler) Pieces(s foresail.ServiceID) (*Pieces, error) {
 		runs = append(runs, r)
 	}
 	fit, err := FitPieces(runs)
-	if errors.Is(err, ErrRuns) && len(runs) > 0 {
-		if one, ok := straight(runs); ok && one.C > 0 {
-			one.Accuracy = accuracy(one, runs)
-			return &Pieces{Before: one, After: one, One: true, Knee: slices.MaxFunc(runs, byLoad).Load}, nil
+	if errors.Is(err, ErrRuns) {
+		if fit, _, err := sift(runs); err == nil {
+			switch one, ok := straight(fit); {
+			case len(fit) < 2*fewest: // too few to tell
+			case ok && one.C > 0:
+				one.Accuracy = accuracy(one, fit)
+				return &Pieces{Before: one, After: one, One: true, Knee: slices.MaxFunc(fit, byLoad).Load}, nil
+			default:
+				flat := lowPieces(fit, 0.5) // what queued up from the minute before is in some of them
+				flat.Low, flat.Flat = false, true
+				return flat, nil
+			}
 		}
 	}
 	if err != nil {

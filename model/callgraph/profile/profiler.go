@@ -86,7 +86,7 @@ func (p *Profiler) Observe(app *foresail.App, s *foresail.Snapshot) {
 		v.name = app.Services[i].Name
 		c, ok := v.look(&s.Services[i], s, foresail.ServiceID(i))
 		if ok {
-			v.spend(&s.Services[i], s, c, p.cfg)
+			c.spent = v.spend(&s.Services[i], s, c, p.cfg)
 			p.learn(v, own[foresail.ServiceID(i)], c)
 		}
 	}
@@ -100,6 +100,7 @@ type circumstances struct {
 	cpu     float64 // cores that a container has; 0: not known
 	ready   int
 	changed bool // the number of replicas did, from the interval before
+	spent   bool // containers used up their CPU, so that own times tell of what queued up, too
 }
 
 // look reads the circumstances; ok is false where the load is not known.
@@ -138,11 +139,14 @@ func (v *service) look(st *foresail.ServiceStats, s *foresail.Snapshot, id fores
 	return c, ok
 }
 
-// spend notes how much CPU was used.
-func (v *service) spend(st *foresail.ServiceStats, s *foresail.Snapshot, c circumstances, cfg Config) {
+// spend notes how much CPU was used, and says whether that was all there was.
+func (v *service) spend(st *foresail.ServiceStats, s *foresail.Snapshot, c circumstances, cfg Config) (spent bool) {
 	cores, ok := st.Cores(s.Duration())
-	if !ok || c.cpu == 0 || c.changed || !(cores >= 0) || math.IsInf(cores, 0) {
-		return
+	if !ok || c.cpu == 0 || !(cores >= 0) || math.IsInf(cores, 0) {
+		return false
+	}
+	if spent = cores >= full*c.cpu*float64(c.ready); c.changed {
+		return spent
 	}
 	v.usage = append(v.usage, usage{End: c.end, Load: c.load, CPU: c.cpu, Used: cores / float64(c.ready)})
 	old := func(u usage) bool { return u.End < c.end-int64(cfg.Keep.Seconds()) }
@@ -155,6 +159,7 @@ func (v *service) spend(st *foresail.ServiceStats, s *foresail.Snapshot, c circu
 		at := crowded(loads)
 		v.usage = slices.Delete(v.usage, at, at+1)
 	}
+	return spent
 }
 
 // gather merges the own times of each operation over shapes, ascending by name.

@@ -2,6 +2,7 @@ package profile
 
 import (
 	"math"
+	"slices"
 
 	"foresail.dev"
 )
@@ -43,6 +44,9 @@ func (p *Profiler) Saturation(s foresail.ServiceID) (sat Saturation, ok bool) {
 	return sat, sat.Load > 0
 }
 
+// full is the share of its CPU from which on a container's is taken to be used up.
+const full = 0.9
+
 func (v *service) saturation(cfg Config) (s Saturation) {
 	if len(v.usage) == 0 {
 		return s
@@ -51,10 +55,21 @@ func (v *service) saturation(cfg Config) (s Saturation) {
 	s.CPU = newest.CPU
 	var n, mx, my float64
 	least, largest := math.Inf(1), 0.0
-	weight := func(u *usage) float64 { return math.Exp2(-float64(newest.End-u.End) / cfg.HalfLife.Seconds()) }
+	// Where all of the CPU was used it isn't known what more would have been, and what is refused or given up costs less: such
+	// intervals count only where there are no others.
+	spent := !slices.ContainsFunc(v.usage, func(u usage) bool { return u.Used < full*u.CPU })
+	weight := func(u *usage) float64 {
+		if !spent && u.Used >= full*u.CPU {
+			return 0
+		}
+		return math.Exp2(-float64(newest.End-u.End) / cfg.HalfLife.Seconds())
+	}
 	for i := range v.usage {
 		u := &v.usage[i]
 		w := weight(u)
+		if w == 0 {
+			continue
+		}
 		n, mx, my = n+w, mx+w*u.Load, my+w*u.Used
 		least, largest = min(least, u.Load), max(largest, u.Load)
 	}

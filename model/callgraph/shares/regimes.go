@@ -43,7 +43,7 @@ const (
 // How blends are learnt.
 const (
 	blendAhead  = 3    // windows ahead for which there are blends; beyond, the last holds
-	blendHeld   = 1    // windows that the last value is taken to have been right in
+	blendHeld   = 0.3  // windows that the last value is taken to have been right in
 	blendLeast  = 0.02 // the least weight that an expert is given
 	blendPool   = 60   // windows, in each situation, that a pool counts for at most
 	blendForget = 0.998

@@ -139,9 +139,9 @@ func (a *automaton) add(row []float64) int {
 }
 
 // leaving is the probability that a state is left after so many windows. What is known of one age, of one state and of all
-// is held together as if each had been seen twice from the one above.
+// is held together as if each had been seen once from the one above.
 func (a *automaton) leaving(i, age int) float64 {
-	const held = 2
+	const held = 1
 	s := a.states[i]
 	all := (a.changes + 0.1) / (a.steps + 10)
 	reached := 0.0

@@ -3,19 +3,15 @@ package shares
 import "math"
 
 // blendWeights finds the weights, not negative and together one, for which a blend of experts is off by least: they minimise
-// wᵀGw/n + (shrink·scale/n)·|w - e|², where G (k × k) is the sums of products of what experts were off by in n windows, scale
-// the mean square that they were off by, and e the first expert alone. Weights under least are then left out. With n = 0 they are e.
+// wᵀGw/n + (shrink·G₀₀/n²)·|w - e|², where G (k × k) is the sums of products of what experts were off by in n windows, and e the first
+// expert alone. Weights under least are then left out. Where there were no windows, or the first was off by nothing, they are e.
 func blendWeights(g []float64, k int, n, shrink, least float64, w []float64) {
 	clear(w)
 	w[0] = 1
-	trace := 0.0
-	for i := range k {
-		trace += g[i*k+i]
-	}
-	if n <= 0 || trace <= 0 {
+	if n <= 0 || g[0] <= 0 {
 		return
 	}
-	penalty := shrink * trace / (float64(k) * n)
+	penalty := shrink * g[0] / n
 	// Weight goes from the expert with the steepest way up to that with the steepest way down, as far as is best, until no such
 	// move helps: the problem is convex, so that is the least.
 	at := func(i, j int) float64 {
@@ -46,7 +42,7 @@ func blendWeights(g []float64, k int, n, shrink, least float64, w []float64) {
 				hi, up = d, i
 			}
 		}
-		if up < 0 || up == down || hi-lo <= 1e-9*trace/float64(k) {
+		if up < 0 || up == down || hi-lo <= 1e-9*g[0] {
 			break
 		}
 		step := w[up]
