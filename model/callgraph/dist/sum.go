@@ -344,10 +344,12 @@ func (s *Sum) parabola(t, c, order float64) float64 {
 			if p.Weight == 0 {
 				continue
 			}
-			// Poles of high order must not be passed nearer than the saddle is, before exp(-s t) has made nothing of them.
+			// Poles of high order must not be passed nearer than the saddle is, before exp(-s t) has made nothing of them: with
+			// b = 1 - 1/(2 bend d), the product of both falls all along the parabola where b <= t d/order, and where it comes
+			// nearest to the pole, where -ln(1-b²)/(2b) <= t d/order. Both hold of b = tanh(t d/order).
 			d := p.Rate - c
-			if b := t * d / order; b < 1 {
-				bend = math.Min(bend, 1/(2*d*(1-b)))
+			if least := 2 * d * (1 - math.Tanh(t*d/order)); bend*least > 1 {
+				bend = 1 / least
 			}
 		}
 	}

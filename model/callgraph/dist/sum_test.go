@@ -281,7 +281,7 @@ func TestSensitivity(t *testing.T) {
 		width := math.Sqrt(variance)
 		s.Evaluate(at+e*width, &up)
 		s.Evaluate(at-e*width, &down)
-		if want := (down.Above - up.Above) / (2 * e * width); math.Abs(d.Density-want) > 1e-4*want+1e-4/width {
+		if want := (down.Above - up.Above) / (2 * e * width); math.Abs(d.Density-want) > 1e-3*want+1e-4/width {
 			t.Errorf("density %g, want %g", d.Density, want)
 		}
 		total := 0.0
@@ -297,7 +297,7 @@ func TestSensitivity(t *testing.T) {
 				defer func() { stages[i] = was }()
 				return s.Above(at)
 			}
-			if want := (move(1+e) - move(1-e)) / (2 * e); math.Abs(d.LogRate[i]-want) > 1e-4*math.Abs(want)+1e-6 {
+			if want := (move(1+e) - move(1-e)) / (2 * e); math.Abs(d.LogRate[i]-want) > 1e-3*math.Abs(want)+1e-6 {
 				t.Errorf("term %d: to ln rate %g, want %g", i, d.LogRate[i], want)
 			}
 		}
