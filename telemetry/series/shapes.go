@@ -176,3 +176,13 @@ func (r *shapeRows) appendTo(out []foresail.ShapeStats, k int) []foresail.ShapeS
 	}
 	return append(out, s)
 }
+
+// WithoutShapes is s without its call graphs, for whoever has no use for their series. It shares all else with s.
+func WithoutShapes(s *foresail.Snapshot) *foresail.Snapshot {
+	if !s.Has.Has(foresail.SignalShapes) && len(s.Shapes) == 0 {
+		return s
+	}
+	out := *s
+	out.Shapes, out.Has = nil, s.Has&^foresail.SignalShapes
+	return &out
+}

@@ -67,7 +67,7 @@ func newObserved(limit int, replicas bool, start time.Time) *observed {
 const silence = int64(time.Minute / time.Millisecond)
 
 func (o *observed) take(app *foresail.App, s *foresail.Snapshot) {
-	samples, err := o.encoder.Encode(app, joined(s))
+	samples, err := o.encoder.Encode(app, series.WithoutShapes(joined(s))) // they are not shown
 	if err != nil {
 		o.skipped++
 		return

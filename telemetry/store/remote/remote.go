@@ -142,12 +142,8 @@ func (h *History) Append(app *foresail.App, s *foresail.Snapshot) error {
 		return fmt.Errorf("remote history: %w: a snapshot from %s on, and it goes until %s", store.ErrOverlap,
 			s.Start.UTC().Format(time.RFC3339Nano), h.last.UTC().Format(time.RFC3339Nano))
 	}
-	if s.Has.Has(foresail.SignalShapes) { // not sent: a label that holds a form is longer than many servers take
-		bare := *s
-		bare.Shapes, bare.Has = nil, s.Has&^foresail.SignalShapes
-		s = &bare
-	}
-	samples, err := h.encoder.Encode(app, s)
+	// Call graphs are not sent: a label that holds a form is longer than many servers take.
+	samples, err := h.encoder.Encode(app, series.WithoutShapes(s))
 	if err != nil {
 		return fmt.Errorf("remote history: %w", err)
 	}
