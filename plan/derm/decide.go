@@ -250,9 +250,15 @@ func (m *Manager) expect(d *plan.Draft, h *foresail.History) {
 	if !ok {
 		return
 	}
-	now := m.now(app, h, o, 0)
+	now, rate := m.now(app, h, o, settled, 0)
 	if now == nil {
 		return
+	}
+	// Where about as many requests come as in the minute before, the difference is more likely to pass than to stay.
+	if before := s.Minutes[len(s.Minutes)-1].Rate; rate > 0 && math.Abs(rate/before-1) < alike {
+		for i := range now {
+			now[i] *= before / rate
+		}
 	}
 	containers := make([]int, len(app.Services))
 	beats := h.Beats(10)
@@ -312,7 +318,7 @@ func (m *Manager) react(d *plan.Draft, h *foresail.History) {
 	if !ok {
 		return
 	}
-	now := m.now(app, h, o, 2)
+	now, _ := m.now(app, h, o, newest, 2)
 	more := now != nil && len(s.Planned) == len(now)
 	if more {
 		more = false
@@ -340,6 +346,7 @@ func (m *Manager) react(d *plan.Draft, h *foresail.History) {
 const (
 	newest    = 5                // seconds that visits are counted over between minutes
 	settled   = 10               // seconds that requests are held against objectives over
+	alike     = 0.15             // share by which the rates of two minutes differ by chance
 	settles   = 10 * time.Second // after something was asked for in mid-minute, before a missed objective asks for more
 	surprise  = 1.05             // times the visits planned for, before something is done in mid-minute
 	surge     = 1.15             // times those that came instead are then planned for: what has piled up has to go, too
@@ -350,9 +357,10 @@ const (
 
 // now is how many visits a second each service gets, by the newest seconds: as many as arrived there, or as the requests that
 // users sent bring by the call graphs expected, whichever is more, since what is held up at one service has not arrived at the
-// next. So many standard deviations that may be chance are taken off. nil where nothing was observed.
-func (m *Manager) now(app *foresail.App, h *foresail.History, o *outlook, chance float64) []float64 {
-	parts := plan.Tail(h.Seconds(newest), newest*time.Second)
+// next. So many standard deviations that may be chance are taken off. nil where nothing was observed. rate is that of the
+// requests of all endpoints.
+func (m *Manager) now(app *foresail.App, h *foresail.History, o *outlook, over int, chance float64) (visits []float64, rate float64) {
+	parts := plan.Tail(h.Seconds(over), time.Duration(over)*time.Second)
 	arrived, sent := make([]float64, len(app.Services)), make([]float64, len(app.Endpoints))
 	seconds := 0.0
 	for _, p := range parts {
@@ -368,18 +376,19 @@ func (m *Manager) now(app *foresail.App, h *foresail.History, o *outlook, chance
 		if p.Has.Has(foresail.SignalEndpoints) {
 			for e := range min(len(sent), len(p.Endpoints)) {
 				sent[e] += p.Endpoints[e].Arrivals
+				rate += p.Endpoints[e].Arrivals
 			}
 		}
 	}
-	if seconds < newest/2 {
-		return nil
+	if seconds < float64(over)/2 {
+		return nil, 0
 	}
-	visits := o.visitsOf(sent, m.correct(app))
+	visits = o.visitsOf(sent, m.correct(app))
 	for i, n := range arrived {
 		n = max(n, visits[i])
 		visits[i] = max(n-chance*math.Sqrt(max(n, 0)), 0) / seconds
 	}
-	return visits
+	return visits, rate / seconds
 }
 
 // missed reports whether an objective was missed in the newest seconds, and lets percentiles of such endpoints count more.

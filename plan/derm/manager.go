@@ -63,8 +63,9 @@ const blindEvery = 15 * time.Second
 // minutes.
 func (m *Manager) Decide(h *foresail.History) (*foresail.Plan, error) {
 	s := &m.state
-	if s.Last.After(h.Now()) { // time has jumped back
+	if s.Last.After(h.Now()) { // time has jumped back: what was observed later would count more than what is observed now
 		s.restart()
+		m.profiler = profile.New(profile.Config{})
 	}
 	s.grow(h.App())
 	fresh := m.take(h)

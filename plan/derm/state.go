@@ -32,7 +32,7 @@ type endState struct {
 
 // restart forgets what has a place in time.
 func (s *state) restart() {
-	*s = state{Ends: s.Ends}
+	*s = state{}
 }
 
 // grow makes room for what an application has.

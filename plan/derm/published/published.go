@@ -1,15 +1,11 @@
-// Package published is the allocation rule of Derm's artefact, as far as it is known, with its own data and its own latency
-// model: what the solver next door is held against.
+// Package published is the sample of Derm's artefact, with its own latency model, its bounds and where its rule begins: what the
+// solver next door is held against. How the rule goes on is not known well enough to be repeated.
 //
 // A request takes one of some chains of services, each by its share. The n calls of a service in a chain are one exponential time of
 // rate (a·w + b)/n per millisecond, where w is the workload of a container; nothing goes on side by side, and shifts are left out.
 package published
 
-import (
-	"cmp"
-	"math"
-	"slices"
-)
+import "math"
 
 // Service is one service in a chain.
 type Service struct {
@@ -44,79 +40,41 @@ func (s Service) calls(chains []Chain) (n float64) {
 	return n
 }
 
-// Iterate is one step of the rule.
-type Iterate struct {
+// Plan is an allocation.
+type Plan struct {
 	P95        float64   // milliseconds
 	Containers []float64 // for each unit of workload, by service
 	Total      float64
 }
 
-// row is a service in a chain while the rule runs.
-type row struct {
-	Service
-	chain     int
-	share     float64
-	lambda, w float64
-	rho       float64
-}
-
-// run is the rule at work.
-type run struct {
-	chains    []Chain
-	rows      []*row
-	order     [][]*row // by chain, as they are paired
-	low, high map[int]float64
-	limit     float64
-}
-
 // Start is where the rule begins: 40 units of workload on the pods that were profiled, within the bounds.
-func Start(chains []Chain, limit float64) (*run, Iterate) {
-	r := &run{chains: chains, limit: limit, low: map[int]float64{}, high: map[int]float64{}, order: make([][]*row, len(chains))}
+func Start(chains []Chain) Plan {
+	var out Plan
+	rates := make([][]float64, len(chains))
 	for c := range chains {
 		for _, s := range chains[c].Services {
-			w := s.calls(chains) * 40 / s.Pods
-			r.low[s.ID], r.high[s.ID] = s.Bounds(chains)
-			r.rows = append(r.rows, &row{Service: s, chain: c, share: chains[c].Share, lambda: (s.Slope*w + s.Rate) / s.Calls, w: w})
+			low, high := s.Bounds(chains)
+			w := min(max(s.calls(chains)*40/s.Pods, low), high)
+			rates[c] = append(rates[c], (s.Slope*w+s.Rate)/s.Calls)
+			for len(out.Containers) <= s.ID {
+				out.Containers = append(out.Containers, 0)
+			}
+			out.Containers[s.ID] += chains[c].Share * s.Calls / w
+			out.Total += chains[c].Share * s.Calls / w
 		}
 	}
-	return r, r.project()
-}
-
-// project makes rates those of one workload for each service: the mean of what its rates in all chains ask for, within bounds.
-func (r *run) project() Iterate {
-	sum, n := map[int]float64{}, map[int]float64{}
-	most := 0
-	for _, x := range r.rows {
-		sum[x.ID] += (x.lambda*x.Calls - x.Rate) / x.Slope
-		n[x.ID]++
-		most = max(most, x.ID)
-	}
-	it := Iterate{Containers: make([]float64, most+1)}
-	for c := range r.order {
-		r.order[c] = r.order[c][:0]
-	}
-	for _, x := range r.rows {
-		x.w = min(max(sum[x.ID]/n[x.ID], r.low[x.ID]), r.high[x.ID])
-		x.lambda = (x.Slope*x.w + x.Rate) / x.Calls
-		it.Containers[x.ID] += x.share * x.Calls / x.w
-		it.Total += x.share * x.Calls / x.w
-		r.order[x.chain] = append(r.order[x.chain], x)
-	}
-	for _, o := range r.order {
-		slices.SortStableFunc(o, func(a, b *row) int { return cmp.Compare(a.lambda, b.lambda) })
-	}
-	it.P95 = r.p95()
-	return it
+	out.P95 = p95(chains, rates)
+	return out
 }
 
 // p95 is found by halving [1, 10000] ms, until the share is within 1e-4 or 21 times.
-func (r *run) p95() (t float64) {
+func p95(chains []Chain, rates [][]float64) (t float64) {
 	lo, hi := 1.0, 10000.0
 	for range 21 {
 		t = (lo + hi) / 2
 		f := 0.0
-		for c, o := range r.order {
-			f += r.chains[c].Share * closed(o, t)
+		for c := range chains {
+			f += chains[c].Share * closed(rates[c], t)
 		}
 		switch {
 		case math.Abs(f-0.95) < 1e-4:
@@ -131,16 +89,16 @@ func (r *run) p95() (t float64) {
 }
 
 // closed is the artefact's closed form for a chain: it holds for rates that all differ.
-func closed(rows []*row, t float64) float64 {
+func closed(rates []float64, t float64) float64 {
 	above := 0.0
-	for i, a := range rows {
+	for i, a := range rates {
 		w := 1.0
-		for j, b := range rows {
+		for j, b := range rates {
 			if i != j {
-				w *= b.lambda / (b.lambda - a.lambda)
+				w *= b / (b - a)
 			}
 		}
-		above += w * math.Exp(-a.lambda*t)
+		above += w * math.Exp(-a*t)
 	}
 	return 1 - above
 }
