@@ -216,7 +216,7 @@ func (m *Manager) ask(f *frame, want []int) {
 		to.Replicas = want[i]
 		r := m.reason(f, i, want)
 		f.d.Set(id, svc, f.from[i], to, plan.Admit(r, f.sure[i]))
-		if want[i] > f.from[i].Replicas {
+		if f.raising {
 			m.state.Raised = f.d.At()
 		}
 	}
@@ -304,7 +304,7 @@ func (m *Manager) percentile(app *foresail.App, e *Endpoint, containers []int) (
 // react asks for more where more visits come than were planned for, or where an objective is missed.
 func (m *Manager) react(d *plan.Draft, h *foresail.History) {
 	s := &m.state
-	if len(s.Planned) == 0 || d.At().Sub(s.Raised) < settles && !s.Raised.After(d.At()) {
+	if len(s.Planned) == 0 {
 		return
 	}
 	app := h.App()
@@ -320,7 +320,7 @@ func (m *Manager) react(d *plan.Draft, h *foresail.History) {
 			more = more || v > s.Planned[i]*surprise+1
 		}
 	}
-	missed := m.missed(app, h)
+	missed := (d.At().Sub(s.Raised) >= settles || s.Raised.After(d.At())) && m.missed(app, h)
 	if !more && !missed {
 		return
 	}
@@ -330,8 +330,8 @@ func (m *Manager) react(d *plan.Draft, h *foresail.History) {
 	}
 	for i := range f.ahead.visits {
 		f.ahead.visits[i] = max(f.ahead.visits[i], s.Planned[i])
-		if now != nil {
-			f.ahead.visits[i] = max(f.ahead.visits[i], now[i])
+		if now != nil && now[i] > s.Planned[i]*surprise {
+			f.ahead.visits[i] = max(f.ahead.visits[i], now[i]*surge)
 		}
 	}
 	m.solve(f)
@@ -340,8 +340,9 @@ func (m *Manager) react(d *plan.Draft, h *foresail.History) {
 const (
 	newest    = 5                // seconds that visits are counted over between minutes
 	settled   = 10               // seconds that requests are held against objectives over
-	settles   = 10 * time.Second // after something was asked for, before more is
+	settles   = 10 * time.Second // after something was asked for in mid-minute, before a missed objective asks for more
 	surprise  = 1.05             // times the visits planned for, before something is done in mid-minute
+	surge     = 1.15             // times those that came instead are then planned for: what has piled up has to go, too
 	boostStep = 1.15             // by so much computed percentiles count more when an objective is missed
 	boostMost = 2.0              // at most
 	boostLeft = 0.8              // of that, after a minute

@@ -15,14 +15,20 @@ import (
 	"foresail.dev/compare/traced"
 	"foresail.dev/loop"
 	"foresail.dev/plan/derm"
-	"foresail.dev/sketch"
 )
 
-func TestTry(t *testing.T) {
-	name := os.Getenv("DERM_TRY")
-	if name == "" {
-		t.Skip()
-	}
+// outcome is what a run cost and held, after its warm-up.
+type outcome struct {
+	replicas float64
+	windows  int
+	violated int
+	score    expected.Score
+	longest  time.Duration
+}
+
+// simulate runs the manager over an application with small containers. With loud set, it tells each minute and each plan.
+func simulate(t *testing.T, name, loaded string, seed uint64, warm, lasts time.Duration, loud bool) (out outcome) {
+	t.Helper()
 	bp, err := appfile.ReadApp(name)
 	if err != nil {
 		t.Fatal(err)
@@ -38,7 +44,7 @@ func TestTry(t *testing.T) {
 		s.Bounds.MinReplicas, s.Bounds.MaxReplicas = 1, 60
 		s.Initial.Replicas = 9
 	}
-	l, err := appfile.ReadLoad("../../examples/loads/"+name+"/"+os.Getenv("DERM_LOAD")+".yaml", bp.App)
+	l, err := appfile.ReadLoad("../../examples/loads/"+name+"/"+loaded+".yaml", bp.App)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,75 +52,55 @@ func TestTry(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	warm, lasts := 4*time.Minute, 8*time.Minute
-	c, err := traced.New(sim.Config{Blueprint: bp, Load: l, Seed: 31, Duration: runs(warm + lasts)}, m.Needs())
+	c, err := traced.New(sim.Config{Blueprint: bp, Load: l, Seed: seed, Duration: warm + lasts}, m.Needs())
 	if err != nil {
 		t.Fatal(err)
 	}
 	judges := make([]*foresail.Judge, len(bp.App.Endpoints))
-	all := make([]*sketch.Sketch, len(bp.App.Endpoints))
 	for i := range judges {
-		judges[i], all[i] = foresail.NewJudge(foresail.EndpointID(i), *bp.App.Endpoints[i].Objective), sketch.New()
+		if o := bp.App.Endpoints[i].Objective; o != nil {
+			judges[i] = foresail.NewJudge(foresail.EndpointID(i), *o)
+		}
 	}
 	var start time.Time
-	beats, replicas := 0.0, 0.0
 	var scores expected.Scores
-	var longest time.Duration
-	minuteLat := make([]*sketch.Sketch, len(judges))
-	minRep, minBeats := 0.0, 0.0
-	err = loop.Run(context.Background(), c, timed{m, &longest}, loop.Options{Mode: loop.Auto, Events: loop.Events{
+	var parts []*foresail.Snapshot
+	beats := 0.0
+	err = loop.Run(context.Background(), c, timed{m, &out.longest}, loop.Options{Mode: loop.Auto, Events: loop.Events{
 		Observed: func(_ *foresail.History, s *foresail.Snapshot) {
 			if start.IsZero() {
 				start = s.Start
 			}
-			scores.Observed(s)
-			for i := range minuteLat {
-				if minuteLat[i] == nil {
-					minuteLat[i] = sketch.New()
-				}
-				minuteLat[i].Merge(s.Endpoints[i].Latency)
-			}
-			minBeats++
-			for i := range s.Services {
-				minRep += float64(len(s.Services[i].Replicas))
-			}
-			if s.End.Truncate(time.Minute).Equal(s.End) {
-				line := fmt.Sprintf("%v  %.1f replicas", s.End.Sub(start), minRep/minBeats)
-				for i := range minuteLat {
-					line += fmt.Sprintf("  %s %.1f", bp.App.Endpoints[i].Name, minuteLat[i].Quantile(0.99)*1000)
-					minuteLat[i] = nil
-				}
-				minRep, minBeats = 0, 0
-				fmt.Println(line)
+			if parts = append(parts, s); loud && s.End.Truncate(time.Minute).Equal(s.End) {
+				tellMinute(t, bp.App, foresail.Merge(parts...), s.End.Sub(start))
+				parts = nil
 			}
 			if s.Start.Sub(start) < warm {
 				return
 			}
+			scores.Observed(s)
 			beats++
 			for i := range s.Services {
-				replicas += float64(len(s.Services[i].Replicas))
+				out.replicas += float64(len(s.Services[i].Replicas))
 			}
-			for i, j := range judges {
-				j.Add(s)
-				all[i].Merge(s.Endpoints[i].Latency)
+			for _, j := range judges {
+				if j != nil {
+					j.Add(s)
+				}
 			}
 		},
 		Decided: func(d loop.Decision) {
 			if d.Err != nil {
-				fmt.Println(d.Err)
+				t.Error(d.Err)
 			}
-			if d.Plan != nil {
+			if d.Plan == nil {
+				return
+			}
+			if d.Plan.At.Sub(start) >= warm {
 				scores.Planned(d.Plan)
-				line := d.Plan.At.Sub(start).String() + " " + d.Plan.Note
-				for _, e := range d.Plan.Expected {
-					line += fmt.Sprintf("  %s %.1f", bp.App.Endpoints[e.Endpoint].Name, e.Latency*1000)
-				}
-				fmt.Println(line)
-				for i, ch := range d.Plan.Changes {
-					if i < 40 && os.Getenv("DERM_REASONS") != "" {
-						fmt.Println("   ", bp.App.Services[ch.Service].Name, ch.To.Replicas, ch.Reason.Text, ch.Reason.Bound, strings.Join(ch.Reason.Considered, "; "))
-					}
-				}
+			}
+			if loud {
+				tellPlan(t, bp.App, d.Plan, d.Plan.At.Sub(start))
 			}
 		},
 	}})
@@ -122,9 +108,69 @@ func TestTry(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, j := range judges {
-		fmt.Printf("%s: %d of %d windows violated, p99 %.1f ms of %v\n", bp.App.Endpoints[i].Name, j.Violated, j.Windows, all[i].Quantile(0.99)*1000, bp.App.Endpoints[i].Objective)
+		if j != nil {
+			out.windows, out.violated = out.windows+j.Windows, out.violated+j.Violated
+			if loud {
+				t.Logf("%s: %d of %d windows in violation of %v", bp.App.Endpoints[i].Name, j.Violated, j.Windows, bp.App.Endpoints[i].Objective)
+			}
+		}
 	}
-	fmt.Printf("%.2f replicas, longest decision %v, score %+v\n", replicas/beats, longest, scores.Score(start.Add(24*time.Hour)))
+	out.replicas /= beats
+	out.score = scores.Score(start.Add(24 * time.Hour))
+	return out
+}
+
+func tellMinute(t *testing.T, app *foresail.App, s *foresail.Snapshot, at time.Duration) {
+	line := fmt.Sprintf("%v: p99 in ms", at)
+	for i := range s.Endpoints {
+		if l := s.Endpoints[i].Latency; l.Count() > 0 {
+			line += fmt.Sprintf(" %s %.1f", app.Endpoints[i].Name, l.Quantile(0.99)*1000)
+		}
+	}
+	t.Log(line)
+}
+
+func tellPlan(t *testing.T, app *foresail.App, p *foresail.Plan, at time.Duration) {
+	line := fmt.Sprintf("%v: %s", at, p.Note)
+	for _, e := range p.Expected {
+		line += fmt.Sprintf(" expected %s %.1f", app.Endpoints[e.Endpoint].Name, e.Latency*1000)
+	}
+	t.Log(line)
+	for _, ch := range p.Changes {
+		t.Log("   ", app.Services[ch.Service].Name, ch.To.Replicas, ch.Reason.Text, ch.Reason.Bound, strings.Join(ch.Reason.Considered, "; "))
+	}
+}
+
+// With a mix that changes each minute, among those that came before: objectives hold in all but a few windows, and what was
+// expected of a minute is near what came.
+func TestInTheSimulator(t *testing.T) {
+	if testing.Short() {
+		t.Skip("simulates minutes")
+	}
+	o := simulate(t, "hotel-reservation", "shifting", 31, 4*time.Minute, 4*time.Minute, false)
+	t.Logf("%+v", o)
+	if o.replicas > 45 || o.replicas < 25 { // hpa holds 56
+		t.Errorf("%.1f replicas", o.replicas)
+	}
+	if share := float64(o.violated) / float64(o.windows); share > 0.01 || o.windows < 300 {
+		t.Errorf("%d of %d windows in violation", o.violated, o.windows)
+	}
+	if o.score.N < 8 || o.score.Error > 0.3 {
+		t.Errorf("what was expected is off: %+v", o.score)
+	}
+}
+
+// TestTell runs an application and tells what happens; it is no test, and runs only when asked:
+//
+//	FORESAIL_DERM=media:shifting:31 go test -run TestTell -v ./plan/derm
+func TestTell(t *testing.T) {
+	which := strings.Split(os.Getenv("FORESAIL_DERM"), ":")
+	if len(which) != 3 {
+		t.Skip("set FORESAIL_DERM to an application, a load and a seed, as in media:shifting:31")
+	}
+	seed := uint64(0)
+	fmt.Sscan(which[2], &seed)
+	t.Logf("%+v", simulate(t, which[0], which[1], seed, 4*time.Minute, 8*time.Minute, true))
 }
 
 type timed struct {
@@ -136,11 +182,4 @@ func (m timed) Decide(h *foresail.History) (*foresail.Plan, error) {
 	at := time.Now()
 	defer func() { *m.longest = max(*m.longest, time.Since(at)) }()
 	return m.Manager.Decide(h)
-}
-
-func runs(d time.Duration) time.Duration {
-	if v, err := time.ParseDuration(os.Getenv("DERM_FOR")); err == nil {
-		return v
-	}
-	return d
 }
