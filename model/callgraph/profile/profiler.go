@@ -88,6 +88,10 @@ func (p *Profiler) Observe(app *foresail.App, s *foresail.Snapshot) {
 		if ok {
 			c.spent = v.spend(&s.Services[i], s, c, p.cfg)
 			p.learn(v, own[foresail.ServiceID(i)], c)
+			v.all.model = nil // the CPU that containers have, and use, is in models, too
+			for _, o := range v.ops {
+				o.model = nil
+			}
 		}
 	}
 }

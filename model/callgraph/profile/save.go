@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+
+	"foresail.dev/sketch"
 )
 
 // saved is a Profiler's state in files.
@@ -36,19 +38,66 @@ type savedOperation struct {
 	Name   string        `json:"name,omitempty"`
 	Streak int           `json:"streak,omitempty"`
 	Seen   []observation `json:"seen,omitempty"`
+	Part   *savedPart    `json:"part,omitempty"`
+}
+
+// savedPart are own times too few for an observation yet.
+type savedPart struct {
+	Zero     float64      `json:"zero,omitempty"` // those that took no time
+	Buckets  [][2]float64 `json:"buckets"`        // of the sketch: index and count
+	Visits   float64      `json:"visits"`
+	Time     float64      `json:"time"`
+	Ready    int          `json:"ready"`
+	CPU      float64      `json:"cpu"`
+	Unsteady bool         `json:"unsteady,omitempty"`
+	Spent    bool         `json:"spent,omitempty"`
+}
+
+func (k *pending) save() *savedPart {
+	if k.times == nil {
+		return nil
+	}
+	s := &savedPart{Zero: k.times.Zero(), Visits: k.visits, Time: k.time, Ready: k.ready, CPU: k.cpu, Unsteady: k.unsteady, Spent: k.spent}
+	for i, n := range k.times.Buckets() {
+		s.Buckets = append(s.Buckets, [2]float64{float64(i), n})
+	}
+	return s
+}
+
+// restore gives the own times back; what a sketch has besides buckets nobody asks for.
+func (s *savedPart) restore() (k pending, err error) {
+	if s == nil {
+		return k, nil
+	}
+	amount := func(v float64) bool { return v >= 0 && !math.IsInf(v, 0) }
+	ok := amount(s.Zero) && amount(s.Visits) && s.Time > 0 && amount(s.Time) && s.Ready > 0 && amount(s.CPU)
+	k = pending{times: sketch.New(), visits: s.Visits, time: s.Time, ready: s.Ready, cpu: s.CPU, unsteady: s.Unsteady, spent: s.Spent}
+	k.times.AddN(0, s.Zero)
+	for _, b := range s.Buckets {
+		i := int(b[0])
+		ok = ok && b[0] == math.Trunc(b[0]) && i >= sketch.MinIndex && i <= sketch.MaxIndex && amount(b[1])
+		if !ok {
+			break
+		}
+		k.times.AddBucket(i, b[1], 0)
+	}
+	if !ok {
+		return k, errors.New("own times that can't be")
+	}
+	return k, nil
 }
 
 const version = 1
 
-// Save is the state as JSON. Own times too few for an observation yet are left out.
+// Save is the state as JSON.
 func (p *Profiler) Save() ([]byte, error) {
 	s := saved{Version: version}
 	for i := range p.services {
 		v := &p.services[i]
 		k := savedService{Name: v.name, Ready: v.ready, Load: v.now.load, CPU: v.now.cpu, Usage: v.usage,
-			All: savedOperation{Streak: v.all.streak, Seen: v.all.seen}}
+			All: savedOperation{Streak: v.all.streak, Seen: v.all.seen, Part: v.all.part.save()}}
 		for _, o := range v.ops {
-			k.Operations = append(k.Operations, savedOperation{Name: o.name, Streak: o.streak, Seen: o.seen})
+			k.Operations = append(k.Operations, savedOperation{Name: o.name, Streak: o.streak, Seen: o.seen, Part: o.part.save()})
 		}
 		s.Services = append(s.Services, k)
 	}
@@ -72,6 +121,7 @@ func (p *Profiler) Restore(b []byte) error {
 		return fmt.Errorf("state of a latency profiler: version %d, and this is version %d: begin without it", s.Version, version)
 	}
 	services := make([]service, len(s.Services))
+	var err error
 	for i := range s.Services {
 		k := &s.Services[i]
 		if err := k.check(); err != nil {
@@ -82,6 +132,12 @@ func (p *Profiler) Restore(b []byte) error {
 			all: operation{streak: k.All.Streak, seen: k.All.Seen}}
 		for _, o := range k.Operations {
 			v.ops = append(v.ops, &operation{name: o.Name, streak: o.Streak, seen: o.Seen})
+			if v.ops[len(v.ops)-1].part, err = o.Part.restore(); err != nil {
+				return fmt.Errorf("state of a latency profiler: service %d (%s), operation %q: %w", i, k.Name, o.Name, err)
+			}
+		}
+		if v.all.part, err = k.All.Part.restore(); err != nil {
+			return fmt.Errorf("state of a latency profiler: service %d (%s): %w", i, k.Name, err)
 		}
 	}
 	visits := map[place]*peculiarity{}

@@ -42,7 +42,7 @@ func (p *Profiler) compare(s *foresail.Snapshot, own map[foresail.ServiceID][]ow
 		for k := range min(len(sh.Own), len(sh.Form.Visits)) {
 			v := &sh.Form.Visits[k]
 			one := OfSketch(sh.Own[k])
-			if one.told < fewestTimes {
+			if one.n == 0 || one.told < fewestTimes { // all may have taken no time
 				continue
 			}
 			all := find(own[v.Service], v.Operation)
