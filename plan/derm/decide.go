@@ -166,7 +166,7 @@ func (m *Manager) endpoints(f *frame) {
 		}
 		of := m.state.Ends[e]
 		f.task.Endpoints = append(f.task.Endpoints, Endpoint{Name: end.Name, Percentile: 100 * (1 - m.c.allowed(end.Objective, rate)),
-			Limit: end.Objective.Latency.Seconds(), Factor: of.Factor * of.Boost, Forms: forms, Visits: f.ahead.visits})
+			Limit: end.Objective.Latency.Seconds(), Factor: of.Tail * of.Boost, Forms: forms, Visits: f.ahead.visits})
 		f.ends = append(f.ends, id)
 	}
 }
@@ -273,15 +273,16 @@ func (m *Manager) expect(d *plan.Draft, h *foresail.History) {
 			continue
 		}
 		t, ok := m.percentile(app, &Endpoint{Name: end.Name, Percentile: end.Objective.Percentile, Limit: end.Objective.Latency.Seconds(),
-			Factor: s.Ends[e].Factor, Forms: forms, Visits: now}, containers)
+			Factor: s.Ends[e].Factor, Forms: forms, Visits: now}, containers, true)
 		if ok {
 			d.Await(foresail.Expectation{Endpoint: foresail.EndpointID(e), From: h.Now(), To: s.Last.Add(time.Minute), Percentile: end.Objective.Percentile, Latency: t})
 		}
 	}
 }
 
-// percentile is what an endpoint's is under so many containers of each service.
-func (m *Manager) percentile(app *foresail.App, e *Endpoint, containers []int) (float64, bool) {
+// percentile is what an endpoint's is under so many containers of each service: of the distribution itself, or by moments, as plans
+// are made with.
+func (m *Manager) percentile(app *foresail.App, e *Endpoint, containers []int, exact bool) (float64, bool) {
 	forms := slices.Clone(e.Forms)
 	for i := range forms {
 		forms[i].Low, forms[i].High = 0, 0
@@ -303,7 +304,12 @@ func (m *Manager) percentile(app *foresail.App, e *Endpoint, containers []int) (
 	for j, s := range x.services {
 		k[j] = float64(max(containers[s], 1))
 	}
-	v := x.latency(k, nil)
+	v := 0.0
+	if exact {
+		v = x.exactly(k)
+	} else {
+		v = x.latency(k, nil)
+	}
 	return v, v > 0 && !math.IsInf(v, 0)
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"foresail.dev"
@@ -69,8 +70,8 @@ func (m *Manager) Decide(h *foresail.History) (*foresail.Plan, error) {
 	}
 	s.grow(h.App())
 	fresh := m.take(h)
-	if len(m.state.Minutes) == 0 {
-		return m.decideBlind(h)
+	if n := len(s.Minutes); n == 0 || n < patience && !m.steady(h.App()) {
+		return m.decideBlind(h, n > 0)
 	}
 	if last := h.Last(); last == nil || h.Now().Sub(s.Seen) > staleAfter {
 		return nil, fmt.Errorf("derm: no call graph was observed since %s: %w", s.Seen.UTC().Format(time.TimeOnly), foresail.ErrStale)
@@ -88,8 +89,31 @@ func (m *Manager) Decide(h *foresail.History) (*foresail.Plan, error) {
 // staleAfter is how old the newest call graphs may be.
 const staleAfter = 5 * time.Minute
 
+// patience is for how many minutes with call graphs it waits until own times of calm minutes are known.
+const patience = 6
+
+// steady reports whether they are, of nearly all that users do.
+func (m *Manager) steady(app *foresail.App) bool {
+	known, all := 0.0, 0.0
+	for _, c := range m.state.Minutes[len(m.state.Minutes)-1].Forms {
+		if e := &app.Endpoints[c.form.Endpoint]; e.Objective == nil {
+			continue
+		}
+		all += c.requests
+		if !slices.ContainsFunc(c.form.Visits, func(v foresail.Visit) bool {
+			_, valid := m.profiler.Stage(v.Service, v.Operation, 0)
+			return !valid.Steady && !v.Async
+		}) {
+			known += c.requests
+		}
+	}
+	return known >= nearly*all
+}
+
+const nearly = 0.9
+
 // decideBlind scales on CPU alone.
-func (m *Manager) decideBlind(h *foresail.History) (*foresail.Plan, error) {
+func (m *Manager) decideBlind(h *foresail.History, some bool) (*foresail.Plan, error) {
 	if !m.state.Blind.Due(h.Now(), blindEvery) {
 		return nil, nil
 	}
@@ -102,6 +126,9 @@ func (m *Manager) decideBlind(h *foresail.History) (*foresail.Plan, error) {
 	}
 	p.Manager = m.Name()
 	p.Note = "no call graph was observed yet: scaled on CPU, as hpa does"
+	if some {
+		p.Note = "no calm minute was observed yet: scaled on CPU, as hpa does"
+	}
 	for i := range p.Changes {
 		p.Changes[i].Reason.Rule = "derm/blind"
 	}

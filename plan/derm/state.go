@@ -8,6 +8,7 @@ import (
 
 	"foresail.dev"
 	"foresail.dev/plan"
+	"foresail.dev/sketch"
 )
 
 // state is what is remembered besides what the models have learnt.
@@ -25,7 +26,8 @@ type state struct {
 
 // endState is what is remembered of an endpoint.
 type endState struct {
-	Factor float64 // observed over computed percentile
+	Factor float64 // observed over computed percentile of the objective
+	Tail   float64 // the same of the percentile that is planned for, further out
 	Boost  float64 // how much more than that it counts after the objective was missed
 	Known  int     // minutes that Factor is made of
 }
@@ -38,7 +40,7 @@ func (s *state) restart() {
 // grow makes room for what an application has.
 func (s *state) grow(app *foresail.App) {
 	for len(s.Ends) < len(app.Endpoints) {
-		s.Ends = append(s.Ends, endState{Factor: 1, Boost: 1})
+		s.Ends = append(s.Ends, endState{Factor: 1, Tail: 1, Boost: 1})
 	}
 	for i := range s.Minutes {
 		mt := &s.Minutes[i]
@@ -78,26 +80,36 @@ func (m *Manager) calibrate(app *foresail.App, p *foresail.Snapshot, mt *minute)
 		if o == nil || e >= len(p.Endpoints) || p.Endpoints[e].Latency == nil || p.Endpoints[e].Latency.Count()*o.Allowed() < fewBeyond {
 			continue
 		}
-		seen := p.Endpoints[e].Latency.Quantile(o.Percentile / 100)
-		one := outlook{expected: mix{share: make([]float64, len(mt.Forms))}}
+		l := p.Endpoints[e].Latency
+		seen := outlook{expected: mix{share: make([]float64, len(mt.Forms))}}
 		for i, f := range mt.Forms {
-			one.forms = append(one.forms, f.form)
-			one.expected.share[i] = f.requests / mt.Rate
+			seen.forms = append(seen.forms, f.form)
+			seen.expected.share[i] = f.requests / mt.Rate
 		}
-		forms := m.told(one.ofEndpoint(foresail.EndpointID(e), m.c.Forms))
-		if forms == nil || !(seen > 0) || math.IsInf(seen, 0) {
-			continue
-		}
-		t, ok := m.percentile(app, &Endpoint{Name: app.Endpoints[e].Name, Percentile: o.Percentile, Limit: o.Latency.Seconds(), Forms: forms, Visits: visits}, containers)
-		if !ok {
+		forms := m.told(seen.ofEndpoint(foresail.EndpointID(e), m.c.Forms))
+		if forms == nil {
 			continue
 		}
 		of := &m.state.Ends[e]
-		ratio := min(max(seen/t, leastFactor), mostFactor)
 		of.Known++
 		w := max(newShare, 1/float64(of.Known))
-		of.Factor = math.Exp((1-w)*math.Log(of.Factor) + w*math.Log(ratio))
+		one := Endpoint{Name: app.Endpoints[e].Name, Limit: o.Latency.Seconds(), Forms: forms, Visits: visits}
+		one.Percentile = o.Percentile
+		m.correctBy(&of.Factor, w, app, one, l, containers, true)
+		one.Percentile = 100 * (1 - max(m.c.allowed(o, l.Count()/p.Duration().Seconds()), fewBeyond/l.Count()))
+		m.correctBy(&of.Tail, w, app, one, l, containers, false)
 	}
+}
+
+// correctBy moves a factor towards what one minute says of it, by a share of the way.
+func (m *Manager) correctBy(factor *float64, w float64, app *foresail.App, e Endpoint, seen *sketch.Sketch, containers []int, exact bool) {
+	v := seen.Quantile(e.Percentile / 100)
+	t, ok := m.percentile(app, &e, containers, exact)
+	if !ok || !(v > 0) || math.IsInf(v, 0) {
+		return
+	}
+	ratio := min(max(v/t, leastFactor), mostFactor)
+	*factor = math.Exp((1-w)*math.Log(*factor) + w*math.Log(ratio))
 }
 
 // saved is what is kept over a restart.
@@ -175,7 +187,7 @@ func (m *Manager) Restore(b []byte) error {
 		s.Minutes = append(s.Minutes, mt)
 	}
 	for i, e := range s.Ends {
-		if !(e.Factor >= leastFactor && e.Factor <= mostFactor) || !(e.Boost >= 1 && e.Boost <= boostMost) || e.Known < 0 {
+		if !(e.Factor >= leastFactor && e.Factor <= mostFactor) || !(e.Tail >= leastFactor && e.Tail <= mostFactor) || !(e.Boost >= 1 && e.Boost <= boostMost) || e.Known < 0 {
 			return fmt.Errorf("derm: state: endpoint %d: factor %v, boost %v", i, e.Factor, e.Boost)
 		}
 	}

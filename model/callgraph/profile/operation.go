@@ -178,10 +178,11 @@ type model struct {
 
 func (o *operation) build(v *service, cfg Config) *model {
 	m := &model{sat: v.saturation(cfg)}
-	now, tells := o.newest()
+	counts := o.counting()
+	now, tells := o.newest(counts)
 	m.anchor = now.load
 	m.knots = knots(o.seen, func(e *observation) float64 {
-		if tells(e) {
+		if tells(e) || !counts(e) {
 			return 0
 		}
 		return o.weight(e, v, cfg)
@@ -192,16 +193,37 @@ func (o *operation) build(v *service, cfg Config) *model {
 	return m
 }
 
+// counting says which observations tell how own times hang on load: where there are others, neither those of containers that
+// used up their CPU, whose own times are those of what piled up, nor those of a time in which replicas came, were cold, or went.
+func (o *operation) counting() func(*observation) bool {
+	if !o.steady() {
+		return func(*observation) bool { return true }
+	}
+	return func(e *observation) bool { return !e.Unsteady && !e.Spent }
+}
+
+// steady reports whether there are such observations of containers like those there are now.
+func (o *operation) steady() bool {
+	cpu := o.seen[len(o.seen)-1].CPU
+	return slices.ContainsFunc(o.seen, func(e observation) bool { return !e.Unsteady && !e.Spent && e.CPU == cpu })
+}
+
 // recent is after how many seconds an observation of about the same load counts half in what is so now. Those that count an
 // eighth at least make it up, the newest among them.
 const recent = 90
 
 // newest is what is observed at about the load of the newest observation now, its weight being the own times it is made of,
 // and which observations tell of it.
-func (o *operation) newest() (now knot, tells func(*observation) bool) {
+func (o *operation) newest(counts func(*observation) bool) (now knot, tells func(*observation) bool) {
 	newest := &o.seen[len(o.seen)-1]
+	for i := len(o.seen) - 1; i >= 0; i-- {
+		if counts(&o.seen[i]) {
+			newest = &o.seen[i]
+			break
+		}
+	}
 	tells = func(e *observation) bool {
-		return e == newest || math.Abs(e.Load-newest.Load) <= near*newest.Load && e.CPU == newest.CPU && newest.End-e.End <= 3*recent
+		return e == newest || counts(e) && math.Abs(e.Load-newest.Load) <= near*newest.Load && e.CPU == newest.CPU && newest.End-e.End <= 3*recent
 	}
 	for i := range o.seen {
 		e := &o.seen[i]
@@ -287,7 +309,7 @@ func (o *operation) stage(v *service, load float64, cfg Config, c *peculiarity) 
 	}
 	m := o.model
 	valid := Validity{Basis: BasisSeen, From: m.knots[0].load, To: m.knots[len(m.knots)-1].load, Anchor: m.anchor,
-		Saturation: m.sat.Load, Observations: len(o.seen), Exponential: c.isExponential(m)}
+		Saturation: m.sat.Load, Observations: len(o.seen), Steady: o.steady(), Exponential: c.isExponential(m)}
 	log := at(m.knots, load)
 	switch {
 	case load < valid.From:

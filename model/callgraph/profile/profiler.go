@@ -103,8 +103,21 @@ type circumstances struct {
 	time    float64 // container-seconds
 	cpu     float64 // cores that a container has; 0: not known
 	ready   int
-	changed bool // the number of replicas did, from the interval before
+	changed bool // the number of replicas did, from the interval before, by more than few
 	spent   bool // containers used up their CPU, so that own times tell of what queued up, too
+}
+
+// few is the share of replicas that may come or go without the load of the others being another.
+const few = 0.1
+
+// came is how many of a service's replicas were begun or ended in an interval.
+func came(st *foresail.ServiceStats, s *foresail.Snapshot) (n float64) {
+	for i := range st.Replicas {
+		if r := &st.Replicas[i]; r.Gone || r.Started.After(s.Start) {
+			n++
+		}
+	}
+	return n
 }
 
 // look reads the circumstances; ok is false where the load is not known.
@@ -134,7 +147,7 @@ func (v *service) look(st *foresail.ServiceStats, s *foresail.Snapshot, id fores
 	if st.Has.Has(foresail.SignalAllocation) && st.Allocation.CPU > 0 && !math.IsInf(st.Allocation.CPU, 0) {
 		c.cpu = st.Allocation.CPU
 	}
-	c.changed = v.ready > 0 && v.ready != c.ready
+	c.changed = v.ready > 0 && math.Abs(float64(v.ready-c.ready)) > few*float64(max(v.ready, c.ready)) || came(st, s) > few*float64(c.ready)
 	v.ready = c.ready
 	ok = visits > 0 && !math.IsInf(c.load, 0)
 	if ok {
@@ -255,6 +268,9 @@ type Validity struct {
 	Observations int     `json:"observations"`
 	// Exponential: the stage is a shifted exponential, which comes within a tenth of the percentiles at Anchor.
 	Exponential bool `json:"exponential,omitempty"`
+	// Steady: there are observations of times in which no replicas came or went and CPU was left. Without, own times are those of
+	// whatever befell the service, and say little of load.
+	Steady bool `json:"steady,omitempty"`
 	// Whole: the operation is not known, and the stage is that of all of the service's operations together.
 	Whole bool `json:"whole,omitempty"`
 }
