@@ -44,9 +44,9 @@ type Pieces struct {
 	Before Piece `json:"before"`
 	After  Piece `json:"after"`
 	// Low: the service's CPU was hardly used, so that nothing can be known of its dependence on load: slopes are 0.001 and
-	// 0.002 µs, as published, and D is the 95th percentile.
+	// 0.002 µs, as published, and D is the median over runs of the 95th percentile.
 	Low bool `json:"low,omitempty"`
-	// Flat: latency does not rise with load in the range that counts, and slopes are those of low usage; D is the median.
+	// Flat: latency does not rise with load in the range that counts, and the pieces are those of low usage.
 	Flat bool `json:"flat,omitempty"`
 	// One: two rising pieces could not be told, and both are the same.
 	One bool `json:"one,omitempty"`
@@ -106,7 +106,7 @@ func FitPieces(runs []Run) (*Pieces, error) {
 		return nil, err
 	}
 	if low {
-		return lowPieces(ok, 0.95), nil
+		return lowPieces(ok), nil
 	}
 	p := &Pieces{}
 	var before, after []Run
@@ -160,8 +160,8 @@ func sift(runs []Run) (ok []Run, low bool, err error) {
 	return ok, low, nil
 }
 
-// lowPieces are the pieces of low usage: D is the latency that a share of the runs stays within.
-func lowPieces(runs []Run, share float64) *Pieces {
+// lowPieces are the pieces of low usage. D is the median of the runs, since in some of them what others held up is waited for, too.
+func lowPieces(runs []Run) *Pieces {
 	all := make([]float64, len(runs))
 	p := &Pieces{Low: true}
 	for i, r := range runs {
@@ -169,7 +169,7 @@ func lowPieces(runs []Run, share float64) *Pieces {
 		p.Knee = max(p.Knee, r.Load)
 	}
 	slices.Sort(all)
-	d := all[min(int(share*float64(len(all))), len(all)-1)]
+	d := all[len(all)/2]
 	p.Before = Piece{C: 0.001, D: d, Runs: len(runs)}
 	p.After = Piece{C: 0.002, D: d}
 	p.Before.Accuracy = accuracy(p.Before, runs)
@@ -397,7 +397,7 @@ func (p *Profiler) Pieces(s foresail.ServiceID) (*Pieces, error) {
 				one.Accuracy = accuracy(one, fit)
 				return &Pieces{Before: one, After: one, One: true, Knee: slices.MaxFunc(fit, byLoad).Load}, nil
 			default:
-				flat := lowPieces(fit, 0.5) // what queued up from the minute before is in some of them
+				flat := lowPieces(fit)
 				flat.Low, flat.Flat = false, true
 				return flat, nil
 			}
