@@ -16,9 +16,12 @@ type Config struct {
 	// that by chance alone more of them are late than may be, unless fewer are on the long run. 0 means 0.99; negative: the
 	// objective's percentile itself is held, on the long run.
 	Confidence float64
-	// Utilisation is the share of its CPU that a container may use in the mean of a minute at most; 0 means 0.8.
+	// Utilisation is the share of its CPU that a container may use in the mean of a minute at most; 0 means 0.7.
 	Utilisation float64
-	// Memory is of how many minutes, the newest, the mixes are held again, whatever is predicted; 0 means 5.
+	// Factor is the share of each objective's latency that percentiles are to stay within, above 0 and at most 1: they are known
+	// only so well. 0 means 0.8.
+	Factor float64
+	// Memory is of how many minutes, the newest, the mixes are held again, whatever is predicted; 0 means 30.
 	Memory int
 	// Unlikely is the probability below which a predicted mix does not count; 0 means 0.03.
 	Unlikely float64
@@ -47,9 +50,12 @@ func (c Config) withDefaults() (Config, error) {
 	set(&c.Margin, 1)
 	set(&c.Unlikely, 0.03)
 	if c.Utilisation == 0 {
-		c.Utilisation = 0.8
+		c.Utilisation = 0.7
 	}
-	for v, to := range map[*int]int{&c.Memory: 5, &c.Budget: 150, &c.Forms: 12} {
+	if c.Factor == 0 {
+		c.Factor = 0.8
+	}
+	for v, to := range map[*int]int{&c.Memory: 30, &c.Budget: 150, &c.Forms: 12} {
 		if *v == 0 {
 			*v = to
 		}
@@ -65,6 +71,7 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	fault(!(c.Confidence < 1), "confidence %v: must be below 1, for example 0.99", c.Confidence)
 	fault(!(c.Utilisation > 0 && c.Utilisation < 1), "utilisation %v: must be a share above 0 and below 1", c.Utilisation)
+	fault(!(c.Factor > 0 && c.Factor <= 1), "factor %v: must be a share above 0, at most 1", c.Factor)
 	fault(c.Memory < 1 || c.Memory > maxMemory, "memory of %d minutes: must be 1 to %d", c.Memory, maxMemory)
 	fault(!(c.Unlikely < 1), "unlikely %v: must be a probability below 1", c.Unlikely)
 	fault(!(c.Margin <= 10), "margin %v: must be at most 10 standard deviations", c.Margin)

@@ -88,7 +88,7 @@ func (m *Manager) services(f *frame) {
 	s := &m.state
 	last := &s.Minutes[len(s.Minutes)-1]
 	n := len(f.app.Services)
-	f.task = &Task{Model: model{m.profiler}, Services: make([]Service, n), Budget: m.c.Budget, Quick: true}
+	f.task = &Task{Model: model{m.profiler}, Services: make([]Service, n), Budget: m.c.Budget, Quick: true, Slack: slack}
 	if len(s.Relaxed) == n {
 		f.task.Start = s.Relaxed
 	}
@@ -166,7 +166,7 @@ func (m *Manager) endpoints(f *frame) {
 		}
 		of := m.state.Ends[e]
 		f.task.Endpoints = append(f.task.Endpoints, Endpoint{Name: end.Name, Percentile: 100 * (1 - m.c.allowed(end.Objective, rate)),
-			Limit: end.Objective.Latency.Seconds(), Factor: of.Tail * of.Boost, Forms: forms, Visits: f.ahead.visits})
+			Limit: end.Objective.Latency.Seconds() * m.c.Factor, Factor: of.Tail * of.Boost, Forms: forms, Visits: f.ahead.visits})
 		f.ends = append(f.ends, id)
 	}
 }
@@ -350,6 +350,7 @@ func (m *Manager) react(d *plan.Draft, h *foresail.History) {
 }
 
 const (
+	slack    = 0.05             // of the least latency there is, where an objective can't be held: what all at their maximum gain beyond is not worth them
 	newest    = 5                // seconds that visits are counted over between minutes
 	settled   = 10               // seconds that requests are held against objectives over
 	alike     = 0.15             // share by which the rates of two minutes differ by chance

@@ -31,6 +31,7 @@ type Task struct {
 	// Quick: percentiles are those by three moments, which takes microseconds. Otherwise they are held against the exact ones of
 	// the distribution, which takes a millisecond for each, or some.
 	Quick bool
+	Slack float64   // see solve.Problem
 	Start []float64 // see solve.Problem
 }
 
@@ -145,7 +146,7 @@ func (x *tail) pick(containers []int) []float64 {
 func (r *Result) problem() (*solve.Problem, error) {
 	t := r.task
 	var errs []error
-	out := &solve.Problem{Budget: t.Budget, Start: t.Start, Services: make([]solve.Service, len(t.Services))}
+	out := &solve.Problem{Budget: t.Budget, Slack: t.Slack, Start: t.Start, Services: make([]solve.Service, len(t.Services))}
 	for i, s := range t.Services {
 		out.Services[i] = solve.Service{Name: s.Name, Cost: s.Cost, Low: s.Low, High: s.High}
 	}

@@ -27,6 +27,9 @@ type Problem struct {
 	// Budget is how often an endpoint's percentile may be asked for in all while whole numbers are sought; 0: as often as
 	// seems worth it. It is exceeded where nothing that holds the limits is known yet.
 	Budget int
+	// Slack is how much more than the least latency there is a limit that can't be held is taken for, as a share: the last
+	// thousandths cost the most. 0: a ten-thousandth.
+	Slack float64
 	// Start is where the search begins, by service: an answer to a problem like this one makes it shorter. nil: at the maximum.
 	Start []float64
 }
@@ -70,8 +73,8 @@ type Answer struct {
 	Latency float64 // seconds, under Solution.Containers
 	Limit   float64 // what it was held to: the endpoint's limit, or the least that can be reached where that is more
 	Price   float64 // what one second of limit less would cost, at Relaxed: its multiplier
-	// Reachable: the limit can be held. Where it can't, Limit is the least latency there is (a ten-thousandth more, so that it
-	// has a price), with every service that matters at its maximum, and Bounds are those which hold it back, the one that
+	// Reachable: the limit can be held. Where it can't, Limit is the least latency there is, with every service that matters at
+	// its maximum, and Problem.Slack more, so that it has a price, and Bounds are those which hold it back, the one that
 	// would gain most by one container more first.
 	Reachable bool
 	Bounds    []int

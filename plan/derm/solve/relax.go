@@ -12,7 +12,7 @@ const (
 	even      = 1e-8 // share of its limit up to which a separable problem's endpoint is exact
 	headroom  = 1.02 // at least so many times what saturates a service
 	farthest  = 3.0  // factor by which a distance from saturation may change in a round
-	leastGain = 1e-4 // a limit that can't be held is taken for so much more than the least latency there is, as a share
+	leastGain = 1e-4 // a limit that can't be held is taken for so much more than the least latency there is, as a share, at least
 )
 
 // work is a problem that is being solved.
@@ -92,7 +92,7 @@ func (w *work) reach() {
 		e.latency = w.ask(e, w.high, e.slope)
 		e.answer.Reachable = e.latency <= e.Endpoint.Limit
 		if !e.answer.Reachable {
-			e.limit = e.latency * (1 + leastGain)
+			e.limit = e.latency * (1 + max(w.p.Slack, leastGain))
 			e.answer.Bounds = bounds(e)
 		}
 	}
