@@ -350,7 +350,7 @@ func (m *Manager) react(d *plan.Draft, h *foresail.History) {
 }
 
 const (
-	slack    = 0.05             // of the least latency there is, where an objective can't be held: what all at their maximum gain beyond is not worth them
+	slack     = 0.05             // of the least latency there is, where an objective can't be held: what all at their maximum gain beyond is not worth them
 	newest    = 5                // seconds that visits are counted over between minutes
 	settled   = 10               // seconds that requests are held against objectives over
 	alike     = 0.15             // share by which the rates of two minutes differ by chance
