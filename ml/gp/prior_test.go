@@ -2,47 +2,50 @@ package gp
 
 import (
 	"math"
-	"math/rand/v2"
 	"testing"
 )
 
-// With forty rows and thirty features, of which two matter, a prior keeps the others from mattering by chance; and where it is
-// narrow, lengths are what it says.
-func TestPriorsOfLengths(t *testing.T) {
-	rng := rand.New(rand.NewPCG(1, 1))
-	const d = 30
-	make2 := func(n int) (x, y []float64) {
-		for range n {
-			row := make([]float64, d)
-			for f := range row {
-				row[f] = rng.NormFloat64()
-			}
-			x, y = append(x, row...), append(y, 2*row[3]+math.Sin(2*row[7])+0.1*rng.NormFloat64())
-		}
-		return x, y
+// What is climbed is likelihood and prior together: its slope is that of finite differences, and the prior's part is that of a
+// normal density.
+func TestTheSlopeWithAPrior(t *testing.T) {
+	x, y := draw(25, 4, 2)
+	s := standardise(x, 4, y)
+	prior := Prior{Mean: 0.3, Deviation: 0.7}
+	search := newSearch(newLikelihood(Matern52, true, s.x, 4, s.y, 1e-6), prior)
+	search.maxEvals = 1 << 20
+	u := []float64{0.2, -0.3, 0.1, 0.4, 0.1, -0.2}
+	search.evaluate(u)
+	value, slope := search.value, append([]float64(nil), search.slope...)
+	plain, err := search.l.value(search.theta)
+	if err != nil {
+		t.Fatal(err)
 	}
-	x, y := make2(40)
-	testX, testY := make2(200)
-	off := func(p Prior) float64 {
-		cfg := Default()
-		cfg.Prior = p
-		m, err := Fit(cfg, x, d, y)
-		if err != nil {
-			t.Fatal(err)
-		}
-		predictor, sum := NewPredictor(m), 0.0
-		for i, v := range testY {
-			sum += math.Abs(predictor.Mean(testX[i*d:(i+1)*d])-v) / 200
-		}
-		return sum
+	for _, l := range search.theta[:4] {
+		plain -= (l - prior.Mean) * (l - prior.Mean) / 2 / prior.Deviation / prior.Deviation
 	}
-	none, some := off(Prior{}), off(Prior{Mean: math.Log(2) + math.Log(d)/2, Deviation: 1})
-	if some > 0.8*none {
-		t.Errorf("off by %.3f without a prior and %.3f with one", none, some)
+	if math.Abs(value-plain) > 1e-9 {
+		t.Errorf("%v, likelihood and prior are %v", value, plain)
 	}
+	const h = 1e-5
+	for i := range u {
+		at := func(d float64) float64 {
+			v := append([]float64(nil), u...)
+			v[i] += d
+			search.evaluate(v)
+			return search.value
+		}
+		if want := (at(h) - at(-h)) / 2 / h; math.Abs(slope[i]-want) > 1e-4*(1+math.Abs(want)) {
+			t.Errorf("slope of parameter %d is %v, by differences %v", i, slope[i], want)
+		}
+	}
+}
+
+// Where a prior is narrow, lengths are what it says, in deviations of the features.
+func TestANarrowPrior(t *testing.T) {
+	x, y := draw(40, 6, 3)
 	cfg := Default()
 	cfg.Prior = Prior{Mean: math.Log(3), Deviation: 1e-3}
-	m, err := Fit(cfg, x, d, y)
+	m, err := Fit(cfg, x, 6, y)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +55,7 @@ func TestPriorsOfLengths(t *testing.T) {
 		}
 	}
 	cfg.Prior.Deviation = -1
-	if _, err := Fit(cfg, x, d, y); err == nil {
+	if _, err := Fit(cfg, x, 6, y); err == nil {
 		t.Error("a negative deviation is taken")
 	}
 }
