@@ -22,6 +22,7 @@ const (
 	payloadVersion = 1
 	mostUnpacked   = 1 << 30
 	maxNodes       = 1 << 14
+	maxEdges       = 1 << 22
 )
 
 type savedAssignment struct {
@@ -164,18 +165,17 @@ func (g *Graph) UnmarshalBinary(data []byte) error {
 			}
 		}
 	}
-	all := 0
 	for service, n := range s.Instances {
 		if out.instances[service] == 0 || n < 1 || n > maxInstances {
 			return fmt.Errorf("the graph has %d instances of %s, which must be one of its services and have from 1 to %d", n, service, maxInstances)
 		}
 		out.instances[service] = n
-		all += n
 	}
-	if all > maxNodes {
-		return fmt.Errorf("the graph has %d instances, at most %d can be", all, maxNodes)
-	}
+	all := 0
 	for _, n := range out.nodes {
+		if all += out.instances[n.a.service] * (1 + len(n.a.own) + len(n.a.external)); all > maxEdges {
+			return fmt.Errorf("the graph has more than %d inputs of vertices", maxEdges)
+		}
 		if n.merge != nil && (len(n.merge.external) != out.instances[n.a.service] || len(n.merge.own) > 0) {
 			return fmt.Errorf("what aggregates %s is of %d instances and there are %d", n.a.Output(), len(n.merge.external), out.instances[n.a.service])
 		}

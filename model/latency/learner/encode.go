@@ -78,9 +78,5 @@ func (s *saved) check() error {
 	if !(s.Least > 0 && s.Least <= largest && s.Stretch > 0 && s.Stretch <= 1e3) || s.Rows < 0 {
 		faults = append(faults, fmt.Errorf("the model has a least value of %v, a stretch of %v and %d rows", s.Least, s.Stretch, s.Rows))
 	}
-	// A network is made before its weights are read, so it must not be larger than what there is of them; that is checked there.
-	if c := &s.Candidate; c.Kind == Network && (len(s.Inputs)+c.Layers*c.Width)*c.Width > mostUnpacked/16 {
-		faults = append(faults, errors.New("the model's network is larger than any that is written"))
-	}
 	return errors.Join(faults...)
 }

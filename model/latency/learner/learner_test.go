@@ -247,9 +247,9 @@ func TestSavedModelsPredictTheSame(t *testing.T) {
 
 func FuzzUnmarshal(f *testing.F) {
 	d := latencies(8, 2, 0.1, 1)
-	for _, k := range []Kind{Ridge, Process, Trees} {
+	for _, k := range []Kind{Ridge, Process, Trees, Network} {
 		c := tried[k]
-		c.Rounds = min(c.Rounds, 3)
+		c.Rounds, c.Width = min(c.Rounds, 3), min(c.Width, 2)
 		m, err := train(c, &d, 1)
 		if err != nil {
 			f.Fatal(err)

@@ -1,6 +1,7 @@
 package learner
 
 import (
+	"fmt"
 	"math"
 
 	"foresail.dev/ml/nn"
@@ -99,6 +100,10 @@ func (n *network) encode() ([]byte, error) {
 
 func decodeNetwork(b []byte, inputs int, c *Candidate) (*network, error) {
 	n := &network{inputs: inputs, layers: c.Layers, width: c.Width}
+	// The networks are made before their weights are read: not of more than there can be.
+	if least := 4 * (inputs*c.Width + (c.Layers-1)*c.Width*c.Width + c.Width); len(b)%members != 0 || len(b)/members < least {
+		return nil, fmt.Errorf("%d bytes are not %d networks of %d layers of %d", len(b), members, c.Layers, c.Width)
+	}
 	for m := range n.weights { // all have the same size
 		n.weights[m] = b[m*len(b)/members : (m+1)*len(b)/members]
 		net := layers(inputs, c, nn.NewRand(0, 0))
