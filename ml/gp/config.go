@@ -35,11 +35,21 @@ type Config struct {
 	Iterations  int // of L-BFGS at most, for each start; > 0
 	Evaluations int // of the likelihood at most, for each start; > 0
 
+	// Prior pulls length scales towards what is plausible. Its zero value pulls at none: with many features and few rows,
+	// the likelihood alone then finds features that matter by chance.
+	Prior Prior
+
 	// MaxJitter is how much may be added to the diagonal so that the kernel matrix can be factored, as a share of the
 	// variance: 1e-12 at first, then ten times as much each time. 0: nothing.
 	MaxJitter float64
 
 	Seed uint64 // of the random starts
+}
+
+// Prior is a normal distribution of the natural logarithm of each length scale, of features of variance 1. Parameters are then
+// where likelihood and prior together are highest.
+type Prior struct {
+	Mean, Deviation float64 // Deviation 0: no prior
 }
 
 // Default is a Config with a length scale for each feature.
@@ -58,6 +68,7 @@ func (c *Config) validate() error {
 	check(c.Restarts >= 0, "restarts is %d, must not be negative", c.Restarts)
 	check(c.Iterations > 0, "iterations is %d, must be at least 1", c.Iterations)
 	check(c.Evaluations > 0, "evaluations is %d, must be at least 1", c.Evaluations)
+	check(c.Prior.Deviation >= 0 && !math.IsInf(c.Prior.Deviation, 0) && math.Abs(c.Prior.Mean) <= 100, "the prior of length scales has the mean %v and the deviation %v", c.Prior.Mean, c.Prior.Deviation)
 	check(c.MaxJitter >= 0 && c.MaxJitter <= 1, "max jitter is %v, must be from 0 to 1", c.MaxJitter)
 	return errors.Join(faults...)
 }

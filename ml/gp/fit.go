@@ -17,7 +17,7 @@ func Fit(cfg Config, x []float64, features int, y []float64) (*Model, error) {
 	}
 	s := standardise(x, features, y)
 	l := newLikelihood(cfg.Kernel, cfg.PerFeature, s.x, features, s.y, cfg.MaxJitter)
-	search := newSearch(l)
+	search := newSearch(l, cfg.Prior)
 	rng := rand.New(rand.NewPCG(cfg.Seed, 0x6a09e667f3bcc908))
 	for start := range 1 + cfg.Restarts {
 		search.run(search.start(start, rng), cfg.Iterations, cfg.Evaluations)
@@ -52,6 +52,7 @@ const (
 // lo + (hi-lo)/(1+exp(-u)).
 type search struct {
 	l           *likelihood
+	prior       Prior
 	lo, hi      []float64
 	theta, grad []float64
 
@@ -67,9 +68,9 @@ type search struct {
 	err       error
 }
 
-func newSearch(l *likelihood) *search {
+func newSearch(l *likelihood, prior Prior) *search {
 	n := l.params()
-	s := &search{l: l, lo: make([]float64, n), hi: make([]float64, n), theta: make([]float64, n), grad: make([]float64, n), slope: make([]float64, n), bestValue: math.Inf(-1)}
+	s := &search{l: l, prior: prior, lo: make([]float64, n), hi: make([]float64, n), theta: make([]float64, n), grad: make([]float64, n), slope: make([]float64, n), bestValue: math.Inf(-1)}
 	for i := range n {
 		s.lo[i], s.hi[i] = math.Log(minLength), math.Log(maxLength)
 	}
@@ -84,6 +85,9 @@ func (s *search) start(n int, rng *rand.Rand) []float64 {
 	theta := make([]float64, s.l.params())
 	for i := range theta[:m] {
 		theta[i] = math.Log(math.Sqrt(float64(s.l.features)))
+		if s.prior.Deviation > 0 {
+			theta[i] = s.prior.Mean
+		}
 	}
 	theta[m], theta[m+1] = 0, math.Log(0.1)
 	if n > 0 {
@@ -150,6 +154,13 @@ func (s *search) evaluate(u []float64) {
 	if err != nil {
 		s.err = err
 		return
+	}
+	if d := s.prior.Deviation; d > 0 {
+		for i, t := range s.theta[:s.l.lengths()] {
+			z := (t - s.prior.Mean) / d
+			value -= z * z / 2
+			s.grad[i] -= z / d
+		}
 	}
 	s.value = value
 	for i, v := range u {
