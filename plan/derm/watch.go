@@ -1,7 +1,6 @@
 package derm
 
 import (
-	"cmp"
 	"math"
 	"slices"
 	"time"
@@ -153,6 +152,3 @@ func spread(h *foresail.History, p *foresail.Snapshot) float64 {
 	}
 	return math.Sqrt(square) / mean
 }
-
-// byKey orders forms.
-func byKey(a, b counted) int { return cmp.Compare(a.form.Key(), b.form.Key()) }

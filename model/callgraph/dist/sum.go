@@ -2,6 +2,7 @@ package dist
 
 import (
 	"math"
+	"math/cmplx"
 )
 
 // Term is a stage of a sum, taken Times times, each independent of the others.
@@ -378,7 +379,7 @@ func (s *Sum) parabola(t, c, order float64) float64 {
 			if u == 0 {
 				g /= 2
 			}
-			if g != g { // the product of ratios overflowed: nothing is left of the integrand
+			if cmplx.IsNaN(g) || cmplx.IsInf(g) { // the product of ratios overflowed: nothing is left of the integrand
 				break
 			}
 			sum += real(g)

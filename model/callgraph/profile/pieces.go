@@ -111,14 +111,13 @@ func FitPieces(runs []Run) (*Pieces, error) {
 	p := &Pieces{}
 	var before, after []Run
 	for _, level := range levelsOf(ok) {
-		k, score := search(level)
+		k, _ := search(level)
 		if k == 0 {
 			continue
 		}
 		level = inliers(level, k)
-		if k2, s2 := search(level); k2 > 0 {
-			k, score = k2, s2
-		} else {
+		k, score := search(level)
+		if k == 0 {
 			continue
 		}
 		knee := (level[k-1].Load + level[k].Load) / 2

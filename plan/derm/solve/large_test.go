@@ -109,10 +109,8 @@ func barrier(t *testing.T, p *Problem) float64 {
 					}
 				}
 			}
-			if grad != nil {
-				for m := range grad {
-					grad[m] *= math.Exp(x[m])
-				}
+			for m := range grad {
+				grad[m] *= math.Exp(x[m])
 			}
 			return sum
 		}

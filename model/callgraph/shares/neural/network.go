@@ -16,15 +16,15 @@ type network[T nn.Float] struct {
 	query, head    *nn.Dense[T]
 	params         []*nn.Param[T]
 
-	batch    int
-	states   nn.Batch[T] // of the second layer, of all steps
-	q        nn.Batch[T]
-	alpha    []T // steps × batch
-	context  []T // batch × cells
-	shares   nn.Batch[T]
-	dstates  []T
-	dq, dcon []T
-	dshares  []T
+	batch   int
+	states  nn.Batch[T] // of the second layer, of all steps
+	q       nn.Batch[T]
+	alpha   []T // steps × batch
+	context []T // batch × cells
+	shares  nn.Batch[T]
+	dstates []T
+	dq      []T
+	dshares []T
 }
 
 func inputs(classes int) int { return 2*classes + 1 }
