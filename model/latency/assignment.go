@@ -100,13 +100,6 @@ func (a *Assignment) Weights() []float64 {
 	return out
 }
 
-// clone can be added to while a stays as it is.
-func (a *Assignment) clone() *Assignment {
-	out := *a
-	out.models = slices.Clone(a.models)
-	return &out
-}
-
 // Data is what the assignment learns from in a table: its inputs, those with the given labels (nil: all), and its output.
 // A *MissingError names columns that are not there.
 func (a *Assignment) data(t *Table, inputs []string) (learner.Data, error) {
