@@ -53,7 +53,7 @@ var Rules = []Rule{
 	{Dir: "ml/gp", Others: []string{"gonum.org/v1/gonum"}, Pure: true, Why: "learners don't know each other, nor what they are used for"},
 	{Dir: "ml/calibrate", Pure: true, Why: "calibration knows scores and classes, and no learner"},
 	{Dir: "plan", Own: []string{"", "sketch", "ml/...", "model/...", "plan/..."}, Others: []string{"gonum.org/v1/gonum"}, Pure: true, Why: "managers decide from snapshots alone, by themselves or with models"},
-	{Dir: "plan/derm", Own: []string{"", "model/...", "plan/..."}, Others: []string{"gonum.org/v1/gonum"}, Pure: true, Why: "how many containers are fewest hangs on what was observed alone"},
+	{Dir: "plan/derm", Own: []string{"", "sketch", "model/...", "plan/..."}, Others: []string{"gonum.org/v1/gonum"}, Pure: true, Why: "how many containers are fewest hangs on what was observed alone"},
 	{Dir: "model/forecast", Own: []string{"", "ml/...", "model/forecast/..."}, Tests: []string{"load/trace"}, Others: []string{"gonum.org/v1/gonum"}, Pure: true, Why: "what is forecast hangs on the history alone"},
 	{Dir: "model/callgraph/profile", Own: []string{"", "sketch", "ml/gbt", "model/callgraph/dist"}, Others: []string{"gonum.org/v1/gonum"}, Tests: []string{"appfile", "cluster/sim", "compare/traced", "load"}, Pure: true, Why: "how long services take hangs on what was observed alone"},
 	{Dir: "model/tail", Own: []string{"", "sketch", "ml/...", "model/tail/..."}, Pure: true, Why: "what an allocation will do hangs on what was observed alone"},

@@ -156,7 +156,7 @@ func TestMixesOfTheNewestMinutesAreHeld(t *testing.T) {
 		}
 		return 0.1
 	}
-	m, h := manager(t, c, derm.Config{})
+	m, h := manager(t, c, derm.Config{Memory: 5})
 	play(t, m, c, h, 5*time.Minute+30*time.Second)
 	if n := c.Have(1).Replicas; n < 4 {
 		t.Errorf("%d replicas, when nine in ten may visit it again: 180 visits/s take 3.6 of them", n)

@@ -9,8 +9,11 @@ import (
 // levels are the shares of visits whose own times are kept of an observation: the least, the body, and ever more of the tail.
 var levels = [...]float64{0, .05, .1, .2, .3, .4, .5, .6, .7, .75, .8, .85, .9, .925, .95, .97, .98, .99, .995, .999}
 
-// median is the place of 0.5 in levels.
-const median = 6
+// The places of 0.5 and 0.95 in levels.
+const (
+	median = 6
+	late   = 14
+)
 
 // quantiles are own times in seconds by levels, ascending.
 type quantiles [len(levels)]float64

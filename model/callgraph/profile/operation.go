@@ -195,11 +195,17 @@ func (o *operation) build(v *service, cfg Config) *model {
 
 // counting says which observations tell how own times hang on load: where there are others, neither those of containers that
 // used up their CPU, whose own times are those of what piled up, nor those of a time in which replicas came, were cold, or went.
+// All that makes own times longer; so the latter count where they are shorter than those of as much load or more.
 func (o *operation) counting() func(*observation) bool {
 	if !o.steady() {
 		return func(*observation) bool { return true }
 	}
-	return func(e *observation) bool { return !e.Unsteady && !e.Spent }
+	steady := func(e *observation) bool { return !e.Unsteady && !e.Spent }
+	return func(e *observation) bool {
+		return steady(e) || !e.Spent && slices.ContainsFunc(o.seen, func(s observation) bool {
+			return steady(&s) && s.CPU == e.CPU && s.Load >= e.Load*(1-near) && s.Quantiles[median] >= e.Quantiles[median] && s.Quantiles[late] >= e.Quantiles[late]
+		})
+	}
 }
 
 // steady reports whether there are such observations of containers like those there are now.

@@ -103,7 +103,7 @@ type circumstances struct {
 	time    float64 // container-seconds
 	cpu     float64 // cores that a container has; 0: not known
 	ready   int
-	changed bool // the number of replicas did, from the interval before, by more than few
+	changed bool // the number of replicas did, from the interval before, by more than few; or nothing is known of that
 	spent   bool // containers used up their CPU, so that own times tell of what queued up, too
 }
 
@@ -147,7 +147,7 @@ func (v *service) look(st *foresail.ServiceStats, s *foresail.Snapshot, id fores
 	if st.Has.Has(foresail.SignalAllocation) && st.Allocation.CPU > 0 && !math.IsInf(st.Allocation.CPU, 0) {
 		c.cpu = st.Allocation.CPU
 	}
-	c.changed = v.ready > 0 && math.Abs(float64(v.ready-c.ready)) > few*float64(max(v.ready, c.ready)) || came(st, s) > few*float64(c.ready)
+	c.changed = v.ready > 0 && math.Abs(float64(v.ready-c.ready)) > few*float64(max(v.ready, c.ready)) || came(st, s) > few*float64(c.ready) || v.ready == 0 && len(st.Replicas) == 0
 	v.ready = c.ready
 	ok = visits > 0 && !math.IsInf(c.load, 0)
 	if ok {
