@@ -70,11 +70,10 @@ func newDemo() *cobra.Command {
 			if flags.foresee.On() {
 				simulated.Faults = show.Faults(duration)
 			}
-			s, err := sim.New(simulated)
+			d, err := demos.Simulate(simulated, l, show)
 			if err != nil {
 				return err
 			}
-			d := demos.Controlled(s, l, blueprint.App, show)
 			r := job{app: blueprint.App, cluster: loop.Paced(d, 1), manager: manager, mode: loop.Auto, seed: seed,
 				duration: duration, json: asJSON, name: "demo", out: c.OutOrStdout(), err: c.ErrOrStderr(),
 				page: web.Config{Title: show.Title + " (simulated)", Addr: listen, Controls: d}, metrics: promout.DefaultMetrics(), ports: secured, kept: kept}

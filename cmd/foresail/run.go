@@ -14,6 +14,7 @@ import (
 	"foresail.dev"
 	"foresail.dev/cluster/sim"
 	"foresail.dev/cmd/foresail/adapting"
+	"foresail.dev/cmd/foresail/callgraphs"
 	"foresail.dev/cmd/foresail/cli"
 	"foresail.dev/cmd/foresail/demos"
 	"foresail.dev/cmd/foresail/history"
@@ -249,6 +250,8 @@ func (r *job) run(ctx context.Context) (err error) {
 	r.page.Metrics = metrics.Handler()
 	r.page.TLS, r.page.Tokens, r.page.Hosts, r.page.Log = r.ports.TLS, r.ports.Tokens, r.ports.Hosts, r.ports.Log
 	r.page.AllowRemote = r.ports.Allows("page")
+	graphs := callgraphs.NewLive()
+	r.page.CallGraphs = graphs.CallGraphs
 	server, err := web.New(r.page)
 	if err != nil {
 		return cli.Usage(err)
@@ -282,7 +285,7 @@ func (r *job) run(ctx context.Context) (err error) {
 	r.ports.Warn("page", addr.String())
 
 	sum := summary.New(r.app, r.hold())
-	o := loop.Options{Mode: r.mode, Events: loop.Join(sum.Events(), server.Events(), metrics.Events(), r.notices(), r.kept.Events(), r.away.Events(), r.guest.events)}
+	o := loop.Options{Mode: r.mode, Events: loop.Join(sum.Events(), server.Events(), graphs.Events(), metrics.Events(), r.notices(), r.kept.Events(), r.away.Events(), r.guest.events)}
 	if r.files != nil {
 		o.Events = loop.Join(o.Events, loop.Events{Observed: func(h *foresail.History, s *foresail.Snapshot) { r.files.snapshot(h.App(), s) }})
 	}

@@ -33,7 +33,7 @@ func (m *Manager) explore(w *world) *foresail.Plan {
 		why := "to learn how latency hangs on load"
 		need := v.used // cores
 		if v.full > 0 && v.peak > 0 {
-			need = v.from.CPU * v.peak / v.full
+			need = max(need, v.from.CPU*v.peak/v.full)
 		}
 		switch {
 		case v.used > nearly*v.from.Cores():

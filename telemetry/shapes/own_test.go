@@ -86,7 +86,7 @@ func latency(s *foresail.ShapeStats, i int) float64 {
 	sum, longest, step := s.Own[i].Sum(), 0.0, 0
 	for k := i + 1; k < len(s.Form.Visits); k++ {
 		v := &s.Form.Visits[k]
-		if v.Parent != i {
+		if v.Parent != i || v.Async {
 			continue
 		}
 		if v.Step != step {

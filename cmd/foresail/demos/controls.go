@@ -9,6 +9,7 @@ import (
 	"foresail.dev"
 	"foresail.dev/cluster/sim"
 	"foresail.dev/load"
+	"foresail.dev/telemetry/shapes"
 	"foresail.dev/web"
 )
 
@@ -23,7 +24,8 @@ const (
 // set anew from the chosen shape, level, mix and spike, by simulated time.
 type Cluster struct {
 	*sim.Cluster
-	twin *twin // in step with it; nil: there is none
+	twin   *twin             // in step with it; nil: there is none
+	graphs *shapes.Collector // finds the call graphs of its requests; nil: nobody does
 
 	mu     sync.Mutex
 	shapes []*load.Load // by name; the first is the demo's own
@@ -63,7 +65,27 @@ func (d *Cluster) Next(ctx context.Context) (*foresail.Snapshot, error) {
 	if d.twin != nil {
 		d.twin.step(ctx)
 	}
-	return d.Cluster.Next(ctx)
+	s, err := d.Cluster.Next(ctx)
+	if err == nil && d.graphs != nil {
+		d.graphs.Observe(s)
+	}
+	return s, err
+}
+
+// tracedShare is that of a demo's requests which are traced, for their call graphs.
+const tracedShare = 0.2
+
+// Simulate begins the simulation that a demo shows, with some requests traced.
+func Simulate(cfg sim.Config, day *load.Load, of *Demo) (*Cluster, error) {
+	graphs := shapes.New(cfg.Blueprint.App, shapes.Options{})
+	cfg.TraceShare, cfg.Spans = tracedShare, graphs.Trace
+	s, err := sim.New(cfg)
+	if err != nil {
+		return nil, err
+	}
+	d := Controlled(s, day, cfg.Blueprint.App, of)
+	d.graphs = graphs
+	return d, nil
 }
 
 // set puts the load in effect on a simulation; the lock is held.

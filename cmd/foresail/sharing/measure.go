@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"strconv"
 	"strings"
 	"time"
 
@@ -87,14 +88,11 @@ func rowOf(d Dataset, name string, seed uint64, r, base evaluate.Result) Row {
 
 // digits keeps four that count: no figure here is more exact.
 func digits(v float64) float64 {
-	if v == 0 || math.IsNaN(v) || math.IsInf(v, 0) {
+	out, err := strconv.ParseFloat(strconv.FormatFloat(v, 'g', 4, 64), 64)
+	if err != nil {
 		return v
 	}
-	unit := math.Pow(10, math.Floor(math.Log10(math.Abs(v)))-3)
-	if unit == 0 {
-		return v
-	}
-	return math.Round(v/unit) / (1 / unit)
+	return out
 }
 
 func figure(v float64) *float64 {

@@ -14,7 +14,8 @@ var groups = [...]int{0, 4, 7, 10, 12, 14, 16, 18, len(levels)}
 const sharpest = 64
 
 // Empirical is a sample as a stage: for each of eight groups of own times, by their quantiles, an Erlang distribution with the
-// group's mean above the least and, where its order can have it, the group's variance. Beyond the 99.9th percentile it has the tail of an
+// group's mean above the least and, where its order can have it, the group's variance. Of humps far apart the mean may be a tenth off, since
+// within a group only a few quantiles are kept. Beyond the 99.9th percentile it has the tail of an
 // exponential.
 func Empirical(s Sample) (dist.Stage, error) {
 	if _, _, ok := s.curve(); !ok {

@@ -102,7 +102,7 @@ function shares(e, over, p) {
     animation: false,
     textStyle: { fontFamily: getComputedStyle(document.body).fontFamily },
     grid: { left: 4, right: 12, top: 10, bottom: 2, containLabel: true },
-    xAxis: { type: "time", axisLine: { lineStyle: { color: p.line } }, axisTick: { show: false }, splitLine: { show: false }, axisLabel: { ...font, hideOverlap: true, formatter: (t) => clock.format(t) } },
+    xAxis: { type: "time", minInterval: 60000, axisLine: { lineStyle: { color: p.line } }, axisTick: { show: false }, splitLine: { show: false }, axisLabel: { ...font, hideOverlap: true, formatter: (t) => clock.format(t) } },
     yAxis: { type: "value", min: 0, max: 1, interval: 0.25, axisLabel: { ...font, formatter: (v) => `${v * 100} %` }, axisLine: { show: false }, axisTick: { show: false }, splitLine: { lineStyle: { color: p.line, opacity: 0.7 } } },
     tooltip: { trigger: "axis", confine: true, backgroundColor: p.panel, borderColor: p.line, padding: 8, transitionDuration: 0, textStyle: { color: p.ink, fontSize: 12 }, formatter: tip },
     series: lines.map((l, i) => ({ type: few ? "bar" : "line", name: l.name, data: l.data, stack: "all", color: colour(p, i), symbol: "none", silent: true, barMaxWidth: 60, connectNulls: false,
