@@ -142,20 +142,20 @@ func tellPlan(t *testing.T, app *foresail.App, p *foresail.Plan, at time.Duratio
 }
 
 // With a mix that changes each minute, among those that came before: objectives hold in all but a few windows, and what was
-// expected of the rest of a minute is, in the median, off by less than half: 18 to 37 % in runs of this length.
+// expected of the rest of a minute is, in the median, off by less than a fifth: 6 % when this was written.
 func TestInTheSimulator(t *testing.T) {
 	if testing.Short() {
 		t.Skip("simulates minutes")
 	}
 	o := simulate(t, "hotel-reservation", "shifting", 31, 4*time.Minute, 4*time.Minute, false)
 	t.Logf("%+v", o)
-	if o.replicas > 45 || o.replicas < 25 { // hpa holds 56
+	if o.replicas > 50 || o.replicas < 25 { // hpa holds 56
 		t.Errorf("%.1f replicas", o.replicas)
 	}
 	if share := float64(o.violated) / float64(o.windows); share > 0.01 || o.windows < 300 {
 		t.Errorf("%d of %d windows in violation", o.violated, o.windows)
 	}
-	if o.score.N < 8 || o.score.Error > 0.5 {
+	if o.score.N < 8 || o.score.Error > 0.2 {
 		t.Errorf("what was expected is off: %+v", o.score)
 	}
 }
