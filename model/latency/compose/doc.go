@@ -5,7 +5,7 @@
 //
 // The metrics of callees that it is trained with are those that were observed, or what the callees' assignments predict of
 // them, out-of-fold (Config.Observed). When the graph predicts, it is given predictions; trained on observations alone, it
-// trusts them too much. A metric that its assignment predicts hardly better than the median would (Config.Skill) is left out of
+// may trust them too much. A metric that its assignment predicts hardly better than the median would (Config.Skill) is left out of
 // its callers' inputs: at prediction it would tell them nothing, and in training it is noise.
 //
 // Load goes with the calls, latency against them. Where rates are no inputs of the graph, Config.Demand predicts the rate of a
