@@ -85,7 +85,7 @@ func StreamClient(in *instrument.Instrument) grpc.StreamClientInterceptor {
 			request.End(unanswered(err))
 			return nil, err
 		}
-		s := &clientStream{ClientStream: cs, request: request, one: !desc.ServerStreams}
+		s := &clientStream{ClientStream: cs, caller: ctx, request: request, one: !desc.ServerStreams}
 		// gRPC cancels a stream's context when it is over, however that came about.
 		s.unhook = context.AfterFunc(cs.Context(), s.over)
 		return s, nil
@@ -96,6 +96,7 @@ func StreamClient(in *instrument.Instrument) grpc.StreamClientInterceptor {
 // a stream which ends while somebody receives is told by what the receiving returns.
 type clientStream struct {
 	grpc.ClientStream
+	caller context.Context
 	one    bool // the server sends one message
 	unhook func() bool
 
@@ -110,15 +111,24 @@ type clientStream struct {
 func (s *clientStream) end(err error) {
 	if !s.ended {
 		s.ended = true
-		s.request.End(unanswered(err))
+		s.request.End(s.failed(err))
 	}
+}
+
+// failed tells whether a stream that ended so failed: a cancellation is none only where it is the caller's own. A server that
+// hears first that the caller's time is up may call it one.
+func (s *clientStream) failed(err error) bool {
+	if !errors.Is(s.caller.Err(), context.Canceled) {
+		return err != nil
+	}
+	return unanswered(err)
 }
 
 func (s *clientStream) over() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.gone = true; s.receiving == 0 {
-		s.end(s.Context().Err())
+		s.end(s.caller.Err()) // nil where the server ended it: nobody asked how
 	}
 }
 
@@ -136,7 +146,7 @@ func (s *clientStream) RecvMsg(m any) error {
 	case err != nil:
 		s.end(err)
 	case s.gone && s.receiving == 0:
-		s.end(s.Context().Err())
+		s.end(s.caller.Err()) // nil where the server ended it: nobody asked how
 	}
 	if s.ended {
 		s.unhook()
