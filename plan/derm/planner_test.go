@@ -177,7 +177,7 @@ func TestEveryFaultOfATaskIsTold(t *testing.T) {
 
 // A thousand services in a hundred call graphs of 14 visits.
 //
-//	go test -run xxx -bench PlanDerm ./plan/derm
+//	go test -run '^$' -bench PlanDerm ./plan/derm
 func BenchmarkPlanDerm1000(b *testing.B) {
 	for _, c := range []struct {
 		name   string
