@@ -114,11 +114,14 @@ func (d *daemon) state() (s state, err error) {
 }
 
 // until polls until what is asked for holds; the deadline is a failure.
-func until(t *testing.T, limit time.Duration, what string, holds func() bool) {
+func until(t *testing.T, limit time.Duration, what string, holds func() bool, seen ...func() string) {
 	t.Helper()
 	deadline := time.Now().Add(limit)
 	for !holds() {
 		if time.Now().After(deadline) {
+			for _, s := range seen {
+				what += "; " + s()
+			}
 			t.Fatalf("not within %v: %s", limit, what)
 		}
 		time.Sleep(20 * time.Millisecond)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -55,18 +56,25 @@ telemetry:
 `, server.URL))
 	d := start(t, "run", "-f", file, "--duration", "24s", "--json")
 	d.managed(60 * time.Second)
+	// The doctor tells of the last interval. On a machine that is too busy a scrape of a service may be missing in it.
+	var rows []doctor.Row
+	var out []byte
+	var err error
+	wanted := []string{"memcached-rate", "samples are 1s apart", "native histogram", "missing pressure of all services", "can decide: static", "14 edges"}
+	missing := wanted
 	until(t, 20*time.Second, "a doctor who sees everything that is there", func() bool {
-		return len(examined(t, server.URL)) == 15
+		if rows = examined(t, server.URL); len(rows) < 15 {
+			return false
+		}
+		out, err = program(t, "doctor", "--prometheus", server.URL, "-f", "hotel-reservation").CombinedOutput()
+		missing = slices.DeleteFunc(slices.Clone(wanted), func(w string) bool { return strings.Contains(string(out), w) })
+		return err == nil && len(missing) == 0
+	}, func() string {
+		return fmt.Sprintf("%d services have all; no word of %q (%v) in\n%s", len(rows), missing, err, out)
 	})
-	for _, row := range examined(t, server.URL) {
+	for _, row := range rows {
 		if row.Missing != "disk, pressure" || row.CPU != "cadvisor" || row.Requests != "otel" || row.Latency != "otel" || row.Allocation != "kube-state" {
 			t.Errorf("%+v", row)
-		}
-	}
-	out, err := program(t, "doctor", "--prometheus", server.URL, "-f", "hotel-reservation").CombinedOutput()
-	for _, want := range []string{"memcached-rate", "samples are 1s apart", "native histogram", "missing pressure of all services", "can decide: static", "14 edges"} {
-		if !strings.Contains(string(out), want) {
-			t.Errorf("no word of %q (%v) in\n%s", want, err, out)
 		}
 	}
 	if out, err := program(t, "doctor", "--prometheus", server.URL, "-f", "train-ticket").CombinedOutput(); exitOf(err) != "1" || !strings.Contains(string(out), "nothing usable") {
