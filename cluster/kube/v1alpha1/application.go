@@ -106,7 +106,7 @@ type ApplicationSpec struct {
 type Workload struct {
 	// Service is its name, as telemetry has it.
 	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:MaxLength=100
 	Service string `json:"service"`
 
 	// Target is the workload by name.
@@ -206,9 +206,16 @@ type ReplicaRange struct {
 
 // QuantityRange bounds CPU or memory.
 type QuantityRange struct {
-	Min resource.Quantity `json:"min"`
-	Max resource.Quantity `json:"max"`
+	Min Quantity `json:"min"`
+	Max Quantity `json:"max"`
 }
+
+// Quantity is an amount as Kubernetes writes it, such as 250m or 1.5Gi. It is a string of bounded length, and no resource.Quantity,
+// so that the API server can tell beforehand what it costs to compare those of a thousand workloads, and accepts the rule.
+//
+// +kubebuilder:validation:MaxLength=16
+// +kubebuilder:validation:Pattern=`^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$`
+type Quantity string
 
 // Endpoint is what users call.
 type Endpoint struct {
@@ -217,6 +224,7 @@ type Endpoint struct {
 	Name string `json:"name"`
 	// Service that receives the call: one of the workloads'.
 	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=100
 	Service string `json:"service"`
 	// Operation there, as its server span or its metrics' label has it; the endpoint's name where it is left out.
 	// +optional

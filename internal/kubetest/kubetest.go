@@ -1,0 +1,36 @@
+// Package kubetest starts a Kubernetes API server for a test: a real one with its etcd and nothing else, so no controller
+// makes pods and no node runs them.
+package kubetest
+
+import (
+	"path/filepath"
+	"runtime"
+	"testing"
+
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+
+	"foresail.dev/internal/peers"
+)
+
+// Server starts one with Foresail's custom resources, until the test ends.
+func Server(t testing.TB) *rest.Config {
+	t.Helper()
+	_, here, _, _ := runtime.Caller(0)
+	env := &envtest.Environment{
+		BinaryAssetsDirectory: peers.KubeAssets(t),
+		CRDDirectoryPaths:     []string{filepath.Join(filepath.Dir(here), "..", "..", "deploy", "crd")},
+		ErrorIfCRDPathMissing: true,
+	}
+	t.Cleanup(func() { // also of what a failed start has left
+		if err := env.Stop(); err != nil {
+			t.Log(err)
+		}
+	})
+	cfg, err := env.Start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.QPS, cfg.Burst = 1000, 1000
+	return cfg
+}
