@@ -41,7 +41,7 @@ func (c *Cluster) Apply(ctx context.Context, p *foresail.Plan) error {
 			continue
 		}
 		to, _ := c.spec.App.Services[ch.Service].Bounds.Clamp(ch.To)
-		o, _ := c.watched.workload(c.spec.Workloads[ch.Service].Ref)
+		o, _ := c.watch.workload(c.spec.Workloads[ch.Service].Ref)
 		c.wanted[ch.Service] = want{Allocation: to, grew: to.Replicas > o.replicas}
 		ids = append(ids, ch.Service)
 	}
@@ -98,15 +98,15 @@ func (c *Cluster) service(ctx context.Context, id foresail.ServiceID) error {
 	c.mu.Lock()
 	to := c.wanted[id]
 	c.mu.Unlock()
-	if w.Hold != "" {
+	if c.held(id) != "" {
 		return nil
 	}
-	o, ok := c.watched.workload(w.Ref)
+	o, ok := c.watch.workload(w.Ref)
 	if !ok {
 		return fmt.Errorf("there is no %v", w.Ref)
 	}
 	var errs []error
-	scaler := c.watched.scaler(w.Ref)
+	scaler := c.watch.scaler(w.Ref)
 	if scaler != nil {
 		errs = append(errs, c.steer(ctx, w, scaler, to.Replicas))
 		to.Replicas, to.grew = o.replicas, false
@@ -120,6 +120,22 @@ func (c *Cluster) service(ctx context.Context, id foresail.ServiceID) error {
 		errs = append(errs, c.scale(ctx, w.Ref, o, to.Replicas))
 	}
 	return errors.Join(errs...)
+}
+
+// held says why a service is left as it is; empty: it may be changed.
+func (c *Cluster) held(id foresail.ServiceID) string {
+	if why := c.spec.Workloads[id].Hold; why != "" || c.cfg.Hold == nil {
+		return why
+	}
+	return c.cfg.Hold(id)
+}
+
+// lead asks whether something may be written now.
+func (c *Cluster) lead(ctx context.Context) (context.Context, context.CancelFunc, error) {
+	if c.cfg.Lead == nil {
+		return ctx, func() {}, nil
+	}
+	return c.cfg.Lead(ctx)
 }
 
 // scale writes a number of replicas, on condition that the workload is as it was seen. If it has changed since, it is read once
@@ -148,7 +164,11 @@ func (c *Cluster) scale(ctx context.Context, r Ref, o owner, n int) error {
 
 func (c *Cluster) writeScale(ctx context.Context, r Ref, s *autoscalingv1.Scale) error {
 	opts := metav1.UpdateOptions{FieldManager: Manager}
-	var err error
+	ctx, done, err := c.lead(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
 	if r.Kind == StatefulSet {
 		_, err = c.cfg.Client.AppsV1().StatefulSets(r.Namespace).UpdateScale(ctx, r.Name, s, opts)
 	} else {

@@ -20,17 +20,24 @@ type Source interface {
 type Config struct {
 	Client kubernetes.Interface
 	Spec   Spec
-	Source Source           // nil: snapshots hold what Kubernetes knows alone, one each Every
-	Every  time.Duration    // of snapshots without a source, and of Reconcile; default 5 s
-	Log    func(string)     // is told what a person should know; nil: nobody
-	Now    func() time.Time // nil: time.Now
+	Watch  *Watch        // shared with others; nil: one of its own
+	Source Source        // nil: snapshots hold what Kubernetes knows alone, one each Every
+	Every  time.Duration // of snapshots without a source, and of Reconcile; default 5 s
+	// Hold says why a service is left as it is, besides Workload.Hold; empty: it may be changed. nil: nothing else holds.
+	Hold func(foresail.ServiceID) string
+	// Lead gives the context that a write is made in, which ends when the right to write does, or says why nothing may be written
+	// now. nil: this process is alone.
+	Lead func(context.Context) (context.Context, context.CancelFunc, error)
+	Log  func(string)     // is told what a person should know; nil: nobody
+	Now  func() time.Time // nil: time.Now
 }
 
 // Cluster is an application that runs in Kubernetes. It implements foresail.Cluster.
 type Cluster struct {
-	cfg     Config
-	spec    Spec
-	watched *watched
+	cfg   Config
+	spec  Spec
+	watch *Watch
+	own   bool // the watch is its own
 
 	acting sync.Mutex // held by who writes
 
@@ -61,28 +68,41 @@ func Open(ctx context.Context, cfg Config) (*Cluster, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	w, err := watch(ctx, cfg.Client, cfg.Spec.namespaces(), cfg.Now)
-	if err != nil {
-		return nil, err
+	c := &Cluster{cfg: cfg, spec: cfg.Spec, watch: cfg.Watch, wanted: map[foresail.ServiceID]want{}, told: map[string]time.Time{}}
+	if c.watch == nil {
+		c.watch, c.own = NewWatch(cfg.Client), true
 	}
-	c := &Cluster{cfg: cfg, spec: cfg.Spec, watched: w, wanted: map[foresail.ServiceID]want{}, told: map[string]time.Time{}}
-	for i := range c.spec.Workloads {
-		x := &c.spec.Workloads[i]
-		o, ok := w.workload(x.Ref)
-		if !ok {
-			w.close()
-			return nil, fmt.Errorf("kubernetes: service %s: there is no %v", c.spec.App.Services[i].Name, x.Ref)
-		}
-		if containerOf(o.template.Spec.Containers, x.Container) == nil {
-			w.close()
-			return nil, fmt.Errorf("kubernetes: service %s: %v has no container %q", c.spec.App.Services[i].Name, x.Ref, x.Container)
-		}
+	if err := c.open(ctx); err != nil {
+		c.Close()
+		return nil, err
 	}
 	return c, nil
 }
 
-// Close ends watching.
-func (c *Cluster) Close() { c.watched.close() }
+// open waits for what is watched, and looks for the workloads.
+func (c *Cluster) open(ctx context.Context) error {
+	if err := c.watch.Add(ctx, c.spec.namespaces()...); err != nil {
+		return err
+	}
+	for i := range c.spec.Workloads {
+		x := &c.spec.Workloads[i]
+		o, ok := c.watch.workload(x.Ref)
+		if !ok {
+			return fmt.Errorf("kubernetes: service %s: there is no %v", c.spec.App.Services[i].Name, x.Ref)
+		}
+		if containerOf(o.template.Spec.Containers, x.Container) == nil {
+			return fmt.Errorf("kubernetes: service %s: %v has no container %q", c.spec.App.Services[i].Name, x.Ref, x.Container)
+		}
+	}
+	return nil
+}
+
+// Close ends watching, unless others watch too.
+func (c *Cluster) Close() {
+	if c.own {
+		c.watch.Close()
+	}
+}
 
 // App is the application.
 func (c *Cluster) App() *foresail.App { return c.spec.App }
@@ -138,7 +158,7 @@ func (c *Cluster) tick(ctx context.Context) (*foresail.Snapshot, error) {
 // fill adds to a snapshot what Kubernetes knows better than any metric of it.
 func (c *Cluster) fill(s *foresail.Snapshot) {
 	for i := range min(len(s.Services), len(c.spec.Workloads)) {
-		st := c.state(&c.spec.Workloads[i])
+		st := c.watch.state(&c.spec.Workloads[i])
 		if !st.Found {
 			continue // what is gone is not zero
 		}

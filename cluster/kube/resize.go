@@ -22,7 +22,7 @@ func (c *Cluster) resize(ctx context.Context, w *Workload, o owner, to want) (gr
 	if t == nil {
 		return false, fmt.Errorf("%v has no container %q", w.Ref, w.Container)
 	}
-	pods := c.watched.pods(w.Ref)
+	pods := c.watch.pods(w.Ref)
 	isReady := 0
 	for _, p := range pods {
 		if ready(p) {
@@ -128,7 +128,12 @@ func (c *Cluster) resizePod(ctx context.Context, p *corev1.Pod, container *corev
 		if err != nil {
 			return fmt.Errorf("%s: %w", what, err)
 		}
-		_, err = pods.Patch(ctx, p.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{FieldManager: Manager}, "resize")
+		leading, done, err := c.lead(ctx)
+		if err != nil {
+			return fmt.Errorf("%s: %w", what, err)
+		}
+		_, err = pods.Patch(leading, p.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{FieldManager: Manager}, "resize")
+		done()
 		switch {
 		case err == nil:
 			c.count(func(w *Writes) { w.Resizes++ })

@@ -48,6 +48,11 @@ func (c *Cluster) steer(ctx context.Context, w *Workload, h *autoscalingv2.Horiz
 		return err
 	}
 	what := fmt.Sprintf("HorizontalPodAutoscaler %s: a minimum of %d", h.Name, goal)
+	ctx, done, err := c.lead(ctx)
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	defer done()
 	if _, err := c.cfg.Client.AutoscalingV2().HorizontalPodAutoscalers(h.Namespace).Patch(ctx, h.Name, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: Manager}); err != nil {
 		return c.refused(err, what)
 	}

@@ -29,23 +29,23 @@ type State struct {
 func (c *Cluster) State() []State {
 	out := make([]State, len(c.spec.Workloads))
 	for i := range c.spec.Workloads {
-		out[i] = c.state(&c.spec.Workloads[i])
+		out[i] = c.watch.state(&c.spec.Workloads[i])
 	}
 	return out
 }
 
-func (c *Cluster) state(w *Workload) State {
-	o, ok := c.watched.workload(w.Ref)
+func (x *Watch) state(w *Workload) State {
+	o, ok := x.workload(w.Ref)
 	if !ok {
 		return State{}
 	}
 	s := State{Found: true, Replicas: o.replicas, Rollout: !o.settled}
 	s.Limits = w.limits(o.template)
-	if h := c.watched.scaler(w.Ref); h != nil {
+	if h := x.scaler(w.Ref); h != nil {
 		s.Scaler = fmt.Sprintf("HorizontalPodAutoscaler %s (%d to %d)", h.Name, count(h.Spec.MinReplicas), h.Spec.MaxReplicas)
 	}
 	cpu, memory := math.Inf(1), int64(math.MaxInt64)
-	for _, p := range c.watched.pods(w.Ref) {
+	for _, p := range x.pods(w.Ref) {
 		if ready(p) {
 			s.Ready++
 		}

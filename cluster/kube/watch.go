@@ -2,19 +2,22 @@ package kube
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
+
+	"foresail.dev"
 )
 
 // Names of indexes.
@@ -23,63 +26,98 @@ const (
 	byTarget = "target" // autoscalers, by the workload that they scale
 )
 
-// watched is what the API server tells of some namespaces, kept as it changes.
-type watched struct {
-	stop      context.CancelFunc
-	every     []informers.SharedInformerFactory
-	by        map[string]*namespaceWatch
-	troubleMu sync.Mutex
-	trouble   error
-	since     time.Time // of trouble
+// Watch is what the API server tells of some namespaces, kept as it changes. Several clusters may share one. Its methods may be
+// called from any goroutine.
+type Watch struct {
+	client kubernetes.Interface
+	ctx    context.Context // ends all watching
+	stop   context.CancelFunc
+
+	mu    sync.RWMutex // of what follows
+	every []informers.SharedInformerFactory
+	by    map[string]*namespaceWatch
+	last  error // of the last watch that broke
 }
 
 type namespaceWatch struct {
 	pods, deployments, sets, scalers cache.SharedIndexInformer
 }
 
-// watch begins to watch, and returns when everything there is has been read.
-func watch(ctx context.Context, client kubernetes.Interface, namespaces []string, now func() time.Time) (*watched, error) {
-	ctx2, stop := context.WithCancel(context.WithoutCancel(ctx))
-	w := &watched{stop: stop, by: map[string]*namespaceWatch{}}
+// NewWatch watches nothing yet.
+func NewWatch(client kubernetes.Interface) *Watch {
+	w := &Watch{client: client, by: map[string]*namespaceWatch{}}
+	w.ctx, w.stop = context.WithCancel(context.Background())
+	return w
+}
+
+// Add begins to watch namespaces, if they are not watched already, and returns when all that is there has been read.
+func (w *Watch) Add(ctx context.Context, namespaces ...string) error {
 	var synced []cache.InformerSynced
 	for _, ns := range namespaces {
-		f := informers.NewSharedInformerFactoryWithOptions(client, 0, informers.WithNamespace(ns), informers.WithTransform(slim))
-		n := &namespaceWatch{
-			pods:        f.Core().V1().Pods().Informer(),
-			deployments: f.Apps().V1().Deployments().Informer(),
-			sets:        f.Apps().V1().StatefulSets().Informer(),
-			scalers:     f.Autoscaling().V2().HorizontalPodAutoscalers().Informer(),
+		n, err := w.namespace(ns)
+		if err != nil {
+			return err
 		}
-		if err := n.pods.AddIndexers(cache.Indexers{byOwner: ownerOf}); err != nil {
-			stop()
-			return nil, fmt.Errorf("kubernetes: %w", err)
-		}
-		if err := n.scalers.AddIndexers(cache.Indexers{byTarget: targetOf}); err != nil {
-			stop()
-			return nil, fmt.Errorf("kubernetes: %w", err)
-		}
-		for _, i := range []cache.SharedIndexInformer{n.pods, n.deployments, n.sets, n.scalers} {
-			if err := i.SetWatchErrorHandlerWithContext(func(_ context.Context, _ *cache.Reflector, err error) { w.failed(err, now()) }); err != nil {
-				stop()
-				return nil, fmt.Errorf("kubernetes: %w", err)
-			}
-			synced = append(synced, i.HasSynced)
-		}
-		w.by[ns] = n
-		f.Start(ctx2.Done())
-		w.every = append(w.every, f)
+		synced = append(synced, n.pods.HasSynced, n.deployments.HasSynced, n.sets.HasSynced, n.scalers.HasSynced)
 	}
-	if !cache.WaitForCacheSync(ctx.Done(), synced...) {
-		w.close()
-		if err, _ := w.lost(); err != nil {
-			return nil, fmt.Errorf("kubernetes: reading workloads and pods of %s: %w", strings.Join(namespaces, ", "), err)
-		}
-		return nil, fmt.Errorf("kubernetes: reading workloads and pods of %s: %w", strings.Join(namespaces, ", "), ctx.Err())
+	if cache.WaitForCacheSync(ctx.Done(), synced...) {
+		return nil
 	}
-	w.troubleMu.Lock()
-	w.trouble = nil
-	w.troubleMu.Unlock()
-	return w, nil
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	return fmt.Errorf("kubernetes: reading workloads and pods of %s: %w", strings.Join(namespaces, ", "), errors.Join(w.last, ctx.Err()))
+}
+
+// namespace is watched, from now on at least.
+func (w *Watch) namespace(ns string) (*namespaceWatch, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if n, ok := w.by[ns]; ok {
+		return n, nil
+	}
+	f := informers.NewSharedInformerFactoryWithOptions(w.client, 0, informers.WithNamespace(ns), informers.WithTransform(slim))
+	n := &namespaceWatch{
+		pods:        f.Core().V1().Pods().Informer(),
+		deployments: f.Apps().V1().Deployments().Informer(),
+		sets:        f.Apps().V1().StatefulSets().Informer(),
+		scalers:     f.Autoscaling().V2().HorizontalPodAutoscalers().Informer(),
+	}
+	err := errors.Join(n.pods.AddIndexers(cache.Indexers{byOwner: ownerOf}), n.scalers.AddIndexers(cache.Indexers{byTarget: targetOf}))
+	for _, i := range []cache.SharedIndexInformer{n.pods, n.deployments, n.sets, n.scalers} {
+		err = errors.Join(err, i.SetWatchErrorHandlerWithContext(func(_ context.Context, _ *cache.Reflector, err error) { w.failed(err) }))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("kubernetes: %w", err)
+	}
+	w.by[ns] = n
+	w.every = append(w.every, f)
+	f.Start(w.ctx.Done())
+	return n, nil
+}
+
+// failed notes that a watch broke. Informers try again by themselves.
+func (w *Watch) failed(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.last = err
+}
+
+// in is what is watched of a namespace; nil: nothing.
+func (w *Watch) in(ns string) *namespaceWatch {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	return w.by[ns]
+}
+
+// Close ends all watching.
+func (w *Watch) Close() {
+	w.stop()
+	w.mu.Lock()
+	every := w.every
+	w.mu.Unlock()
+	for _, f := range every {
+		f.Shutdown()
+	}
 }
 
 // slim drops what is never read and fills memory.
@@ -96,33 +134,6 @@ func slim(obj any) (any, error) {
 		}
 	}
 	return obj, nil
-}
-
-// failed notes that a watch broke. Informers try again by themselves.
-func (w *watched) failed(err error, now time.Time) {
-	w.troubleMu.Lock()
-	defer w.troubleMu.Unlock()
-	if w.trouble == nil {
-		w.since = now
-	}
-	w.trouble = err
-}
-
-// lost is the last error of a watch since it was asked last, and when the first came. A watch that ended and goes on
-// is none.
-func (w *watched) lost() (error, time.Time) {
-	w.troubleMu.Lock()
-	defer w.troubleMu.Unlock()
-	err, since := w.trouble, w.since
-	w.trouble = nil
-	return err, since
-}
-
-func (w *watched) close() {
-	w.stop()
-	for _, f := range w.every {
-		f.Shutdown()
-	}
 }
 
 // ownerOf names the workload that a pod belongs to. A ReplicaSet's name is its Deployment's and the hash of its template,
@@ -156,9 +167,9 @@ func targetOf(obj any) ([]string, error) {
 }
 
 // pods of a workload that are not about to go.
-func (w *watched) pods(r Ref) []*corev1.Pod {
-	n, ok := w.by[r.Namespace]
-	if !ok {
+func (w *Watch) pods(r Ref) []*corev1.Pod {
+	n := w.in(r.Namespace)
+	if n == nil {
 		return nil
 	}
 	objs, err := n.pods.GetIndexer().ByIndex(byOwner, r.String())
@@ -177,9 +188,9 @@ func (w *watched) pods(r Ref) []*corev1.Pod {
 }
 
 // scaler is the autoscaler of a workload; nil: there is none.
-func (w *watched) scaler(r Ref) *autoscalingv2.HorizontalPodAutoscaler {
-	n, ok := w.by[r.Namespace]
-	if !ok {
+func (w *Watch) scaler(r Ref) *autoscalingv2.HorizontalPodAutoscaler {
+	n := w.in(r.Namespace)
+	if n == nil {
 		return nil
 	}
 	objs, err := n.scalers.GetIndexer().ByIndex(byTarget, r.String())
@@ -204,9 +215,9 @@ type owner struct {
 }
 
 // workload is what is known of one; false: there is none of that name.
-func (w *watched) workload(r Ref) (owner, bool) {
-	n, ok := w.by[r.Namespace]
-	if !ok {
+func (w *Watch) workload(r Ref) (owner, bool) {
+	n := w.in(r.Namespace)
+	if n == nil {
 		return owner{}, false
 	}
 	informer := n.deployments
@@ -234,4 +245,38 @@ func count(n *int32) int {
 		return 1
 	}
 	return int(*n)
+}
+
+// Find names the one workload of a namespace whose labels a selector matches.
+func (w *Watch) Find(namespace string, by labels.Selector) (Ref, error) {
+	n := w.in(namespace)
+	if n == nil {
+		return Ref{}, fmt.Errorf("namespace %s is not watched", namespace)
+	}
+	var found []string
+	var ref Ref
+	look := func(kind string, i cache.SharedIndexInformer) {
+		for _, o := range i.GetIndexer().List() {
+			if m, ok := o.(metav1.Object); ok && by.Matches(labels.Set(m.GetLabels())) {
+				ref = Ref{namespace, kind, m.GetName()}
+				found = append(found, kind+" "+m.GetName())
+			}
+		}
+	}
+	look(Deployment, n.deployments)
+	look(StatefulSet, n.sets)
+	slices.Sort(found)
+	switch len(found) {
+	case 1:
+		return ref, nil
+	case 0:
+		return Ref{}, fmt.Errorf("selector %v matches no Deployment or StatefulSet", by)
+	}
+	return Ref{}, fmt.Errorf("selector %v matches %d workloads, and must match one: %s", by, len(found), strings.Join(found[:min(5, len(found))], ", "))
+}
+
+// Has is what each replica of a workload has.
+func (w *Watch) Has(x Workload) (foresail.Allocation, bool) {
+	st := w.state(&x)
+	return st.Allocation, st.Found
 }
