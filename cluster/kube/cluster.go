@@ -128,8 +128,13 @@ func (c *Cluster) Next(ctx context.Context) (*foresail.Snapshot, error) {
 		return nil, err
 	}
 	c.fill(s)
-	if err := c.Reconcile(ctx); err != nil && ctx.Err() == nil {
-		c.tell(err.Error())
+	if _, done, err := c.lead(ctx); err != nil {
+		c.Forget() // whoever leads states it
+	} else {
+		done()
+		if err := c.Reconcile(ctx); err != nil && ctx.Err() == nil {
+			c.tell(err.Error())
+		}
 	}
 	return s, ctx.Err()
 }
@@ -204,4 +209,11 @@ func sleep(ctx context.Context, d time.Duration) error {
 	case <-t.C:
 		return nil
 	}
+}
+
+// Forget drops what was stated and is not done: somebody else states it now.
+func (c *Cluster) Forget() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	clear(c.wanted)
 }

@@ -5,17 +5,23 @@ package kubetest
 import (
 	"path/filepath"
 	"runtime"
+	"sync"
 	"testing"
 
+	"github.com/go-logr/logr"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"foresail.dev/internal/peers"
 )
 
+var quiet sync.Once
+
 // Server starts one with Foresail's custom resources, until the test ends.
 func Server(t testing.TB) *rest.Config {
 	t.Helper()
+	quiet.Do(func() { log.SetLogger(logr.Discard()) })
 	_, here, _, _ := runtime.Caller(0)
 	env := &envtest.Environment{
 		BinaryAssetsDirectory: peers.KubeAssets(t),

@@ -52,7 +52,7 @@ const (
 
 // ApplicationSpec is what a user asks for.
 //
-// +kubebuilder:validation:XValidation:rule="self.endpoints.all(e, self.workloads.exists(w, w.service == e.service))",message="an endpoint's service must be one of the workloads' services"
+// +kubebuilder:validation:XValidation:rule="!has(self.endpoints) || self.endpoints.all(e, self.workloads.exists(w, w.service == e.service))",message="an endpoint's service must be one of the workloads' services"
 // +kubebuilder:validation:XValidation:rule="!has(self.manager) || self.manager.name != 'sinan' || has(self.manager.model)",message="manager sinan decides with a model: name one in manager.model"
 type ApplicationSpec struct {
 	// Mode is how far Foresail goes: Observe decides nothing, Recommend decides and tells, Auto applies. A workload may go less
