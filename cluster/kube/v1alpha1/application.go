@@ -79,12 +79,6 @@ type ApplicationSpec struct {
 	// +optional
 	Endpoints []Endpoint `json:"endpoints,omitempty"`
 
-	// ObjectivesFrom are SLO files of other tools, in ConfigMaps of the same namespace or as resources there. What they promise
-	// of an endpoint that Endpoints names counts where it has no objective there.
-	// +kubebuilder:validation:MaxItems=50
-	// +optional
-	ObjectivesFrom []ObjectiveSource `json:"objectivesFrom,omitempty"`
-
 	// Telemetry is where observations come from.
 	// +optional
 	Telemetry Telemetry `json:"telemetry,omitempty"`
@@ -134,10 +128,6 @@ type Workload struct {
 	// +kubebuilder:validation:Enum=Both;Requests
 	// +optional
 	Limits LimitPolicy `json:"limits,omitempty"`
-
-	// Template also writes CPU and memory into the owner's pod template, so that new pods start with them. It makes a rollout.
-	// +optional
-	Template bool `json:"template,omitempty"`
 
 	// Autoscaler says what is done about an autoscaler that scales the same workload: Steer leaves it there and raises its
 	// minimum, Refuse leaves the replicas to it, TakeOver asks that it is gone.
@@ -242,26 +232,6 @@ type Endpoint struct {
 	MinRequests *int32 `json:"minRequests,omitempty"`
 }
 
-// ObjectiveSource is where other tools keep objectives.
-//
-// +kubebuilder:validation:XValidation:rule="has(self.configMap) != has(self.resource)",message="objectives come from a configMap or from a resource: exactly one of them"
-type ObjectiveSource struct {
-	// Format is whose they are.
-	// +kubebuilder:validation:Enum=OpenSLO;Pyrra;Sloth
-	Format string `json:"format"`
-	// ConfigMap of the application's namespace; every key of it is read.
-	// +kubebuilder:validation:MinLength=1
-	// +optional
-	ConfigMap string `json:"configMap,omitempty"`
-	// Resource of the application's namespace: Pyrra's ServiceLevelObjective, Sloth's PrometheusServiceLevel.
-	// +kubebuilder:validation:MinLength=1
-	// +optional
-	Resource string `json:"resource,omitempty"`
-	// Endpoint that it promises something of; left out, it is the one whose name the objective has.
-	// +optional
-	Endpoint string `json:"endpoint,omitempty"`
-}
-
 // Telemetry is where observations come from. Kubernetes itself tells of replicas and allocations in any case.
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.prometheus) || self.prometheus.url.matches('^https?://')",message="prometheus.url must begin with http:// or https://"
@@ -269,20 +239,22 @@ type Telemetry struct {
 	// Prometheus, or what answers as it does.
 	// +optional
 	Prometheus *Prometheus `json:"prometheus,omitempty"`
-	// Spans are taken from applications that send them to Foresail's OTLP ports, by the service's name.
-	// +optional
-	Spans bool `json:"spans,omitempty"`
 }
 
 // Prometheus is a server that is asked.
 type Prometheus struct {
 	// +kubebuilder:validation:MinLength=1
 	URL string `json:"url"`
-	// Recipe names how metrics become observations: one that Foresail brings along, or a key of a ConfigMap named by RecipeFrom.
+	// Recipes name how metrics become observations, most trusted first: of those that Foresail brings along, all where it is left
+	// out.
+	// +kubebuilder:validation:MaxItems=50
+	// +listType=atomic
 	// +optional
-	Recipe string `json:"recipe,omitempty"`
+	Recipes []string `json:"recipes,omitempty"`
+	// Selector are label matchers that every series must meet, as PromQL writes them; namespace="that of the application" where it is
+	// left out.
 	// +optional
-	RecipeFrom string `json:"recipeFrom,omitempty"`
+	Selector string `json:"selector,omitempty"`
 	// TokenSecret is a Secret of the application's namespace whose key token is sent as a bearer token.
 	// +optional
 	TokenSecret string `json:"tokenSecret,omitempty"`
@@ -302,7 +274,7 @@ type Manager struct {
 	// Settings of the manager, by name, each a number.
 	// +optional
 	Settings map[string]resource.Quantity `json:"settings,omitempty"`
-	// Model that it decides with: the address of a file in a bucket.
+	// Model that it decides with: the path of a file that the operator can read, such as one of a volume that is mounted there.
 	// +optional
 	Model string `json:"model,omitempty"`
 	// Baseline takes over when the manager fails, its model is missing or telemetry goes silent.

@@ -32,7 +32,6 @@ spec:
   endpoints:
     - {name: index, service: frontend, operation: GET /, objective: p99 < 300ms, window: 5s}
     - {name: checkout, service: frontend, objective: "p99.9<1.5s"}
-  objectivesFrom: [{format: OpenSLO, configMap: slos}]
   telemetry: {prometheus: {url: "http://prometheus.monitoring:9090", every: 5s}}
   manager: {name: autothrottle, settings: {slo_factor: "0.9"}}
   freezeWindows:
@@ -78,8 +77,6 @@ func TestTheSchemaRefusesWhatIsWrong(t *testing.T) {
 		"a window upside down":     {"to: \"2026-11-30T00:00:00Z\"", "to: \"2026-11-20T00:00:00Z\"", "not before"},
 		"a window of both kinds":   {"duration: 4h", "duration: 4h, from: \"2026-11-27T00:00:00Z\"", "a freeze window is"},
 		"a window without length":  {", duration: 4h", "", "a freeze window is"},
-		"objectives from nowhere":  {", configMap: slos", "", "exactly one"},
-		"a format that is none":    {"format: OpenSLO", "format: SLOGen", "Unsupported value"},
 	} {
 		if !strings.Contains(good, c.old) {
 			t.Fatalf("%s: %q is not in the good one", name, c.old)

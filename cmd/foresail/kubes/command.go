@@ -14,8 +14,6 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
 
 	"foresail.dev"
 	"foresail.dev/cluster/kube"
@@ -30,11 +28,9 @@ import (
 
 // Flags are those of foresail run that are for Kubernetes.
 type Flags struct {
-	On         bool
-	Namespace  string
-	Kubeconfig string
-	Context    string
-	Workloads  string
+	On        bool
+	Workloads string
+	Reach
 	Backfill   time.Duration
 	Prometheus promfile.Flags
 
@@ -45,9 +41,7 @@ type Flags struct {
 // Register adds the flags.
 func (f *Flags) Register(fl *pflag.FlagSet) {
 	fl.BoolVar(&f.On, "kubernetes", false, "manage the workloads of a namespace, as a Prometheus API tells of them (--prometheus): no file, nothing to install")
-	fl.StringVar(&f.Namespace, "namespace", "", "with --kubernetes: whose workloads; empty: the kubeconfig's")
-	fl.StringVar(&f.Kubeconfig, "kubeconfig", "", "with --kubernetes: how to reach the cluster; empty: as kubectl does, or from within a pod")
-	fl.StringVar(&f.Context, "context", "", "with --kubernetes: the kubeconfig's context; empty: its current one")
+	f.Reach.Register(fl, "with --kubernetes: ")
 	fl.StringVar(&f.Workloads, "workloads", "", "with --kubernetes: labels of the workloads, as app.kubernetes.io/part-of=shop; empty: all")
 	fl.StringVar(&f.mode, "mode", "recommend", "with --kubernetes: observe and recommend change nothing, auto does")
 	fl.DurationVar(&f.Backfill, "backfill", 24*time.Hour, "with --kubernetes: how much history is read from Prometheus first, at most")
@@ -114,7 +108,7 @@ type Options struct {
 // Run observes until it is stopped or the duration is over, and prints what it has found of each workload.
 func (f *Flags) Run(c *cobra.Command, o Options) (err error) {
 	o.out, o.err = c.OutOrStdout(), c.ErrOrStderr()
-	cfg, namespace, err := f.config()
+	cfg, namespace, err := f.Reach.Config()
 	if err != nil {
 		return cli.Usage(err)
 	}
@@ -158,27 +152,6 @@ func (f *Flags) Run(c *cobra.Command, o Options) (err error) {
 		advice.observe(s)
 	}
 	return f.loop(ctx, namespace, &lasting{Cluster: cluster, For: o.Duration}, manager, past, advice, o)
-}
-
-// config is how to reach the cluster, and the namespace.
-func (f *Flags) config() (*rest.Config, string, error) {
-	rules := clientcmd.NewDefaultClientConfigLoadingRules()
-	rules.ExplicitPath = f.Kubeconfig
-	loading := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: f.Context})
-	cfg, err := loading.ClientConfig()
-	if err != nil {
-		return nil, "", fmt.Errorf("kubernetes: %w: give --kubeconfig, or set KUBECONFIG", err)
-	}
-	cfg.QPS, cfg.Burst = 50, 100
-	cfg.UserAgent = "foresail"
-	if f.Namespace != "" {
-		return cfg, f.Namespace, nil
-	}
-	namespace, _, err := loading.Namespace()
-	if err != nil {
-		return nil, "", fmt.Errorf("kubernetes: %w", err)
-	}
-	return cfg, namespace, nil
 }
 
 // manager decides. Where nothing is applied it is asked without the guard, whose steps would hide where it wants to go.
