@@ -10,6 +10,8 @@ import (
 
 	"github.com/go-logr/logr"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
@@ -39,4 +41,19 @@ func Server(t testing.TB) *rest.Config {
 	}
 	cfg.QPS, cfg.Burst = 1000, 1000
 	return cfg
+}
+
+// Kubeconfig writes how to reach a server into a file, for programs.
+func Kubeconfig(t testing.TB, cfg *rest.Config, namespace string) string {
+	t.Helper()
+	kube := clientcmdapi.NewConfig()
+	kube.Clusters["c"] = &clientcmdapi.Cluster{Server: cfg.Host, CertificateAuthorityData: cfg.CAData}
+	kube.AuthInfos["u"] = &clientcmdapi.AuthInfo{ClientCertificateData: cfg.CertData, ClientKeyData: cfg.KeyData}
+	kube.Contexts["x"] = &clientcmdapi.Context{Cluster: "c", AuthInfo: "u", Namespace: namespace}
+	kube.CurrentContext = "x"
+	file := filepath.Join(t.TempDir(), "kubeconfig")
+	if err := clientcmd.WriteToFile(*kube, file); err != nil {
+		t.Fatal(err)
+	}
+	return file
 }

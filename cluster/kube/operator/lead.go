@@ -38,7 +38,7 @@ type leader struct {
 }
 
 // elect runs for leadership until ctx is done, and then gives the lease back.
-func (l *leader) elect(ctx context.Context, client kubernetes.Interface, lease Lease) {
+func (l *leader) elect(ctx context.Context, client kubernetes.Interface, lease Lease, acts func(identity string)) {
 	lock := func() *noted {
 		return &noted{leader: l, Interface: &resourcelock.LeaseLock{
 			LeaseMeta:  metav1.ObjectMeta{Name: lease.Name, Namespace: lease.Namespace},
@@ -54,6 +54,7 @@ func (l *leader) elect(ctx context.Context, client kubernetes.Interface, lease L
 			Callbacks: leaderelection.LeaderCallbacks{
 				OnStartedLeading: func(context.Context) {},
 				OnStoppedLeading: l.lost,
+				OnNewLeader:      acts,
 			},
 		})
 	}

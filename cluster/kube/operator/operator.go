@@ -76,7 +76,7 @@ func Run(ctx context.Context, cfg Config) error {
 	electing := make(chan struct{})
 	go func() {
 		defer close(electing)
-		op.leader.elect(ctx, k, cfg.Lease)
+		op.leader.elect(ctx, k, cfg.Lease, func(identity string) { cfg.Log.Info("who acts", "identity", identity) })
 	}()
 	err = m.Start(ctx)
 	op.stopAll()

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -20,8 +19,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
-	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"foresail.dev/cmd/foresail/kubes"
 	"foresail.dev/internal/kubetest"
@@ -93,15 +90,7 @@ func TestWhatAPersonIsTold(t *testing.T) {
 // run is the command for some seconds.
 func run(t *testing.T, cfg *rest.Config, args ...string) (out []byte, log string) {
 	t.Helper()
-	file := filepath.Join(t.TempDir(), "kubeconfig")
-	kube := clientcmdapi.NewConfig()
-	kube.Clusters["c"] = &clientcmdapi.Cluster{Server: cfg.Host, CertificateAuthorityData: cfg.CAData}
-	kube.AuthInfos["u"] = &clientcmdapi.AuthInfo{ClientCertificateData: cfg.CertData, ClientKeyData: cfg.KeyData}
-	kube.Contexts["x"] = &clientcmdapi.Context{Cluster: "c", AuthInfo: "u", Namespace: "default"}
-	kube.CurrentContext = "x"
-	if err := clientcmd.WriteToFile(*kube, file); err != nil {
-		t.Fatal(err)
-	}
+	file := kubetest.Kubeconfig(t, cfg, "default")
 	var stdout, stderr bytes.Buffer
 	var f kubes.Flags
 	c := &cobra.Command{}
