@@ -1,6 +1,7 @@
 package operator_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -36,6 +37,7 @@ type site struct {
 	kube      kubernetes.Interface
 	client    client.Client
 	namespace string
+	lease     string // namespace of the lease; empty: the same
 }
 
 func newSite(t *testing.T, cfg *rest.Config, namespace string, deployments ...string) *site {
@@ -174,7 +176,7 @@ func (s *site) operate(cfg *rest.Config, identity string, replicas *atomic.Int64
 	go func() {
 		done <- operator.Run(ctx, operator.Config{
 			Rest: cfg, Namespace: s.namespace, StatusEvery: 100 * time.Millisecond,
-			Lease: operator.Lease{Namespace: s.namespace, Identity: identity, Duration: 5 * time.Second},
+			Lease: operator.Lease{Namespace: cmp.Or(s.lease, s.namespace), Identity: identity, Duration: 5 * time.Second},
 			Source: func(_ context.Context, a *v1alpha1.Application, spec kube.Spec) (kube.Source, error) {
 				return beats{len(spec.App.Services), len(spec.App.Endpoints)}, nil
 			},
