@@ -176,10 +176,13 @@ func (s *shop) until(c *kube.Cluster, what string, holds func() bool) {
 }
 
 // server has one node, on which no kubelet runs.
-func server(t *testing.T) *rest.Config {
+func server(t *testing.T) *rest.Config { return node(t, 500) }
+
+// node is a server with a node that takes some pods.
+func node(t testing.TB, pods int64) *rest.Config {
 	t.Helper()
 	cfg := kubetest.Server(t)
-	has := corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("64"), corev1.ResourceMemory: resource.MustParse("64Gi"), corev1.ResourcePods: resource.MustParse("500")}
+	has := corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("64"), corev1.ResourceMemory: resource.MustParse("64Gi"), corev1.ResourcePods: *resource.NewQuantity(pods, resource.DecimalSI)}
 	nodes := kubernetes.NewForConfigOrDie(cfg).CoreV1().Nodes()
 	n, err := nodes.Create(t.Context(), &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "node"}}, metav1.CreateOptions{})
 	if err != nil {
