@@ -86,6 +86,7 @@ var Rules = []Rule{
 	{Dir: "internal/peers", Why: "peers are other people's programs, started as anybody would"},
 	{Dir: "hack/fleet", Own: []string{"load"}, Why: "what measurements are made on is drawn by the same generators that simulations use"},
 	{Dir: "hack/ingest", Own: []string{"", "telemetry", "telemetry/otlp", "telemetry/relay/receive"}, Others: otel, Why: "a measurement outside of the program"},
+	{Dir: "hack/kuberesize", Own: []string{"", "cluster/kube"}, Others: []string{"k8s.io"}, Why: "a measurement outside of the program"},
 	{Dir: "hack/overhead", Own: []string{"telemetry/instrument"}, Why: "a measurement outside of the program"},
 	{Dir: "internal/arch", Why: "the rules depend on nothing"},
 }
