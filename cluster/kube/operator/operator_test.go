@@ -37,7 +37,8 @@ type site struct {
 	kube      kubernetes.Interface
 	client    client.Client
 	namespace string
-	lease     string // namespace of the lease; empty: the same
+	lease     string                      // namespace of the lease; empty: the same
+	source    func(kube.Spec) kube.Source // nil: beats
 }
 
 func newSite(t *testing.T, cfg *rest.Config, namespace string, deployments ...string) *site {
@@ -178,6 +179,9 @@ func (s *site) operate(cfg *rest.Config, identity string, replicas *atomic.Int64
 			Rest: cfg, Namespace: s.namespace, StatusEvery: 100 * time.Millisecond,
 			Lease: operator.Lease{Namespace: cmp.Or(s.lease, s.namespace), Identity: identity, Duration: 5 * time.Second},
 			Source: func(_ context.Context, a *v1alpha1.Application, spec kube.Spec) (kube.Source, error) {
+				if s.source != nil {
+					return s.source(spec), nil
+				}
 				return beats{len(spec.App.Services), len(spec.App.Endpoints)}, nil
 			},
 			Manager: func(a *v1alpha1.Application, _ *foresail.App) (foresail.Manager, error) {

@@ -22,6 +22,13 @@ func (f *Reach) Register(fl *pflag.FlagSet, prefix string) {
 	fl.StringVar(&f.Context, "context", "", prefix+"the kubeconfig's context; empty: its current one")
 }
 
+// RegisterShort adds them as kubectl has them, with -n.
+func (f *Reach) RegisterShort(fl *pflag.FlagSet) {
+	fl.StringVarP(&f.Namespace, "namespace", "n", "", "the namespace to look at; empty: the kubeconfig's")
+	fl.StringVar(&f.Kubeconfig, "kubeconfig", "", "how to reach the cluster; empty: as kubectl does")
+	fl.StringVar(&f.Context, "context", "", "the kubeconfig's context; empty: its current one")
+}
+
 // Config is how to reach the cluster, and the namespace.
 func (f *Reach) Config() (*rest.Config, string, error) {
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
