@@ -272,10 +272,16 @@ func (m *Manager) expect(d *plan.Draft, h *foresail.History) {
 		if end.Objective == nil || end.Gone || forms == nil {
 			continue
 		}
-		t, ok := m.percentile(app, &Endpoint{Name: end.Name, Percentile: end.Objective.Percentile, Limit: end.Objective.Latency.Seconds(),
-			Factor: s.Ends[e].Factor, Forms: forms, Visits: now}, containers, true)
-		if ok {
-			d.Await(foresail.Expectation{Endpoint: foresail.EndpointID(e), From: h.Now(), To: s.Last.Add(time.Minute), Percentile: end.Objective.Percentile, Latency: t})
+		one := Endpoint{Name: end.Name, Limit: end.Objective.Latency.Seconds(), Forms: forms, Visits: now}
+		await := func(percentile, factor float64) {
+			one.Percentile, one.Factor = percentile, factor
+			if t, ok := m.percentile(app, &one, containers, true); ok {
+				d.Await(foresail.Expectation{Endpoint: foresail.EndpointID(e), From: h.Now(), To: s.Last.Add(time.Minute), Percentile: percentile, Latency: t})
+			}
+		}
+		await(end.Objective.Percentile, s.Ends[e].Factor)
+		if end.Objective.Percentile != usual {
+			await(usual, s.Ends[e].Usual)
 		}
 	}
 }

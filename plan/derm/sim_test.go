@@ -116,7 +116,7 @@ func simulate(t *testing.T, name, loaded string, seed uint64, cfg derm.Config, w
 		}
 	}
 	out.replicas /= beats
-	out.score = scores.Score(start.Add(24 * time.Hour))
+	out.score = scores.Score(start.Add(24*time.Hour), func(e foresail.Expectation) bool { return e.Percentile == 99 })
 	return out
 }
 

@@ -27,9 +27,11 @@ type state struct {
 // endState is what is remembered of an endpoint.
 type endState struct {
 	Factor float64 // observed over computed percentile of the objective
+	Usual  float64 // the same of the 95th percentile, which is told beside
 	Tail   float64 // the same of the percentile that is planned for, further out
 	Boost  float64 // how much more than that it counts after the objective was missed
-	Known  int     // minutes that Factor is made of
+	Known  int     // minutes that Factor and Tail are made of
+	Seen   int     // that Usual is made of
 }
 
 // restart forgets what has a place in time.
@@ -40,7 +42,7 @@ func (s *state) restart() {
 // grow makes room for what an application has.
 func (s *state) grow(app *foresail.App) {
 	for len(s.Ends) < len(app.Endpoints) {
-		s.Ends = append(s.Ends, endState{Factor: 1, Tail: 1, Boost: 1})
+		s.Ends = append(s.Ends, endState{Factor: 1, Usual: 1, Tail: 1, Boost: 1})
 	}
 	for i := range s.Minutes {
 		mt := &s.Minutes[i]
@@ -55,6 +57,7 @@ func (s *state) grow(app *foresail.App) {
 
 // Factors by which computed percentiles are corrected.
 const (
+	usual       = 95 // the percentile that is told beside the objective's
 	leastFactor = 0.5
 	mostFactor  = 2.0
 	newShare    = 0.3 // of the newest minute in the factor
@@ -77,7 +80,7 @@ func (m *Manager) calibrate(app *foresail.App, p *foresail.Snapshot, mt *minute)
 	copy(visits, mt.Visits)
 	for e := range app.Endpoints {
 		o := app.Endpoints[e].Objective
-		if o == nil || e >= len(p.Endpoints) || p.Endpoints[e].Latency == nil || p.Endpoints[e].Latency.Count()*o.Allowed() < fewBeyond {
+		if o == nil || e >= len(p.Endpoints) || p.Endpoints[e].Latency.Count()*(1-usual/100.) < fewBeyond {
 			continue
 		}
 		l := p.Endpoints[e].Latency
@@ -91,9 +94,15 @@ func (m *Manager) calibrate(app *foresail.App, p *foresail.Snapshot, mt *minute)
 			continue
 		}
 		of := &m.state.Ends[e]
+		one := Endpoint{Name: app.Endpoints[e].Name, Limit: o.Latency.Seconds(), Forms: forms, Visits: visits}
+		of.Seen++
+		one.Percentile = usual
+		m.correctBy(&of.Usual, max(newShare, 1/float64(of.Seen)), app, one, l, containers, true)
+		if l.Count()*o.Allowed() < fewBeyond {
+			continue
+		}
 		of.Known++
 		w := max(newShare, 1/float64(of.Known))
-		one := Endpoint{Name: app.Endpoints[e].Name, Limit: o.Latency.Seconds(), Forms: forms, Visits: visits}
 		one.Percentile = o.Percentile
 		m.correctBy(&of.Factor, w, app, one, l, containers, true)
 		one.Percentile = 100 * (1 - max(m.c.allowed(o, l.Count()/p.Duration().Seconds()), fewBeyond/l.Count()))
@@ -187,7 +196,8 @@ func (m *Manager) Restore(b []byte) error {
 		s.Minutes = append(s.Minutes, mt)
 	}
 	for i, e := range s.Ends {
-		if !(e.Factor >= leastFactor && e.Factor <= mostFactor) || !(e.Tail >= leastFactor && e.Tail <= mostFactor) || !(e.Boost >= 1 && e.Boost <= boostMost) || e.Known < 0 {
+		if within := func(f float64) bool { return f >= leastFactor && f <= mostFactor }; !within(e.Factor) || !within(e.Usual) || !within(e.Tail) ||
+			!(e.Boost >= 1 && e.Boost <= boostMost) || e.Known < 0 || e.Seen < 0 {
 			return fmt.Errorf("derm: state: endpoint %d: factor %v, boost %v", i, e.Factor, e.Boost)
 		}
 	}
