@@ -396,9 +396,9 @@ func (m *Manager) now(app *foresail.App, h *foresail.History, o *outlook, over i
 	if seconds < float64(over)/2 {
 		return nil, 0
 	}
-	visits = o.visitsOf(sent, m.correct(app))
+	visits, more := m.bring(o, sent, m.correct(app))
 	for i, n := range arrived {
-		n = max(n, visits[i])
+		n = max(n*more[i], visits[i])
 		visits[i] = max(n-chance*math.Sqrt(max(n, 0)), 0) / seconds
 	}
 	return visits, rate / seconds

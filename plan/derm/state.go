@@ -76,8 +76,7 @@ func (m *Manager) calibrate(app *foresail.App, p *foresail.Snapshot, mt *minute)
 	if !p.Has.Has(foresail.SignalEndpoints) {
 		return
 	}
-	visits := make([]float64, len(app.Services))
-	copy(visits, mt.Visits)
+	visits := m.weighed(mt)
 	for e := range app.Endpoints {
 		o := app.Endpoints[e].Objective
 		if o == nil || e >= len(p.Endpoints) || p.Endpoints[e].Latency.Count()*(1-usual/100.) < fewBeyond {

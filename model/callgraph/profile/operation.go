@@ -13,7 +13,8 @@ type observation struct {
 	End       int64     `json:"end"`  // Unix seconds
 	Load      float64   `json:"load"` // visits per second and ready container
 	CPU       float64   `json:"cpu,omitempty"`
-	Visits    float64   `json:"visits"` // own times that were observed, at least
+	Used      float64   `json:"used,omitempty"` // cores that a container used; 0: not known
+	Visits    float64   `json:"visits"`         // own times that were observed, at least
 	Unsteady  bool      `json:"unsteady,omitempty"`
 	Spent     bool      `json:"spent,omitempty"` // containers used up their CPU
 	Quantiles quantiles `json:"quantiles"`       // seconds, by levels
@@ -35,6 +36,7 @@ type operation struct {
 type pending struct {
 	times        *sketch.Sketch
 	visits, time float64 // of all visits, and container-seconds
+	used         float64 // core-seconds
 	ready        int
 	cpu          float64
 	unsteady     bool
@@ -42,11 +44,11 @@ type pending struct {
 }
 
 // add takes the own times of an interval; fits says whether exponentials are fitted, too.
-func (o *operation) add(times *sketch.Sketch, c circumstances, cfg Config, fits bool) {
+func (o *operation) add(times *sketch.Sketch, c circumstances, v *service, cfg Config, fits bool) {
 	k := &o.part
 	if k.times != nil && (k.ready != c.ready || k.cpu != c.cpu) {
 		if told(k.times) >= cfg.Visits/4 {
-			o.close(c.end, cfg, fits)
+			o.close(c.end, v, cfg, fits)
 		}
 		*k = pending{}
 	}
@@ -56,21 +58,22 @@ func (o *operation) add(times *sketch.Sketch, c circumstances, cfg Config, fits 
 	k.times.Merge(times)
 	k.visits += c.load * c.time
 	k.time += c.time
+	k.used += c.used * c.time
 	k.unsteady = k.unsteady || c.changed
 	k.spent = k.spent || c.spent
 	if told(k.times) >= cfg.Visits {
-		o.close(c.end, cfg, fits)
+		o.close(c.end, v, cfg, fits)
 		*k = pending{}
 	}
 }
 
 // close makes an observation of what is pending.
-func (o *operation) close(end int64, cfg Config, fits bool) {
+func (o *operation) close(end int64, v *service, cfg Config, fits bool) {
 	s := OfSketch(o.part.times)
 	if s.n == 0 {
 		return
 	}
-	e := observation{End: end, Load: o.part.visits / o.part.time, CPU: o.part.cpu, Visits: s.told, Unsteady: o.part.unsteady, Spent: o.part.spent, Quantiles: s.quantiles()}
+	e := observation{End: end, Load: o.part.visits / o.part.time, CPU: o.part.cpu, Used: o.part.used / o.part.time, Visits: s.told, Unsteady: o.part.unsteady, Spent: o.part.spent, Quantiles: s.quantiles()}
 	if fits {
 		if f, err := Published(s); err == nil {
 			e.Published = f.Rate
@@ -79,7 +82,7 @@ func (o *operation) close(end int64, cfg Config, fits bool) {
 			e.Likely = f.Rate
 		}
 	}
-	o.contradict(&e, cfg)
+	o.contradict(&e, v, cfg)
 	o.seen = append(o.seen, e)
 	o.forget(cfg)
 	o.model = nil
@@ -93,13 +96,14 @@ const (
 )
 
 // contradict counts e against what was seen before the streak, and drops that when the streak is long enough.
-func (o *operation) contradict(e *observation, cfg Config) {
-	before := o.seen[:len(o.seen)-min(abs(o.streak), len(o.seen))]
+func (o *operation) contradict(e *observation, v *service, cfg Config) {
+	before := v.weighed(o.seen[:len(o.seen)-min(abs(o.streak), len(o.seen))], cfg)
 	ks := knots(before, func(b *observation) float64 { return weigh(b, e.End, e.CPU, cfg) })
-	if len(ks) == 0 || e.Load < ks[0].load*(1-near) || e.Load > ks[len(ks)-1].load*(1+near) || e.Unsteady || e.Spent {
+	load := v.weighed([]observation{*e}, cfg)[0].Load
+	if len(ks) == 0 || load < ks[0].load*(1-near) || load > ks[len(ks)-1].load*(1+near) || e.Unsteady || e.Spent {
 		return // nothing to compare with: neither for nor against
 	}
-	q := at(ks, e.Load)
+	q := at(ks, load)
 	off := math.Log(e.Quantiles[median]) - q[median]
 	switch {
 	case off > contradicting && o.streak >= 0:
@@ -178,6 +182,7 @@ type model struct {
 
 func (o *operation) build(v *service, cfg Config) *model {
 	m := &model{sat: v.saturation(cfg)}
+	o = &operation{seen: v.weighed(o.seen, cfg)}
 	counts := o.counting()
 	now, tells := o.newest(counts)
 	m.anchor = now.load
