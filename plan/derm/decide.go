@@ -18,7 +18,6 @@ type frame struct {
 	sure    []bool                // that was observed
 	ahead   *outlook
 	task    *Task
-	ends    []foresail.EndpointID // of the task's endpoints
 	floor   []int                 // containers below which CPU would be used more than it may be, or that can't be lowered
 	lowest  []string              // what makes that floor
 	result  *Result
@@ -145,29 +144,36 @@ func whole(x float64) int { return int(math.Ceil(min(max(x, 0), 1e6) - 1e-6)) }
 
 // endpoints sets what is to be held.
 func (m *Manager) endpoints(f *frame) {
+	alike := f.ahead.alike()
 	for e := range f.app.Endpoints {
 		end := &f.app.Endpoints[e]
 		id := foresail.EndpointID(e)
 		if end.Objective == nil || end.Gone {
 			continue
 		}
-		forms := m.told(f.ahead.ofEndpoint(id, m.c.Forms))
-		if forms == nil {
-			if f.ahead.expects(id) {
-				f.d.Note(end.Name + ": of how long its call graphs take too little is known: CPU alone counts")
+		unknown := false
+		for _, o := range alike {
+			if !o.expects(id) {
+				continue
 			}
-			continue
-		}
-		rate := 0.0
-		for i, form := range f.ahead.forms {
-			if form.Endpoint == id {
-				rate += f.ahead.expected.share[i] * f.ahead.expected.rate
+			forms := m.told(o.ofEndpoint(id, m.c.Forms))
+			if forms == nil {
+				unknown = true
+				continue
 			}
+			rate := 0.0
+			for i, form := range o.forms {
+				if form.Endpoint == id {
+					rate += o.expected.share[i] * o.expected.rate
+				}
+			}
+			of := m.state.Ends[e]
+			f.task.Endpoints = append(f.task.Endpoints, Endpoint{Name: end.Name, Percentile: 100 * (1 - m.c.allowed(end.Objective, rate)),
+				Limit: end.Objective.Latency.Seconds() * m.c.Factor, Factor: of.Tail * of.Boost, Forms: forms, Visits: o.visits})
 		}
-		of := m.state.Ends[e]
-		f.task.Endpoints = append(f.task.Endpoints, Endpoint{Name: end.Name, Percentile: 100 * (1 - m.c.allowed(end.Objective, rate)),
-			Limit: end.Objective.Latency.Seconds() * m.c.Factor, Factor: of.Tail * of.Boost, Forms: forms, Visits: f.ahead.visits})
-		f.ends = append(f.ends, id)
+		if unknown {
+			f.d.Note(end.Name + ": of how long its call graphs take too little is known: CPU alone counts")
+		}
 	}
 }
 
@@ -223,11 +229,13 @@ func (m *Manager) ask(f *frame, want []int) {
 	if f.result == nil {
 		return
 	}
+	last := ""
 	for k, a := range f.result.Endpoints {
-		if a.Reachable {
+		e := &f.task.Endpoints[k]
+		if a.Reachable || e.Name == last { // once for all of the mixes that it can't be held under
 			continue
 		}
-		e := &f.task.Endpoints[k]
+		last = e.Name
 		names := make([]string, len(a.Bounds))
 		for j, b := range a.Bounds {
 			names[j] = f.task.Services[b].Name
@@ -346,8 +354,14 @@ func (m *Manager) react(d *plan.Draft, h *foresail.History) {
 	if f == nil {
 		return
 	}
+	is := f.ahead.expected
+	is.why, is.visits = "as it is now", make([]float64, len(f.ahead.visits))
+	f.ahead.others = slices.Insert(f.ahead.others, 0, is)
 	for i := range f.ahead.visits {
 		f.ahead.visits[i] = max(f.ahead.visits[i], s.Planned[i])
+		if is.visits[i] = f.ahead.expected.visits[i]; now != nil {
+			is.visits[i] = max(is.visits[i], now[i]*surge)
+		}
 		if now != nil && now[i] > s.Planned[i]*surprise {
 			f.ahead.visits[i] = max(f.ahead.visits[i], now[i]*surge)
 		}

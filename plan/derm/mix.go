@@ -96,6 +96,52 @@ func (m *Manager) ahead(app *foresail.App) (*outlook, bool) {
 	return o, true
 }
 
+// Mixes are alike where no service gets a share more visits under one of them than under the other, or where those are a small share
+// of all visits. At most so many kinds of them are told apart: the rest goes to the last.
+const (
+	likeness  = 0.15
+	mostKinds = 6
+)
+
+// alike divides what may come into kinds of mixes, each held by itself: no request comes under the visits that a service gets under one
+// kind while another gets those of another. The first is the one that is expected.
+func (o *outlook) alike() (out []*outlook) {
+	for k := -1; k < len(o.others); k++ {
+		x := &o.expected
+		if k >= 0 {
+			x = &o.others[k]
+		}
+		i := slices.IndexFunc(out, func(a *outlook) bool { return near(a.expected.visits, x.visits) })
+		if i < 0 && len(out) == mostKinds {
+			i = len(out) - 1
+		}
+		if i < 0 {
+			out = append(out, &outlook{forms: o.forms, expected: *x, visits: slices.Clone(x.visits), method: o.method})
+			continue
+		}
+		a := out[i]
+		a.others = append(a.others, *x)
+		for s, v := range x.visits {
+			a.visits[s] = max(a.visits[s], v)
+		}
+	}
+	return out
+}
+
+// near reports whether visits are alike.
+func near(a, b []float64) bool {
+	all := 0.0
+	for i := range a {
+		all += a[i]
+	}
+	for i := range a {
+		if math.Abs(a[i]-b[i]) > likeness*max(min(a[i], b[i]), 0.01*all) {
+			return false
+		}
+	}
+	return true
+}
+
 // bring are the visits that so many requests of each endpoint make, by the call graphs expected of them, and by how much they count
 // more than as one each.
 func (m *Manager) bring(o *outlook, requests, correct []float64) (visits, more []float64) {
