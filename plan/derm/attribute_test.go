@@ -2,6 +2,7 @@ package derm
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"math"
 	"os"
@@ -203,12 +204,18 @@ func containersOf(app *foresail.App, h *foresail.History) []int {
 //	FORESAIL_ATTRIBUTE=media:31:23:20 go test -run TestAttribute -v ./plan/derm
 func TestAttribute(t *testing.T) {
 	which := strings.Split(os.Getenv("FORESAIL_ATTRIBUTE"), ":")
-	if len(which) != 4 {
-		t.Skip("set FORESAIL_ATTRIBUTE to an application, a seed, and minutes of warm-up and after, as in media:31:23:20")
+	if len(which) < 4 {
+		t.Skip("set FORESAIL_ATTRIBUTE to an application, a seed, minutes of warm-up and after, and, where it is not the default, a Config, as in media:31:23:20:{}")
+	}
+	cfg := Config{}
+	if len(which) > 4 {
+		if err := json.Unmarshal([]byte(strings.Join(which[4:], ":")), &cfg); err != nil {
+			t.Fatal(err)
+		}
 	}
 	var seed uint64
 	var warm, lasts int
-	_, _ = fmt.Sscan(strings.Join(which[1:], " "), &seed, &warm, &lasts)
+	_, _ = fmt.Sscan(strings.Join(which[1:4], " "), &seed, &warm, &lasts)
 	bp, err := appfile.ReadApp(which[0])
 	if err != nil {
 		t.Fatal(err)
@@ -228,7 +235,7 @@ func TestAttribute(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := New(bp.App, Config{Utilisation: 0.8})
+	m, err := New(bp.App, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,8 +18,8 @@ type frame struct {
 	sure    []bool                // that was observed
 	ahead   *outlook
 	task    *Task
-	floor   []int                 // containers below which CPU would be used more than it may be, or that can't be lowered
-	lowest  []string              // what makes that floor
+	floor   []int    // containers below which CPU would be used more than it may be, or that can't be lowered
+	lowest  []string // what makes that floor
 	result  *Result
 	raising bool             // nothing is lowered
 	told    map[int]Expected // by the task's endpoints
@@ -258,16 +258,11 @@ func (m *Manager) expect(d *plan.Draft, h *foresail.History) {
 	if !ok {
 		return
 	}
-	now, rate := m.now(app, h, o, settled, 0)
-	if now == nil {
+	_, sent, seconds := counts(app, h, settled)
+	if seconds < settled/2 {
 		return
 	}
-	// Where about as many requests come as in the minute before, the difference is more likely to pass than to stay.
-	if before := s.Minutes[len(s.Minutes)-1].Rate; rate > 0 && math.Abs(rate/before-1) < alike {
-		for i := range now {
-			now[i] *= before / rate
-		}
-	}
+	now, _ := m.bring(o, m.coming(sent, seconds), m.correct(app))
 	containers := make([]int, len(app.Services))
 	beats := h.Beats(10)
 	for i := range app.Services {
@@ -338,7 +333,7 @@ func (m *Manager) react(d *plan.Draft, h *foresail.History) {
 	if !ok {
 		return
 	}
-	now, _ := m.now(app, h, o, newest, 2)
+	now := m.now(app, h, o, newest, 2)
 	more := now != nil && len(s.Planned) == len(now)
 	if more {
 		more = false
@@ -373,7 +368,6 @@ const (
 	slack     = 0.05             // of the least latency there is, where an objective can't be held: what all at their maximum gain beyond is not worth them
 	newest    = 5                // seconds that visits are counted over between minutes
 	settled   = 10               // seconds that requests are held against objectives over
-	alike     = 0.15             // share by which the rates of two minutes differ by chance
 	settles   = 10 * time.Second // after something was asked for in mid-minute, before a missed objective asks for more
 	surprise  = 1.05             // times the visits planned for, before something is done in mid-minute
 	surge     = 1.15             // times those that came instead are then planned for: what has piled up has to go, too
@@ -381,42 +375,6 @@ const (
 	boostMost = 2.0              // at most
 	boostLeft = 0.8              // of that, after a minute
 )
-
-// now is how many visits a second each service gets, by the newest seconds: as many as arrived there, or as the requests that
-// users sent bring by the call graphs expected, whichever is more, since what is held up at one service has not arrived at the
-// next. So many standard deviations that may be chance are taken off. nil where nothing was observed. rate is that of the
-// requests of all endpoints.
-func (m *Manager) now(app *foresail.App, h *foresail.History, o *outlook, over int, chance float64) (visits []float64, rate float64) {
-	parts := plan.Tail(h.Seconds(over), time.Duration(over)*time.Second)
-	arrived, sent := make([]float64, len(app.Services)), make([]float64, len(app.Endpoints))
-	seconds := 0.0
-	for _, p := range parts {
-		if p.Stale {
-			continue
-		}
-		seconds += p.Duration().Seconds()
-		for i := range arrived {
-			if st := plan.Stats(p, foresail.ServiceID(i)); st != nil && st.Has.Has(foresail.SignalArrivals) {
-				arrived[i] += st.Arrivals
-			}
-		}
-		if p.Has.Has(foresail.SignalEndpoints) {
-			for e := range min(len(sent), len(p.Endpoints)) {
-				sent[e] += p.Endpoints[e].Arrivals
-				rate += p.Endpoints[e].Arrivals
-			}
-		}
-	}
-	if seconds < float64(over)/2 {
-		return nil, 0
-	}
-	visits, more := m.bring(o, sent, m.correct(app))
-	for i, n := range arrived {
-		n = max(n*more[i], visits[i])
-		visits[i] = max(n-chance*math.Sqrt(max(n, 0)), 0) / seconds
-	}
-	return visits, rate / seconds
-}
 
 // missed reports whether an objective was missed in the newest seconds, and lets percentiles of such endpoints count more.
 func (m *Manager) missed(app *foresail.App, h *foresail.History) (any bool) {

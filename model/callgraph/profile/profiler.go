@@ -152,7 +152,10 @@ func (v *service) look(st *foresail.ServiceStats, s *foresail.Snapshot, id fores
 	if st.Has.Has(foresail.SignalAllocation) && st.Allocation.CPU > 0 && !math.IsInf(st.Allocation.CPU, 0) {
 		c.cpu = st.Allocation.CPU
 	}
-	c.changed = v.ready > 0 && math.Abs(float64(v.ready-c.ready)) > few*float64(max(v.ready, c.ready)) || came(st, s) > few*float64(c.ready) || v.ready == 0 && len(st.Replicas) == 0
+	c.changed = came(st, s) > few*float64(c.ready)
+	if len(st.Replicas) == 0 {
+		c.changed = v.ready == 0 || math.Abs(float64(v.ready-c.ready)) > few*float64(max(v.ready, c.ready))
+	}
 	v.ready = c.ready
 	ok = visits > 0 && !math.IsInf(c.load, 0)
 	if ok {
