@@ -30,13 +30,11 @@ var accused = []string{"as told", "visits", "mix", "containers", "curves", "own 
 // suspect runs a Derm, and says what it would have told had it known what then came.
 type suspect struct {
 	*Manager
-	app    *foresail.App
-	scores *expected.Scores
-	open   []foresail.Expectation
-	out    map[string][]float64 // by cause: told over observed
-	log    func(string)
-	best   []float64
-	from   time.Time
+	app  *foresail.App
+	open []foresail.Expectation
+	out  map[string][]float64 // by cause: told over observed
+	log  func(string)
+	from time.Time
 }
 
 func (s *suspect) Decide(h *foresail.History) (*foresail.Plan, error) {
@@ -80,8 +78,7 @@ func (s *suspect) try(h *foresail.History, e foresail.Expectation) {
 	}
 	stats := known(s.app, seen.Shapes)
 	mt := minuteOf(s.app, seen, stats)
-	before := containersOf(s.app, h)
-	told := before
+	told := containersOf(s.app, h)
 	of := m.state.Ends[e.Endpoint]
 	factor := of.Factor
 	if e.Percentile == usual {
@@ -124,7 +121,7 @@ func (s *suspect) try(h *foresail.History, e foresail.Expectation) {
 	v, _ = twin.percentile(s.app, &one, ready, true)
 	tell(accused[4], v)
 
-	own := func(op bool) float64 {
+	own := func() float64 {
 		var graphs []callgraph.Weighted
 		total := 0.0
 		for i := range stats {
@@ -158,10 +155,10 @@ func (s *suspect) try(h *foresail.History, e foresail.Expectation) {
 		}
 		return x.Percentile(e.Percentile / 100)
 	}
-	v = own(false)
+	v = own()
 	tell(accused[5], v*factor)
 	tell(accused[6], v)
-	s.log(fmt.Sprintf("%s p%v %s observed %.2f ms of %.0f (before: rate) factor %.2f", e.To.Format("15:04"), e.Percentile, one.Name, truth*1000, l.Count(), factor))
+	s.log(fmt.Sprintf("%s p%v %s observed %.2f ms of %.0f factor %.2f", e.To.Format("15:04"), e.Percentile, one.Name, truth*1000, l.Count(), factor))
 	line := ""
 	for _, c := range accused {
 		if a := s.out[named(c)]; len(a) > 0 {
