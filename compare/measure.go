@@ -194,9 +194,7 @@ func (m *measure) finish() {
 		})
 	}
 	m.recover()
-	if e := m.expected.Score(m.now); e.N > 0 {
-		o.Predictions, o.PredictionError, o.PredictionBias, o.PredictionWithin = e.N, ptr(round(e.Error)), ptr(round(e.Bias)), ptr(round(e.Within10))
-	}
+	o.Predictions, o.Columns = m.expected.Columns(m.now, m.app)
 	if len(m.took) > 0 {
 		slices.Sort(m.took)
 		o.DecisionP99 = ptr(round(m.took[int(math.Ceil(0.99*float64(len(m.took))))-1]))

@@ -1,6 +1,9 @@
 package compare
 
-import "foresail.dev/compare/series"
+import (
+	"foresail.dev/compare/expected"
+	"foresail.dev/compare/series"
+)
 
 // Outcome is what one run gave. It is kept as one file. Everything but Decisions, DecisionErrors, Fallbacks and
 // DecisionP99 is of the time after the warm-up; what was not observed is nil.
@@ -28,11 +31,9 @@ type Outcome struct {
 
 	Alarms int `json:"alarms,omitempty"` // dangers that were foreseen
 
-	// How far the latencies that the manager expects of endpoints were from what was observed then, as shares of it.
-	Predictions      int      `json:"predictions,omitempty"`
-	PredictionError  *float64 `json:"prediction_error,omitempty"`    // median
-	PredictionBias   *float64 `json:"prediction_bias,omitempty"`     // median; above 0: too much was expected
-	PredictionWithin *float64 `json:"prediction_within10,omitempty"` // share of them that was at most 10 % off
+	// How far the latencies that the manager expects of endpoints were from what was observed then.
+	Predictions int `json:"predictions,omitempty"` // of the objectives' percentiles
+	expected.Columns
 
 	Decisions      int      `json:"decisions"`
 	DecisionErrors int      `json:"decision_errors,omitempty"` // that failed, or could not be applied

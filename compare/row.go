@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"math"
 	"slices"
+
+	"foresail.dev/compare/expected"
 )
 
 // Row is an application under a load with a manager: means over the seeds whose run did not fail. What was not observed
@@ -39,15 +41,14 @@ type Row struct {
 
 	PlanChanges      *float64 `json:"plan_changes,omitempty"`
 	ScalingActions   *float64 `json:"scaling_actions,omitempty"`
-	Alarms           *float64 `json:"alarms,omitempty"`           // dangers foreseen in a run; absent where nothing was foreseen
-	PredictionError  *float64 `json:"prediction_error,omitempty"` // absent where no latencies of endpoints were predicted
-	PredictionBias   *float64 `json:"prediction_bias,omitempty"`
-	PredictionWithin *float64 `json:"prediction_within10,omitempty"`
-	Fallbacks        *float64 `json:"fallbacks,omitempty"` // decisions that the guard's baseline took; absent where there were none
-	Fallback         string   `json:"fallback,omitempty"`  // why, the first time
-	DecisionErrors   *float64 `json:"decision_errors,omitempty"`
-	DecisionError    string   `json:"decision_error,omitempty"`
-	DecisionP99      *float64 `json:"decision_ms_p99,omitempty"` // of the wall clock
+	Alarms           *float64 `json:"alarms,omitempty"` // dangers foreseen in a run; absent where nothing was foreseen
+	expected.Columns          // absent where no latencies of endpoints were predicted
+
+	Fallbacks      *float64 `json:"fallbacks,omitempty"` // decisions that the guard's baseline took; absent where there were none
+	Fallback       string   `json:"fallback,omitempty"`  // why, the first time
+	DecisionErrors *float64 `json:"decision_errors,omitempty"`
+	DecisionError  string   `json:"decision_error,omitempty"`
+	DecisionP99    *float64 `json:"decision_ms_p99,omitempty"` // of the wall clock
 
 	bySeed map[uint64]seedValues
 }
@@ -105,6 +106,7 @@ func newRow(runs []*Outcome) *Row {
 	first := runs[0]
 	r := &Row{Application: first.Application, Load: first.Load, Manager: first.Manager, Guarded: first.Inputs.Guarded, bySeed: map[uint64]seedValues{}}
 	var good []*Outcome
+	var predicted []expected.Columns
 	for _, o := range runs {
 		if o.Failed == "" {
 			good = append(good, o)
@@ -122,9 +124,10 @@ func newRow(runs []*Outcome) *Row {
 	r.Replicas, _ = over(good, func(o *Outcome) *float64 { return o.Replicas })
 	r.DecisionP99, _ = over(good, func(o *Outcome) *float64 { return o.DecisionP99 })
 	r.Recovery, r.RecoveryCI = over(good, func(o *Outcome) *float64 { return o.Recovery })
-	r.PredictionError, _ = over(good, func(o *Outcome) *float64 { return o.PredictionError })
-	r.PredictionBias, _ = over(good, func(o *Outcome) *float64 { return o.PredictionBias })
-	r.PredictionWithin, _ = over(good, func(o *Outcome) *float64 { return o.PredictionWithin })
+	for _, o := range good {
+		predicted = append(predicted, o.Columns)
+	}
+	r.Columns = expected.Mean(predicted...)
 	if n := count(good, func(o *Outcome) int { return o.Unrecovered }); *n > 0 {
 		r.Unrecovered = n
 	}

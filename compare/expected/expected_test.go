@@ -32,7 +32,7 @@ func Example() {
 	for i, v := range []float64{0.1, 0.1, 0.2, 0.2} {
 		s.Observed(second(i, v, 200))
 	}
-	score := s.Score(start.Add(4 * time.Second))
+	score := s.Score(start.Add(4*time.Second), nil)
 	fmt.Printf("%d, %.0f %% off, half within ten: %.1f\n", score.N, score.Error*100, score.Within10)
 	// Output: 2, 25 % off, half within ten: 0.5
 }
@@ -47,7 +47,7 @@ func TestWhatCannotBeHeldAgainstAnythingDoesNotCount(t *testing.T) {
 	s.Observed(second(0, 0.1, 99))
 	s.Observed(&foresail.Snapshot{Start: start.Add(time.Second), End: start.Add(2 * time.Second)})
 	s.Observed(second(2, 0.1, 1e4))
-	if got := s.Score(start.Add(3 * time.Second)); got.N != 0 {
+	if got := s.Score(start.Add(3*time.Second), nil); got.N != 0 {
 		t.Errorf("%+v", got)
 	}
 }

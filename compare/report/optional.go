@@ -18,6 +18,9 @@ var optionals = []optional{
 	{"recovery s", func(row *compare.Row) *float64 { return row.Recovery }, recovery},
 	{"prediction off", func(row *compare.Row) *float64 { return row.PredictionError }, func(row *compare.Row) string { return number("%.1f %%", row.PredictionError, 100) }},
 	{"within 10 %", func(row *compare.Row) *float64 { return row.PredictionWithin }, func(row *compare.Row) string { return number("%.0f %%", row.PredictionWithin, 100) }},
+	{"at best", func(row *compare.Row) *float64 { return row.PredictionBest }, func(row *compare.Row) string { return number("%.0f %%", row.PredictionBest, 100) }},
+	{"p95 off", func(row *compare.Row) *float64 { return row.PredictionError95 }, func(row *compare.Row) string { return number("%.1f %%", row.PredictionError95, 100) }},
+	{"p95 within 10 %", func(row *compare.Row) *float64 { return row.PredictionWithin95 }, func(row *compare.Row) string { return number("%.0f %%", row.PredictionWithin95, 100) }},
 }
 
 // optionalOf are those that a table of rows has.

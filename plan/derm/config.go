@@ -28,7 +28,7 @@ type Config struct {
 	// Margin is how many standard deviations of the requests of five seconds, within minutes, are added to what is expected;
 	// 0 means 1, negative: none.
 	Margin float64
-	Every  time.Duration // how often it looks whether more is needed than was planned; 0 means 5 s
+	Every  time.Duration // how often it looks whether more is needed than was planned; 0 means 2 s
 	Traces float64       // see foresail.Needs; 0: as many as there are
 	Budget int           // see solve.Problem; 0 means 150
 	Forms  int           // the most call graphs that are told apart of an endpoint, the commonest; 0 means 12
@@ -61,7 +61,7 @@ func (c Config) withDefaults() (Config, error) {
 		}
 	}
 	if c.Every == 0 {
-		c.Every = 5 * time.Second
+		c.Every = 2 * time.Second
 	}
 	var errs []error
 	fault := func(bad bool, format string, a ...any) {

@@ -18,9 +18,8 @@ type frame struct {
 	sure    []bool                // that was observed
 	ahead   *outlook
 	task    *Task
-	ends    []foresail.EndpointID // of the task's endpoints
-	floor   []int                 // containers below which CPU would be used more than it may be, or that can't be lowered
-	lowest  []string              // what makes that floor
+	floor   []int    // containers below which CPU would be used more than it may be, or that can't be lowered
+	lowest  []string // what makes that floor
 	result  *Result
 	raising bool             // nothing is lowered
 	told    map[int]Expected // by the task's endpoints
@@ -145,29 +144,36 @@ func whole(x float64) int { return int(math.Ceil(min(max(x, 0), 1e6) - 1e-6)) }
 
 // endpoints sets what is to be held.
 func (m *Manager) endpoints(f *frame) {
+	alike := f.ahead.alike()
 	for e := range f.app.Endpoints {
 		end := &f.app.Endpoints[e]
 		id := foresail.EndpointID(e)
 		if end.Objective == nil || end.Gone {
 			continue
 		}
-		forms := m.told(f.ahead.ofEndpoint(id, m.c.Forms))
-		if forms == nil {
-			if f.ahead.expects(id) {
-				f.d.Note(end.Name + ": of how long its call graphs take too little is known: CPU alone counts")
+		unknown := false
+		for _, o := range alike {
+			if !o.expects(id) {
+				continue
 			}
-			continue
-		}
-		rate := 0.0
-		for i, form := range f.ahead.forms {
-			if form.Endpoint == id {
-				rate += f.ahead.expected.share[i] * f.ahead.expected.rate
+			forms := m.told(o.ofEndpoint(id, m.c.Forms))
+			if forms == nil {
+				unknown = true
+				continue
 			}
+			rate := 0.0
+			for i, form := range o.forms {
+				if form.Endpoint == id {
+					rate += o.expected.share[i] * o.expected.rate
+				}
+			}
+			of := m.state.Ends[e]
+			f.task.Endpoints = append(f.task.Endpoints, Endpoint{Name: end.Name, Percentile: 100 * (1 - m.c.allowed(end.Objective, rate)),
+				Limit: end.Objective.Latency.Seconds() * m.c.Factor, Factor: of.Tail * of.Boost, Forms: forms, Visits: o.visits})
 		}
-		of := m.state.Ends[e]
-		f.task.Endpoints = append(f.task.Endpoints, Endpoint{Name: end.Name, Percentile: 100 * (1 - m.c.allowed(end.Objective, rate)),
-			Limit: end.Objective.Latency.Seconds() * m.c.Factor, Factor: of.Tail * of.Boost, Forms: forms, Visits: f.ahead.visits})
-		f.ends = append(f.ends, id)
+		if unknown {
+			f.d.Note(end.Name + ": of how long its call graphs take too little is known: CPU alone counts")
+		}
 	}
 }
 
@@ -223,11 +229,13 @@ func (m *Manager) ask(f *frame, want []int) {
 	if f.result == nil {
 		return
 	}
+	last := ""
 	for k, a := range f.result.Endpoints {
-		if a.Reachable {
+		e := &f.task.Endpoints[k]
+		if a.Reachable || e.Name == last { // once for all of the mixes that it can't be held under
 			continue
 		}
-		e := &f.task.Endpoints[k]
+		last = e.Name
 		names := make([]string, len(a.Bounds))
 		for j, b := range a.Bounds {
 			names[j] = f.task.Services[b].Name
@@ -235,82 +243,6 @@ func (m *Manager) ask(f *frame, want []int) {
 		f.d.Note(fmt.Sprintf("%s: p%.4g within %.0f ms can't be held: %.0f ms is the least there is, %v at their maximum hold it back",
 			e.Name, e.Percentile, e.Limit*1000, a.Limit*1000, names))
 	}
-}
-
-// expect tells which percentiles are expected of the rest of the minute, once it has been seen what requests do in it: with the
-// visits of the newest seconds, and the containers that were asked for.
-func (m *Manager) expect(d *plan.Draft, h *foresail.History) {
-	s := &m.state
-	if s.Told.Equal(s.Last) || h.Now().Sub(s.Last) < settled*time.Second || h.Now().Sub(s.Last) > time.Minute/2 {
-		return
-	}
-	s.Told = s.Last
-	app := h.App()
-	o, ok := m.ahead(app)
-	if !ok {
-		return
-	}
-	now, rate := m.now(app, h, o, settled, 0)
-	if now == nil {
-		return
-	}
-	// Where about as many requests come as in the minute before, the difference is more likely to pass than to stay.
-	if before := s.Minutes[len(s.Minutes)-1].Rate; rate > 0 && math.Abs(rate/before-1) < alike {
-		for i := range now {
-			now[i] *= before / rate
-		}
-	}
-	containers := make([]int, len(app.Services))
-	beats := h.Beats(10)
-	for i := range app.Services {
-		from, _ := plan.Wanted(&app.Services[i], plan.Latest(beats, foresail.ServiceID(i), foresail.SignalAllocation))
-		containers[i] = from.Replicas
-	}
-	for e := range app.Endpoints {
-		end := &app.Endpoints[e]
-		forms := m.told(o.ofEndpoint(foresail.EndpointID(e), m.c.Forms))
-		if end.Objective == nil || end.Gone || forms == nil {
-			continue
-		}
-		t, ok := m.percentile(app, &Endpoint{Name: end.Name, Percentile: end.Objective.Percentile, Limit: end.Objective.Latency.Seconds(),
-			Factor: s.Ends[e].Factor, Forms: forms, Visits: now}, containers, true)
-		if ok {
-			d.Await(foresail.Expectation{Endpoint: foresail.EndpointID(e), From: h.Now(), To: s.Last.Add(time.Minute), Percentile: end.Objective.Percentile, Latency: t})
-		}
-	}
-}
-
-// percentile is what an endpoint's is under so many containers of each service: of the distribution itself, or by moments, as plans
-// are made with.
-func (m *Manager) percentile(app *foresail.App, e *Endpoint, containers []int, exact bool) (float64, bool) {
-	forms := slices.Clone(e.Forms)
-	for i := range forms {
-		forms[i].Low, forms[i].High = 0, 0
-	}
-	one := *e
-	one.Forms = forms
-	t := &Task{Model: model{m.profiler}, Services: make([]Service, len(app.Services)), Endpoints: []Endpoint{one}}
-	for i := range t.Services {
-		t.Services[i] = Service{Name: app.Services[i].Name, Cost: 1, Low: 1, High: max(containers[i], 1)}
-	}
-	if one.check(len(t.Services)) != nil {
-		return 0, false
-	}
-	x, err := newTail(t, &t.Endpoints[0])
-	if err != nil {
-		return 0, false
-	}
-	k := make([]float64, len(x.services))
-	for j, s := range x.services {
-		k[j] = float64(max(containers[s], 1))
-	}
-	v := 0.0
-	if exact {
-		v = x.exactly(k)
-	} else {
-		v = x.latency(k, nil)
-	}
-	return v, v > 0 && !math.IsInf(v, 0)
 }
 
 // react asks for more where more visits come than were planned for, or where an objective is missed.
@@ -324,12 +256,11 @@ func (m *Manager) react(d *plan.Draft, h *foresail.History) {
 	if !ok {
 		return
 	}
-	now, _ := m.now(app, h, o, newest, 2)
-	more := now != nil && len(s.Planned) == len(now)
-	if more {
-		more = false
-		for i, v := range now {
-			more = more || v > s.Planned[i]*surprise+1
+	now := m.now(app, h, o, newest, 2)
+	more := s.exceeded(now, surprise)
+	if !more {
+		if soon := m.now(app, h, o, jumpOver, 3); s.exceeded(soon, jump) {
+			now, more = soon, true
 		}
 	}
 	missed := (d.At().Sub(s.Raised) >= settles || s.Raised.After(d.At())) && m.missed(app, h)
@@ -340,8 +271,14 @@ func (m *Manager) react(d *plan.Draft, h *foresail.History) {
 	if f == nil {
 		return
 	}
+	is := f.ahead.expected
+	is.why, is.visits = "as it is now", make([]float64, len(f.ahead.visits))
+	f.ahead.others = slices.Insert(f.ahead.others, 0, is)
 	for i := range f.ahead.visits {
 		f.ahead.visits[i] = max(f.ahead.visits[i], s.Planned[i])
+		if is.visits[i] = f.ahead.expected.visits[i]; now != nil {
+			is.visits[i] = max(is.visits[i], now[i]*surge)
+		}
 		if now != nil && now[i] > s.Planned[i]*surprise {
 			f.ahead.visits[i] = max(f.ahead.visits[i], now[i]*surge)
 		}
@@ -349,54 +286,29 @@ func (m *Manager) react(d *plan.Draft, h *foresail.History) {
 	m.solve(f)
 }
 
+// exceeded reports whether a service gets more visits than so many times what was planned for.
+func (s *state) exceeded(now []float64, times float64) bool {
+	for i, v := range now {
+		if i < len(s.Planned) && v > s.Planned[i]*times+1 {
+			return true
+		}
+	}
+	return false
+}
+
 const (
 	slack     = 0.05             // of the least latency there is, where an objective can't be held: what all at their maximum gain beyond is not worth them
 	newest    = 5                // seconds that visits are counted over between minutes
 	settled   = 10               // seconds that requests are held against objectives over
-	alike     = 0.15             // share by which the rates of two minutes differ by chance
 	settles   = 10 * time.Second // after something was asked for in mid-minute, before a missed objective asks for more
 	surprise  = 1.05             // times the visits planned for, before something is done in mid-minute
+	jumpOver  = 2                // seconds that are enough where a mix that was not planned for has come
+	jump      = 1.2              // times the visits planned for, over so few seconds
 	surge     = 1.15             // times those that came instead are then planned for: what has piled up has to go, too
 	boostStep = 1.15             // by so much computed percentiles count more when an objective is missed
 	boostMost = 2.0              // at most
 	boostLeft = 0.8              // of that, after a minute
 )
-
-// now is how many visits a second each service gets, by the newest seconds: as many as arrived there, or as the requests that
-// users sent bring by the call graphs expected, whichever is more, since what is held up at one service has not arrived at the
-// next. So many standard deviations that may be chance are taken off. nil where nothing was observed. rate is that of the
-// requests of all endpoints.
-func (m *Manager) now(app *foresail.App, h *foresail.History, o *outlook, over int, chance float64) (visits []float64, rate float64) {
-	parts := plan.Tail(h.Seconds(over), time.Duration(over)*time.Second)
-	arrived, sent := make([]float64, len(app.Services)), make([]float64, len(app.Endpoints))
-	seconds := 0.0
-	for _, p := range parts {
-		if p.Stale {
-			continue
-		}
-		seconds += p.Duration().Seconds()
-		for i := range arrived {
-			if st := plan.Stats(p, foresail.ServiceID(i)); st != nil && st.Has.Has(foresail.SignalArrivals) {
-				arrived[i] += st.Arrivals
-			}
-		}
-		if p.Has.Has(foresail.SignalEndpoints) {
-			for e := range min(len(sent), len(p.Endpoints)) {
-				sent[e] += p.Endpoints[e].Arrivals
-				rate += p.Endpoints[e].Arrivals
-			}
-		}
-	}
-	if seconds < float64(over)/2 {
-		return nil, 0
-	}
-	visits = o.visitsOf(sent, m.correct(app))
-	for i, n := range arrived {
-		n = max(n, visits[i])
-		visits[i] = max(n-chance*math.Sqrt(max(n, 0)), 0) / seconds
-	}
-	return visits, rate / seconds
-}
 
 // missed reports whether an objective was missed in the newest seconds, and lets percentiles of such endpoints count more.
 func (m *Manager) missed(app *foresail.App, h *foresail.History) (any bool) {

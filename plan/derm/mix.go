@@ -13,7 +13,7 @@ type mix struct {
 	why    string
 	rate   float64   // requests a second, of all endpoints
 	share  []float64 // of all requests, by form
-	visits []float64 // a second, by service
+	visits []float64 // a second, by service; here and elsewhere each counts by what it costs: see visited
 }
 
 // outlook is what the next minute may bring.
@@ -62,8 +62,8 @@ func (m *Manager) ahead(app *foresail.App) (*outlook, bool) {
 			if sum > 0 {
 				x.share[k] /= sum
 			}
-			for _, v := range visitsOf(f) {
-				x.visits[v.service] += x.share[k] * rate * v.times * correct[v.service]
+			for _, v := range m.visitsOf(f) {
+				x.visits[v.service] += x.share[k] * rate * v.work * correct[v.service]
 			}
 		}
 		return x
@@ -96,21 +96,75 @@ func (m *Manager) ahead(app *foresail.App) (*outlook, bool) {
 	return o, true
 }
 
-// visitsOf are the visits that so many requests of each endpoint make, by the call graphs expected of them.
-func (o *outlook) visitsOf(requests, correct []float64) []float64 {
+// Mixes are alike where no service gets a share more visits under one of them than under the other, or where those are a small share
+// of all visits. At most so many kinds of them are told apart: the rest goes to the last.
+const (
+	likeness  = 0.15
+	mostKinds = 6
+)
+
+// alike divides what may come into kinds of mixes, each held by itself: no request comes under the visits that a service gets under one
+// kind while another gets those of another. The first is the one that is expected.
+func (o *outlook) alike() (out []*outlook) {
+	for k := -1; k < len(o.others); k++ {
+		x := &o.expected
+		if k >= 0 {
+			x = &o.others[k]
+		}
+		i := slices.IndexFunc(out, func(a *outlook) bool { return near(a.expected.visits, x.visits) })
+		if i < 0 && len(out) == mostKinds {
+			i = len(out) - 1
+		}
+		if i < 0 {
+			out = append(out, &outlook{forms: o.forms, expected: *x, visits: slices.Clone(x.visits), method: o.method})
+			continue
+		}
+		a := out[i]
+		a.others = append(a.others, *x)
+		for s, v := range x.visits {
+			a.visits[s] = max(a.visits[s], v)
+		}
+	}
+	return out
+}
+
+// near reports whether visits are alike.
+func near(a, b []float64) bool {
+	all := 0.0
+	for i := range a {
+		all += a[i]
+	}
+	for i := range a {
+		if math.Abs(a[i]-b[i]) > likeness*max(min(a[i], b[i]), 0.01*all) {
+			return false
+		}
+	}
+	return true
+}
+
+// bring are the visits that so many requests of each endpoint make, by the call graphs expected of them, and by how much they count
+// more than as one each.
+func (m *Manager) bring(o *outlook, requests, correct []float64) (visits, more []float64) {
 	total := make([]float64, len(requests))
 	for i, f := range o.forms {
 		total[f.Endpoint] += o.expected.share[i]
 	}
-	out := make([]float64, len(correct))
+	visits, more = make([]float64, len(correct)), make([]float64, len(correct))
 	for i, f := range o.forms {
 		if total[f.Endpoint] > 0 {
-			for _, v := range visitsOf(f) {
-				out[v.service] += requests[f.Endpoint] * o.expected.share[i] / total[f.Endpoint] * v.times * correct[v.service]
+			for _, v := range m.visitsOf(f) {
+				n := requests[f.Endpoint] * o.expected.share[i] / total[f.Endpoint]
+				visits[v.service] += n * v.work * correct[v.service]
+				more[v.service] += n * v.times * correct[v.service]
 			}
 		}
 	}
-	return out
+	for i, n := range more {
+		if more[i] = 1; n > 0 {
+			more[i] = visits[i] / n
+		}
+	}
+	return visits, more
 }
 
 // correct is by how much more visits of each service were observed in the newest minute than its call graphs tell.
@@ -121,7 +175,7 @@ func (m *Manager) correct(app *foresail.App) []float64 {
 		if !lives(app, f.form) {
 			continue
 		}
-		for _, v := range visitsOf(f.form) {
+		for _, v := range m.visitsOf(f.form) {
 			told[v.service] += f.requests * v.times
 		}
 	}
@@ -134,20 +188,40 @@ func (m *Manager) correct(app *foresail.App) []float64 {
 	return told
 }
 
-// visited is how often one request visits a service.
+// visited is how often one request visits a service, and what that counts: a visit that needs twice the CPU of the service's mean one
+// counts as two of those.
 type visited struct {
-	service foresail.ServiceID
-	times   float64
+	service     foresail.ServiceID
+	times, work float64
 }
 
 // visitsOf are the visits of a form, those that nobody waits for included, one after the other.
-func visitsOf(f *foresail.Form) []visited {
+func (m *Manager) visitsOf(f *foresail.Form) []visited {
 	out := make([]visited, len(f.Visits))
 	for i, v := range f.Visits {
-		out[i] = visited{v.Service, float64(v.Times)}
+		out[i] = visited{service: v.Service, times: float64(v.Times)}
 		if v.Parent >= 0 {
 			out[i].times *= out[v.Parent].times
 		}
+		out[i].work = out[i].times * m.profiler.Weight(v.Service, v.Operation)
+	}
+	return out
+}
+
+// weighed are the visits of a minute, by what they cost.
+func (m *Manager) weighed(mt *minute) []float64 {
+	out, times := make([]float64, len(mt.Visits)), make([]float64, len(mt.Visits))
+	for _, f := range mt.Forms {
+		for _, v := range m.visitsOf(f.form) {
+			out[v.service] += f.requests * v.work
+			times[v.service] += f.requests * v.times
+		}
+	}
+	for i, n := range mt.Visits {
+		if times[i] > 0 {
+			n *= out[i] / times[i]
+		}
+		out[i] = n
 	}
 	return out
 }

@@ -2,6 +2,7 @@ package derm_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"strings"
@@ -116,7 +117,7 @@ func simulate(t *testing.T, name, loaded string, seed uint64, cfg derm.Config, w
 		}
 	}
 	out.replicas /= beats
-	out.score = scores.Score(start.Add(24 * time.Hour))
+	out.score = scores.Score(start.Add(24*time.Hour), func(e foresail.Expectation) bool { return e.Percentile == 99 })
 	return out
 }
 
@@ -165,12 +166,18 @@ func TestInTheSimulator(t *testing.T) {
 //	FORESAIL_DERM=media:shifting:31 go test -run TestTell -v ./plan/derm
 func TestTell(t *testing.T) {
 	which := strings.Split(os.Getenv("FORESAIL_DERM"), ":")
-	if len(which) != 3 {
-		t.Skip("set FORESAIL_DERM to an application, a load and a seed, as in media:shifting:31")
+	if len(which) < 3 {
+		t.Skip("set FORESAIL_DERM to an application, a load, a seed and, where it is not the default, a Config, as in media:shifting:31:{}")
 	}
 	seed := uint64(0)
 	fmt.Sscan(which[2], &seed)
-	t.Logf("%+v", simulate(t, which[0], which[1], seed, derm.Config{}, 4*time.Minute, 8*time.Minute, true))
+	cfg := derm.Config{}
+	if len(which) > 3 {
+		if err := json.Unmarshal([]byte(strings.Join(which[3:], ":")), &cfg); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Logf("%+v", simulate(t, which[0], which[1], seed, cfg, 20*time.Minute, 10*time.Minute, true))
 }
 
 type timed struct {

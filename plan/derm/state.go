@@ -3,12 +3,10 @@ package derm
 import (
 	"encoding/json"
 	"fmt"
-	"math"
 	"time"
 
 	"foresail.dev"
 	"foresail.dev/plan"
-	"foresail.dev/sketch"
 )
 
 // state is what is remembered besides what the models have learnt.
@@ -27,9 +25,11 @@ type state struct {
 // endState is what is remembered of an endpoint.
 type endState struct {
 	Factor float64 // observed over computed percentile of the objective
+	Usual  float64 // the same of the 95th percentile, which is told beside
 	Tail   float64 // the same of the percentile that is planned for, further out
 	Boost  float64 // how much more than that it counts after the objective was missed
-	Known  int     // minutes that Factor is made of
+	Known  int     // minutes that Factor and Tail are made of
+	Seen   int     // that Usual is made of
 }
 
 // restart forgets what has a place in time.
@@ -40,7 +40,7 @@ func (s *state) restart() {
 // grow makes room for what an application has.
 func (s *state) grow(app *foresail.App) {
 	for len(s.Ends) < len(app.Endpoints) {
-		s.Ends = append(s.Ends, endState{Factor: 1, Tail: 1, Boost: 1})
+		s.Ends = append(s.Ends, endState{Factor: 1, Usual: 1, Tail: 1, Boost: 1})
 	}
 	for i := range s.Minutes {
 		mt := &s.Minutes[i]
@@ -51,65 +51,6 @@ func (s *state) grow(app *foresail.App) {
 	for len(s.Planned) > 0 && len(s.Planned) < len(app.Services) {
 		s.Planned = append(s.Planned, 0)
 	}
-}
-
-// Factors by which computed percentiles are corrected.
-const (
-	leastFactor = 0.5
-	mostFactor  = 2.0
-	newShare    = 0.3 // of the newest minute in the factor
-	fewBeyond   = 5   // requests beyond its percentile that a minute needs
-)
-
-// calibrate holds what the models say of a minute against what happened.
-func (m *Manager) calibrate(app *foresail.App, p *foresail.Snapshot, mt *minute) {
-	containers := make([]int, len(app.Services))
-	for i := range containers {
-		containers[i] = 1
-		if st := plan.Stats(p, foresail.ServiceID(i)); st != nil && st.Ready > 0 {
-			containers[i] = st.Ready
-		}
-	}
-	if !p.Has.Has(foresail.SignalEndpoints) {
-		return
-	}
-	visits := make([]float64, len(app.Services))
-	copy(visits, mt.Visits)
-	for e := range app.Endpoints {
-		o := app.Endpoints[e].Objective
-		if o == nil || e >= len(p.Endpoints) || p.Endpoints[e].Latency == nil || p.Endpoints[e].Latency.Count()*o.Allowed() < fewBeyond {
-			continue
-		}
-		l := p.Endpoints[e].Latency
-		seen := outlook{expected: mix{share: make([]float64, len(mt.Forms))}}
-		for i, f := range mt.Forms {
-			seen.forms = append(seen.forms, f.form)
-			seen.expected.share[i] = f.requests / mt.Rate
-		}
-		forms := m.told(seen.ofEndpoint(foresail.EndpointID(e), m.c.Forms))
-		if forms == nil {
-			continue
-		}
-		of := &m.state.Ends[e]
-		of.Known++
-		w := max(newShare, 1/float64(of.Known))
-		one := Endpoint{Name: app.Endpoints[e].Name, Limit: o.Latency.Seconds(), Forms: forms, Visits: visits}
-		one.Percentile = o.Percentile
-		m.correctBy(&of.Factor, w, app, one, l, containers, true)
-		one.Percentile = 100 * (1 - max(m.c.allowed(o, l.Count()/p.Duration().Seconds()), fewBeyond/l.Count()))
-		m.correctBy(&of.Tail, w, app, one, l, containers, false)
-	}
-}
-
-// correctBy moves a factor towards what one minute says of it, by a share of the way.
-func (m *Manager) correctBy(factor *float64, w float64, app *foresail.App, e Endpoint, seen *sketch.Sketch, containers []int, exact bool) {
-	v := seen.Quantile(e.Percentile / 100)
-	t, ok := m.percentile(app, &e, containers, exact)
-	if !ok || !(v > 0) || math.IsInf(v, 0) {
-		return
-	}
-	ratio := min(max(v/t, leastFactor), mostFactor)
-	*factor = math.Exp((1-w)*math.Log(*factor) + w*math.Log(ratio))
 }
 
 // saved is what is kept over a restart.
@@ -187,7 +128,8 @@ func (m *Manager) Restore(b []byte) error {
 		s.Minutes = append(s.Minutes, mt)
 	}
 	for i, e := range s.Ends {
-		if !(e.Factor >= leastFactor && e.Factor <= mostFactor) || !(e.Tail >= leastFactor && e.Tail <= mostFactor) || !(e.Boost >= 1 && e.Boost <= boostMost) || e.Known < 0 {
+		if within := func(f float64) bool { return f >= leastFactor && f <= mostFactor }; !within(e.Factor) || !within(e.Usual) || !within(e.Tail) ||
+			!(e.Boost >= 1 && e.Boost <= boostMost) || e.Known < 0 || e.Seen < 0 {
 			return fmt.Errorf("derm: state: endpoint %d: factor %v, boost %v", i, e.Factor, e.Boost)
 		}
 	}

@@ -36,7 +36,8 @@ func (m *Manager) take(h *foresail.History) (fresh bool) {
 		if p.Stale || p.Duration() < time.Minute/2 {
 			continue
 		}
-		m.profiler.Observe(app, p)
+		calm := settledPart(h, p)
+		m.profiler.Observe(app, calm)
 		if !p.Has.Has(foresail.SignalShapes) || len(p.Shapes) == 0 {
 			continue
 		}
@@ -53,10 +54,27 @@ func (m *Manager) take(h *foresail.History) (fresh bool) {
 		if n := len(s.Minutes) - maxMemory; n > 0 {
 			s.Minutes = slices.Delete(s.Minutes, 0, n)
 		}
-		m.calibrate(app, p, &mt)
+		m.calibrate(app, p, calm, &mt)
 		s.Seen, fresh = p.End, true
 	}
 	return fresh
+}
+
+// settledPart is a minute without its first seconds, in which what was planned for it comes about: containers start, are cold, and
+// work off what has piled up. Where seconds were not observed it is all of it.
+func settledPart(h *foresail.History, p *foresail.Snapshot) *foresail.Snapshot {
+	var parts []*foresail.Snapshot
+	var lasts time.Duration
+	for _, s := range h.Seconds(62) {
+		if !s.Stale && !s.Start.Before(p.Start.Add(settled*time.Second)) && !s.End.After(p.End) {
+			parts = append(parts, s)
+			lasts += s.Duration()
+		}
+	}
+	if lasts < p.Duration()/2 {
+		return p
+	}
+	return foresail.Merge(parts...)
 }
 
 // known are the shapes of which all is part of the application now.

@@ -50,6 +50,8 @@ type service struct {
 	usage []usage      // ascending by time
 	ready int          // in the interval before; 0: not known
 	now   moment
+	costs *weights    // nil: not worked out yet
+	sat   *Saturation // the same
 }
 
 // moment is what a service was like in the newest interval.
@@ -61,6 +63,8 @@ type usage struct {
 	Load float64 `json:"load"` // visits per second and ready container
 	CPU  float64 `json:"cpu"`  // cores that a container has
 	Used float64 `json:"used"` // cores that a container used
+
+	Rates []rate `json:"rates,omitempty"` // by operation; absent where no call graphs were observed
 }
 
 // New is a profiler that has seen nothing.
@@ -86,7 +90,7 @@ func (p *Profiler) Observe(app *foresail.App, s *foresail.Snapshot) {
 		v.name = app.Services[i].Name
 		c, ok := v.look(&s.Services[i], s, foresail.ServiceID(i))
 		if ok {
-			c.spent = v.spend(&s.Services[i], s, c, p.cfg)
+			c.used, c.spent = v.spend(&s.Services[i], s, c, own[foresail.ServiceID(i)], p.cfg)
 			p.learn(v, own[foresail.ServiceID(i)], c)
 			v.all.model = nil // the CPU that containers have, and use, is in models, too
 			for _, o := range v.ops {
@@ -102,6 +106,7 @@ type circumstances struct {
 	load    float64 // visits per second and ready container
 	time    float64 // container-seconds
 	cpu     float64 // cores that a container has; 0: not known
+	used    float64 // cores that a container used; 0: not known
 	ready   int
 	changed bool // the number of replicas did, from the interval before, by more than few; or nothing is known of that
 	spent   bool // containers used up their CPU, so that own times tell of what queued up, too
@@ -147,7 +152,10 @@ func (v *service) look(st *foresail.ServiceStats, s *foresail.Snapshot, id fores
 	if st.Has.Has(foresail.SignalAllocation) && st.Allocation.CPU > 0 && !math.IsInf(st.Allocation.CPU, 0) {
 		c.cpu = st.Allocation.CPU
 	}
-	c.changed = v.ready > 0 && math.Abs(float64(v.ready-c.ready)) > few*float64(max(v.ready, c.ready)) || came(st, s) > few*float64(c.ready) || v.ready == 0 && len(st.Replicas) == 0
+	c.changed = came(st, s) > few*float64(c.ready)
+	if len(st.Replicas) == 0 {
+		c.changed = v.ready == 0 || math.Abs(float64(v.ready-c.ready)) > few*float64(max(v.ready, c.ready))
+	}
 	v.ready = c.ready
 	ok = visits > 0 && !math.IsInf(c.load, 0)
 	if ok {
@@ -157,15 +165,17 @@ func (v *service) look(st *foresail.ServiceStats, s *foresail.Snapshot, id fores
 }
 
 // spend notes how much CPU was used, and says whether that was all there was.
-func (v *service) spend(st *foresail.ServiceStats, s *foresail.Snapshot, c circumstances, cfg Config) (spent bool) {
+func (v *service) spend(st *foresail.ServiceStats, s *foresail.Snapshot, c circumstances, own []ownTimes, cfg Config) (used float64, spent bool) {
 	cores, ok := st.Cores(s.Duration())
 	if !ok || c.cpu == 0 || !(cores >= 0) || math.IsInf(cores, 0) {
-		return false
+		return 0, false
 	}
-	if spent = cores >= full*c.cpu*float64(c.ready); c.changed {
-		return spent
+	used = cores / float64(c.ready)
+	if spent = used >= full*c.cpu; c.changed {
+		return used, spent
 	}
-	v.usage = append(v.usage, usage{End: c.end, Load: c.load, CPU: c.cpu, Used: cores / float64(c.ready)})
+	v.costs, v.sat = nil, nil
+	v.usage = append(v.usage, usage{End: c.end, Load: c.load, CPU: c.cpu, Used: used, Rates: ratesOf(own, c.load)})
 	old := func(u usage) bool { return u.End < c.end-int64(cfg.Keep.Seconds()) }
 	v.usage = slices.DeleteFunc(v.usage, old)
 	if len(v.usage) > maxSeen {
@@ -176,7 +186,7 @@ func (v *service) spend(st *foresail.ServiceStats, s *foresail.Snapshot, c circu
 		at := crowded(loads)
 		v.usage = slices.Delete(v.usage, at, at+1)
 	}
-	return spent
+	return used, spent
 }
 
 // gather merges the own times of each operation over shapes, ascending by name.
@@ -231,9 +241,9 @@ func (p *Profiler) learn(v *service, own []ownTimes, c circumstances) {
 			}
 			v.ops = slices.Insert(v.ops, at, &operation{name: o.operation})
 		}
-		v.ops[at].add(o.times, c, p.cfg, false)
+		v.ops[at].add(o.times, c, v, p.cfg, false)
 	}
-	v.all.add(total, c, p.cfg, true)
+	v.all.add(total, c, v, p.cfg, true)
 }
 
 // maxOperations bounds the operations of a service: names may be hostile.

@@ -10,8 +10,8 @@ import (
 // Saturation is how much load one container of a service can take: where its CPU is used up. Other things may be used up
 // before.
 type Saturation struct {
-	Load float64 `json:"load"` // visits per second and ready container; 0: not known
-	// Idle is the CPU, in cores, that a container uses without load, and Visit the core-seconds of one visit.
+	Load float64 `json:"load"` // visits of the mean cost per second and ready container; 0: not known
+	// Idle is the CPU, in cores, that a container uses without load, and Visit the core-seconds of a visit of the mean cost.
 	Idle  float64 `json:"idle"`
 	Visit float64 `json:"visit"`
 	CPU   float64 `json:"cpu"` // cores that a container has
@@ -47,10 +47,18 @@ func (p *Profiler) Saturation(s foresail.ServiceID) (sat Saturation, ok bool) {
 // full is the share of its CPU from which on a container's is taken to be used up.
 const full = 0.9
 
-func (v *service) saturation(cfg Config) (s Saturation) {
+func (v *service) saturation(cfg Config) Saturation {
+	if v.sat == nil {
+		v.sat = new(v.saturate(cfg))
+	}
+	return *v.sat
+}
+
+func (v *service) saturate(cfg Config) (s Saturation) {
 	if len(v.usage) == 0 {
 		return s
 	}
+	weighed := v.weights(cfg)
 	newest := &v.usage[len(v.usage)-1]
 	s.CPU = newest.CPU
 	var n, mx, my float64
@@ -70,15 +78,17 @@ func (v *service) saturation(cfg Config) (s Saturation) {
 		if w == 0 {
 			continue
 		}
-		n, mx, my = n+w, mx+w*u.Load, my+w*u.Used
-		least, largest = min(least, u.Load), max(largest, u.Load)
+		load := weighed.load(u)
+		n, mx, my = n+w, mx+w*load, my+w*u.Used
+		least, largest = min(least, load), max(largest, load)
 	}
 	mx, my = mx/n, my/n
 	var xx, xy float64
 	for i := range v.usage {
 		u := &v.usage[i]
 		w := weight(u)
-		xx, xy = xx+w*(u.Load-mx)*(u.Load-mx), xy+w*(u.Load-mx)*(u.Used-my)
+		d := weighed.load(u) - mx
+		xx, xy = xx+w*d*d, xy+w*d*(u.Used-my)
 	}
 	s.Visit = my / mx
 	if largest >= 1.5*least && len(v.usage) >= 3 && xx > 0 {

@@ -47,6 +47,7 @@ type savedPart struct {
 	Buckets  [][2]float64 `json:"buckets"`        // of the sketch: index and count
 	Visits   float64      `json:"visits"`
 	Time     float64      `json:"time"`
+	Used     float64      `json:"used,omitempty"`
 	Ready    int          `json:"ready"`
 	CPU      float64      `json:"cpu"`
 	Unsteady bool         `json:"unsteady,omitempty"`
@@ -57,7 +58,7 @@ func (k *pending) save() *savedPart {
 	if k.times == nil {
 		return nil
 	}
-	s := &savedPart{Zero: k.times.Zero(), Visits: k.visits, Time: k.time, Ready: k.ready, CPU: k.cpu, Unsteady: k.unsteady, Spent: k.spent}
+	s := &savedPart{Zero: k.times.Zero(), Visits: k.visits, Time: k.time, Used: k.used, Ready: k.ready, CPU: k.cpu, Unsteady: k.unsteady, Spent: k.spent}
 	for i, n := range k.times.Buckets() {
 		s.Buckets = append(s.Buckets, [2]float64{float64(i), n})
 	}
@@ -70,8 +71,8 @@ func (s *savedPart) restore() (k pending, err error) {
 		return k, nil
 	}
 	amount := func(v float64) bool { return v >= 0 && !math.IsInf(v, 0) }
-	ok := amount(s.Zero) && amount(s.Visits) && s.Time > 0 && amount(s.Time) && s.Ready > 0 && amount(s.CPU)
-	k = pending{times: sketch.New(), visits: s.Visits, time: s.Time, ready: s.Ready, cpu: s.CPU, unsteady: s.Unsteady, spent: s.Spent}
+	ok := amount(s.Zero) && amount(s.Visits) && s.Time > 0 && amount(s.Time) && s.Ready > 0 && amount(s.CPU) && amount(s.Used)
+	k = pending{times: sketch.New(), visits: s.Visits, time: s.Time, used: s.Used, ready: s.Ready, cpu: s.CPU, unsteady: s.Unsteady, spent: s.Spent}
 	k.times.AddN(0, s.Zero)
 	for _, b := range s.Buckets {
 		i := int(b[0])
@@ -161,6 +162,11 @@ func (k *savedService) check() error {
 		if !positive(u.Load) || !positive(u.CPU) || !(u.Used >= 0) || math.IsInf(u.Used, 0) {
 			return errors.New("usage that can't be")
 		}
+		for _, r := range u.Rates {
+			if !positive(r.Visits) {
+				return errors.New("visits of operations that can't be")
+			}
+		}
 	}
 	if len(k.Usage) > maxSeen || len(k.Operations) > maxOperations {
 		return errors.New("more than is kept")
@@ -177,7 +183,7 @@ func (k *savedService) check() error {
 		}
 		for _, e := range o.Seen {
 			last := 0.0
-			ok := positive(e.Load) && positive(e.Visits) && e.CPU >= 0 && e.Published >= 0 && e.Likely >= 0
+			ok := positive(e.Load) && positive(e.Visits) && e.CPU >= 0 && e.Used >= 0 && !math.IsInf(e.Used, 0) && e.Published >= 0 && e.Likely >= 0
 			for _, q := range e.Quantiles {
 				ok = ok && positive(q) && q >= last
 				last = q
