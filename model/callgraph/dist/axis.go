@@ -14,7 +14,7 @@ func NewAxis(omega []float64) *Axis { return &Axis{omega} }
 
 const (
 	chunk    = 16    // frequencies that are computed before it is asked whether more are needed
-	vanished = 1e-12 // a transform that stays below is 0 from there on
+	vanished = 1e-10 // a transform that stays below is 0 from there on
 )
 
 // Transform writes into phi, as long as the axis, the transform of a sum of terms, without their shifts. From the active-th
