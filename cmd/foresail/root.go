@@ -18,6 +18,7 @@ import (
 	"foresail.dev/cmd/foresail/fitting"
 	"foresail.dev/cmd/foresail/ingesters"
 	"foresail.dev/cmd/foresail/latencies"
+	"foresail.dev/cmd/foresail/latencies/keeping"
 	"foresail.dev/cmd/foresail/neighbours"
 	"foresail.dev/cmd/foresail/scenes"
 	"foresail.dev/cmd/foresail/security"
@@ -57,7 +58,7 @@ Try it, with nothing to install or configure:
 			r.Detail = detail
 			return cli.PrintJSON(w, r)
 		}}
-	root.AddCommand(newDemo(), newRun(), newSimulate(), newTestbed(), fitting.New(), newFidelity(), comparing.New(startCompared), newForecast(), newTrain(), newExplore(), newHistory(), newInsights(), explaining.NewExplain(), explaining.NewWhatIf(), scenes.New(), callgraphs.New(sharing.NewEvaluate()), newImport(), tracing.New(), agents.NewAgent(node), ingesters.New(), doctor.New(), newDiagnose(), neighbours.NewHog(), seeing.NewForesee(acting.New()), latencies.New(), apps.New(), security.NewToken(ports), security.NewKey(ports), newVersion())
+	root.AddCommand(newDemo(), newRun(), newSimulate(), newTestbed(), fitting.New(), newFidelity(), comparing.New(startCompared), newForecast(), newTrain(), newExplore(), newHistory(), newInsights(), explaining.NewExplain(), explaining.NewWhatIf(), scenes.New(), callgraphs.New(sharing.NewEvaluate()), newImport(), tracing.New(), agents.NewAgent(node), ingesters.New(), doctor.New(), newDiagnose(), neighbours.NewHog(), seeing.NewForesee(acting.New()), latencies.New(keeping.NewFit(), keeping.NewList(), keeping.NewPredict(), keeping.NewDebug()), apps.New(), security.NewToken(ports), security.NewKey(ports), newVersion())
 	return root
 }
 

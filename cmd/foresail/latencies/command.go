@@ -15,8 +15,8 @@ import (
 	"foresail.dev/model/latency/evaluate"
 )
 
-// New is the command.
-func New() *cobra.Command {
+// New is foresail latency; others are commands below it.
+func New(others ...*cobra.Command) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "latency",
 		Short: "Predicts latency from load and allocation",
@@ -24,6 +24,7 @@ func New() *cobra.Command {
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(newEvaluate())
+	c.AddCommand(others...)
 	return c
 }
 
