@@ -46,6 +46,9 @@ func (f *Follower) look(app *foresail.App, s *foresail.Snapshot) (events []Event
 // scale gives a service so many instances, and puts off the learning of what aggregates them.
 func (f *Follower) scale(s *foresail.Snapshot, service string, n int) []Event {
 	was := f.graph.Instances(service)
+	if was == 0 || was == n {
+		return nil
+	}
 	g := f.graph.Clone()
 	if err := g.Scale(service, n); err != nil { // more than a graph has vertices for
 		return []Event{{At: s.End, Service: service, What: Unseen, Text: err.Error()}}
