@@ -93,6 +93,23 @@ func (a *Assignment) Describe(source, release string, from, to time.Time) {
 	t.Source, t.Release, t.From, t.To = source, release, from.UTC(), to.UTC()
 }
 
+// Remove takes model i out. At least one stays; where the others weigh nothing, they weigh the same from then on.
+func (a *Assignment) Remove(i int) {
+	if len(a.models) < 2 {
+		return
+	}
+	a.models = slices.Delete(slices.Clone(a.models), i, i+1)
+	all := 0.0
+	for _, m := range a.models {
+		all += m.Weight
+	}
+	if all < 1e-9 {
+		for k := range a.models {
+			a.models[k].Weight = 1
+		}
+	}
+}
+
 // Clone can be changed while a stays as it is. Models, which never change, are shared.
 func (a *Assignment) Clone() *Assignment {
 	c := *a

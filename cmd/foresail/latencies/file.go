@@ -17,6 +17,7 @@ import (
 
 // File says which methods are measured, and on what; see docs/formats/latency.md.
 type File struct {
+	Kind        string        `yaml:"kind"` // runs, or nothing
 	Seed        uint64        `yaml:"seed"`
 	Repeats     int           `yaml:"repeats" rule:"min=2,max=1000"`
 	Train       appfile.Share `yaml:"train" rule:"above=0"`

@@ -134,6 +134,16 @@ func (c *Calls) Add(s *foresail.Snapshot) {
 	}
 }
 
+// Join counts what another counted, too.
+func (c *Calls) Join(other *Calls) {
+	if c.counts == nil {
+		c.counts = map[[2]foresail.ServiceID]float64{}
+	}
+	for e, n := range other.counts {
+		c.counts[e] += n
+	}
+}
+
 // Services describes an application for package compose: who calls whom, by what was counted, with each service's knobs, its rate as
 // a state that is given, and both shown to callers. A call that closes a cycle is left out and told. Services that no value is of, or that the target does not hang on, are left out; what is missing, is said.
 func (c *Calls) Services(app *foresail.App, knobs map[string][]string, cfg Config, target string) (out []compose.Service, notes []string, err error) {
