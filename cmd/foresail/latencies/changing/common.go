@@ -24,7 +24,7 @@ type Common struct {
 	Seed        uint64        `yaml:"seed"`
 	Application string        `yaml:"application" rule:"required"`
 	Target      string        `yaml:"target" rule:"required"`
-	Metrics     []string      `yaml:"metrics" rule:"required"`
+	Metrics     []string      `yaml:"metrics"`
 	Interval    time.Duration `yaml:"interval" rule:"min=1s,max=10m"`
 	CPU         span          `yaml:"cpu"`
 	Least       float64       `yaml:"least" rule:"min=1"`

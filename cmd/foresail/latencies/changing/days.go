@@ -31,7 +31,7 @@ type Days struct {
 	Waver     float64            `yaml:"waver" rule:"min=0,max=2"`
 	Patterns  map[string]pattern `yaml:"patterns" rule:"required"`
 	Week      []string           `yaml:"week" rule:"required"`
-	Special   map[int]string     `yaml:"special"`
+	Special   []special          `yaml:"special"`
 	Releases  []release          `yaml:"releases"`
 	Tolerance float64            `yaml:"tolerance" rule:"min=1,max=100"`
 	Gain      float64            `yaml:"gain" rule:"min=0,max=0.99"`
@@ -42,6 +42,12 @@ type Days struct {
 type pattern struct {
 	Load span               `yaml:"load"` // requests a second, at night and in the afternoon
 	Mix  map[string]float64 `yaml:"mix"`
+}
+
+// special is a day that is unlike its day of the week.
+type special struct {
+	Day     int    `yaml:"day" rule:"min=1"`
+	Pattern string `yaml:"pattern" rule:"required"`
 }
 
 // release is a change of a service's work, from a day on.
@@ -65,8 +71,8 @@ func (d *Days) Check(at appfile.Place) {
 	for i, name := range d.Week {
 		known(at.At("week", i), name)
 	}
-	for day, name := range d.Special {
-		known(at.At("special", day), name)
+	for i, s := range d.Special {
+		known(at.At("special", i, "pattern"), s.Pattern)
 	}
 	for name, p := range d.Patterns {
 		p.Load.check(at.At("patterns", name, "load"))
@@ -118,8 +124,10 @@ type Day struct {
 }
 
 func (d *Days) pattern(day int) string {
-	if p, ok := d.Special[day]; ok {
-		return p
+	for _, s := range d.Special {
+		if s.Day == day {
+			return s.Pattern
+		}
 	}
 	return d.Week[(day-1)%len(d.Week)]
 }
