@@ -216,21 +216,32 @@ type Off struct {
 	Fault    bool     `json:"fault"`                   // the one that debugging names
 }
 
+// The ways of debugging.
+const (
+	byIntervention = "intervention"
+	byCorrelation  = "correlation"
+)
+
 // NewDebug is foresail latency debug.
 func NewDebug() *cobra.Command {
 	var k chosen
 	var s source
-	var runs string
+	var runs, by string
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "debug --models DIR (--runs FILE | --data DIR | --streams FILE -f SERVICES.yaml)",
 		Short: "Names the part of a kept model that is at fault for its errors",
-		Long: `Holds a graph against recent observations, and follows its errors from what it predicts down to the service whose model is at fault:
-from each vertex to the one, of those that it hangs on, whose errors vary most alike, for as long as that is more than chance.`,
+		Long: `Holds a graph against recent observations, and follows its errors from what it predicts down to the service whose model is at fault.
+By intervention: a vertex that is off with the true metrics of those that it hangs on, too, is at fault; otherwise it goes on to the one
+whose truth lowers the error most. By correlation, as Fluxion has it: to the one whose errors vary most alike, for as long as that is
+more than chance.`,
 		Example: "  foresail latency debug --models models --data history --from 2h",
 		Args: func(c *cobra.Command, args []string) error {
 			if err := cli.Needs("models")(c, args); err != nil {
 				return err
+			}
+			if by != byIntervention && by != byCorrelation {
+				return cli.Usagef("--by %q: there are %s and %s", by, byIntervention, byCorrelation)
 			}
 			if runs != "" {
 				if s.data+s.streams != "" {
@@ -264,7 +275,7 @@ from each vertex to the one, of those that it hangs on, whose errors vary most a
 			if err != nil {
 				return err
 			}
-			rows, way, err := debug(g, about.Target, t)
+			rows, way, err := debug(g, about.Target, t, by)
 			if err != nil {
 				return err
 			}
@@ -278,6 +289,7 @@ from each vertex to the one, of those that it hangs on, whose errors vary most a
 	}
 	k.flags(c)
 	c.Flags().StringVar(&runs, "runs", "", "CSV file of runs")
+	c.Flags().StringVar(&by, "by", byIntervention, "how the fault is looked for: intervention or correlation")
 	c.Flags().BoolVar(&asJSON, "json", false, "print the result as JSON")
 	f := c.Flags()
 	f.StringVarP(&s.data, "data", "d", "", "directory of a history store")
@@ -293,12 +305,15 @@ from each vertex to the one, of those that it hangs on, whose errors vary most a
 
 // Way is a step of debugging.
 type Way struct {
-	Label       string  `json:"label"`
-	Next        string  `json:"next,omitempty"`
-	Correlation float64 `json:"correlation"`
+	Label       string   `json:"label"`
+	Next        string   `json:"next,omitempty"`
+	Correlation *float64 `json:"correlation,omitempty"` // of their errors
+	Log         *float64 `json:"mae_log,omitempty"`     // by intervention: the error, that with the truth of next, and that with the truth of all that it hangs on
+	After       *float64 `json:"next_true_mae_log,omitempty"`
+	Local       *float64 `json:"local_mae_log,omitempty"`
 }
 
-func debug(g *latency.Graph, target string, t *latency.Table) (rows []Off, way []Way, err error) {
+func debug(g *latency.Graph, target string, t *latency.Table, by string) (rows []Off, way []Way, err error) {
 	f, err := g.Compile(target)
 	if err != nil {
 		return nil, nil, err
@@ -306,9 +321,28 @@ func debug(g *latency.Graph, target string, t *latency.Table) (rows []Off, way [
 	if t, err = spread(f, t); err != nil {
 		return nil, nil, err
 	}
-	at, steps, err := g.Debug(target, t)
-	if err != nil {
-		return nil, nil, err
+	num := func(v float64) *float64 { v = cli.Round(v); return &v }
+	var at string
+	if by == byCorrelation {
+		var steps []latency.Step
+		if at, steps, err = g.Debug(target, t); err != nil {
+			return nil, nil, err
+		}
+		for _, s := range steps {
+			way = append(way, Way{Label: s.Label, Next: s.Next, Correlation: num(s.Correlation)})
+		}
+	} else {
+		var steps []latency.Blamed
+		if at, steps, err = g.Blame(target, t); err != nil {
+			return nil, nil, err
+		}
+		for _, s := range steps {
+			w := Way{Label: s.Label, Next: s.Next, Log: num(s.Error), Local: num(s.Local)}
+			if s.Next != "" {
+				w.After = num(s.After)
+			}
+			way = append(way, w)
+		}
 	}
 	errs, err := g.Errors(target, t)
 	if err != nil {
@@ -317,13 +351,9 @@ func debug(g *latency.Graph, target string, t *latency.Table) (rows []Off, way [
 	for _, e := range errs {
 		o := Off{Label: e.Label, MAE: cli.Round(1000 * e.MAE), Log: cli.Round(e.Log), Fault: e.Label == at}
 		if !math.IsNaN(e.LocalLog) {
-			v := cli.Round(e.LocalLog)
-			o.LocalLog = &v
+			o.LocalLog = num(e.LocalLog)
 		}
 		rows = append(rows, o)
-	}
-	for _, s := range steps {
-		way = append(way, Way{s.Label, s.Next, cli.Round(s.Correlation)})
 	}
 	return rows, way, nil
 }
@@ -339,10 +369,17 @@ func printOff(w io.Writer, rows []Off, way []Way, notes []string) error {
 	}
 	err := cli.Table(w, []string{"vertex", "mae, ms", "log", "by itself"}, cells)
 	for _, s := range way {
-		if s.Next != "" {
-			_, e := fmt.Fprintf(w, "%s → %s: errors correlate by %.2f\n", s.Label, s.Next, s.Correlation)
-			err = errors.Join(err, e)
+		text := ""
+		switch {
+		case s.Correlation != nil && s.Next != "":
+			text = fmt.Sprintf("%s → %s: errors correlate by %.2f\n", s.Label, s.Next, *s.Correlation)
+		case s.Next != "":
+			text = fmt.Sprintf("%s → %s: it is off by %.3f, by %.3f with the truth of that, by %.3f with the truth of all\n", s.Label, s.Next, *s.Log, *s.After, *s.Local)
+		case s.Log != nil:
+			text = fmt.Sprintf("%s: it is off by %.3f, by %.3f with the truth of all that it hangs on\n", s.Label, *s.Log, *s.Local)
 		}
+		_, e := io.WriteString(w, text)
+		err = errors.Join(err, e)
 	}
 	_, e := fmt.Fprintf(w, "at fault: %s\n", fault)
 	return errors.Join(err, e, printNotes(w, notes))

@@ -95,7 +95,7 @@ func decode(t *testing.T, text string) (r result) {
 // From streams on standard input to a prediction: learnt, kept, listed, asked, and looked into.
 func TestFromStreams(t *testing.T) {
 	models, format := t.TempDir(), write(t, "services.yaml", services)
-	out, err := run(t, NewFit(), lines(60, nil)+"nonsense\n", "--models", models, "--streams", "-", "-f", format, "--json")
+	out, err := run(t, NewFit(), lines(60, nil)+"nonsense\n", "--evaluations", "1", "--folds", "3", "--models", models, "--streams", "-", "-f", format, "--json")
 	if err != nil {
 		t.Fatal(out, err)
 	}
@@ -138,17 +138,19 @@ func TestFromStreams(t *testing.T) {
 		b, _ := json.Marshal(v)
 		return string(b)
 	})
-	if out, err = run(t, NewDebug(), late, "--models", models, "--streams", "-", "-f", format, "--json"); err != nil {
-		t.Fatal(out, err)
-	}
-	fault := ""
-	for _, row := range decode(t, out).Rows {
-		if row["fault"] == true {
-			fault = row["label"].(string)
+	for _, by := range []string{byIntervention, byCorrelation} {
+		if out, err = run(t, NewDebug(), late, "--models", models, "--streams", "-", "-f", format, "--by", by, "--json"); err != nil {
+			t.Fatal(out, err)
 		}
-	}
-	if !strings.HasPrefix(fault, "cart:") {
-		t.Error(out)
+		fault := ""
+		for _, row := range decode(t, out).Rows {
+			if row["fault"] == true {
+				fault = row["label"].(string)
+			}
+		}
+		if !strings.HasPrefix(fault, "cart:") {
+			t.Error(by, out)
+		}
 	}
 	if out, err := run(t, NewDebug(), late, "--models", models, "--application", "bank", "--streams", "-", "-f", format); err == nil || !strings.Contains(err.Error(), `"bank"`) {
 		t.Error(out, err)
@@ -166,7 +168,7 @@ func TestStreamsThatStop(t *testing.T) {
 			return line
 		}
 	}
-	out, err := run(t, NewFit(), lines(60, stop("cart:cpu")), "--models", t.TempDir(), "--streams", "-", "-f", format, "--json")
+	out, err := run(t, NewFit(), lines(60, stop("cart:cpu")), "--evaluations", "1", "--folds", "3", "--models", t.TempDir(), "--streams", "-", "-f", format, "--json")
 	if err != nil || !strings.Contains(out, "stream cart:cpu stopped at 1700001800") || decode(t, out).Detail["rows"] != 60.0 {
 		t.Error(out, err)
 	}
@@ -237,7 +239,7 @@ func filled(t *testing.T, n int) string {
 
 func TestFromAHistory(t *testing.T) {
 	data, models := filled(t, 140), t.TempDir()
-	out, err := run(t, NewFit(), "", "--models", models, "-d", data, "--json")
+	out, err := run(t, NewFit(), "", "--evaluations", "1", "--folds", "3", "--models", models, "-d", data, "--json")
 	if err != nil {
 		t.Fatal(out, err)
 	}
@@ -257,7 +259,7 @@ func TestFromAHistory(t *testing.T) {
 		t.Error(out, err)
 	}
 	// Replayed, the graph is learnt from the first hour, and follows when the cart is scaled: nothing is learnt anew but what aggregates.
-	out, err = run(t, NewFit(), "", "--models", models, "-d", data, "--follow", "--json")
+	out, err = run(t, NewFit(), "", "--evaluations", "1", "--folds", "3", "--models", models, "-d", data, "--follow", "--json")
 	if err != nil {
 		t.Fatal(out, err)
 	}
@@ -292,6 +294,7 @@ func TestUsage(t *testing.T) {
 		{NewPredict(), "--models M", "--set"},
 		{NewPredict(), "--models M --set x", `"x"`},
 		{NewDebug(), "--models M --runs a -d b", "give one"},
+		{NewDebug(), "--models M --runs a --by chance", `"chance"`},
 	} {
 		_, err := run(t, c.command, "", strings.Fields(strings.ReplaceAll(c.args, "M", models))...)
 		if !cli.IsUsage(err) || !strings.Contains(err.Error(), c.want) {
