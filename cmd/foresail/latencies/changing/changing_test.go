@@ -197,3 +197,26 @@ func TestFaultsAreNamed(t *testing.T) {
 		t.Error(k)
 	}
 }
+
+// The examples are files that can be run.
+func TestTheExamplesAreRead(t *testing.T) {
+	m, d := defaultMix(), defaultDays()
+	for path, into := range map[string]any{"fluxion-mix.yaml": &m, "fluxion-days.yaml": &d} {
+		path = "../../../../examples/" + path
+		if err := appfile.ReadFile(path, into); err != nil {
+			t.Error(err)
+		}
+		if Kind(path) == "" {
+			t.Error(path, "has no kind")
+		}
+	}
+	maker, err := d.maker("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for day := 1; day <= d.Days; day++ {
+		if runs, err := d.runs(maker.Blueprint.App, nil, day); err != nil || len(runs) != d.Rows {
+			t.Error(err)
+		}
+	}
+}
