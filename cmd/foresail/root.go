@@ -18,6 +18,7 @@ import (
 	"foresail.dev/cmd/foresail/fitting"
 	"foresail.dev/cmd/foresail/ingesters"
 	"foresail.dev/cmd/foresail/latencies"
+	"foresail.dev/cmd/foresail/latencies/keeping"
 	"foresail.dev/cmd/foresail/neighbours"
 	"foresail.dev/cmd/foresail/operating"
 	"foresail.dev/cmd/foresail/plugin"
@@ -59,7 +60,11 @@ Try it, with nothing to install or configure:
 			r.Detail = detail
 			return cli.PrintJSON(w, r)
 		}}
-	root.AddCommand(newDemo(), newRun(), newSimulate(), newTestbed(), fitting.New(), newFidelity(), comparing.New(startCompared), newForecast(), newTrain(), newExplore(), newHistory(), newInsights(), explaining.NewExplain(), explaining.NewWhatIf(), scenes.New(), callgraphs.New(sharing.NewEvaluate()), newImport(), tracing.New(), agents.NewAgent(node), ingesters.New(), doctor.New(), newDiagnose(), neighbours.NewHog(), seeing.NewForesee(acting.New()), latencies.New(), operating.New(), plugin.New(), apps.New(), security.NewToken(ports), security.NewKey(ports), newVersion())
+	root.AddCommand(newDemo(), newRun(), newSimulate(), newTestbed(), fitting.New(), newFidelity(), comparing.New(startCompared))
+	root.AddCommand(newForecast(), newTrain(), newExplore(), newHistory(), newInsights(), explaining.NewExplain(), explaining.NewWhatIf(), scenes.New())
+	root.AddCommand(callgraphs.New(sharing.NewEvaluate()), newImport(), tracing.New(), agents.NewAgent(node), ingesters.New(), doctor.New(), newDiagnose(), neighbours.NewHog())
+	root.AddCommand(seeing.NewForesee(acting.New()), latencies.New(keeping.NewFit(), keeping.NewList(), keeping.NewPredict(), keeping.NewDebug()))
+	root.AddCommand(operating.New(), plugin.New(), apps.New(), security.NewToken(ports), security.NewKey(ports), newVersion())
 	return root
 }
 

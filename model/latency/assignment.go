@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"foresail.dev/model/latency/learner"
 )
@@ -25,10 +26,20 @@ type Assignment struct {
 
 // hosted is one of an assignment's models.
 type hosted struct {
-	Period  string  // what it was trained on, in the caller's words
+	Trained Trained
 	Inputs  []int   // which of the assignment's it looks at
 	Weight  float64 // of its output, 0 to 1
 	learned *learner.Model
+}
+
+// Trained says what one of an assignment's models was trained on. What is not known is empty.
+type Trained struct {
+	Period   string    // in the caller's words
+	Source   string    // file, store or simulation
+	Release  string    // of the service, at that time
+	From, To time.Time // the rows lie in [From, To)
+	Rows     int
+	Error    float64 // mean absolute, out-of-fold, in the metric's unit
 }
 
 // NewAssignment is one without models yet (LA.init): of a service's metric, from its own knobs and states, and from
@@ -70,7 +81,41 @@ func (a *Assignment) Inputs() []string { return slices.Concat(a.own, a.external)
 func (a *Assignment) Models() int { return len(a.models) }
 
 // Period is what model i was trained on, as Add was told.
-func (a *Assignment) Period(i int) string { return a.models[i].Period }
+func (a *Assignment) Period(i int) string { return a.models[i].Trained.Period }
+
+// Trained is what model i was trained on, as far as Add and Describe were told.
+func (a *Assignment) Trained(i int) Trained { return a.models[i].Trained }
+
+// Describe completes what is known of the newest model: its source, release and time. The rest is Add's.
+func (a *Assignment) Describe(source, release string, from, to time.Time) {
+	a.models = slices.Clone(a.models)
+	t := &a.models[len(a.models)-1].Trained
+	t.Source, t.Release, t.From, t.To = source, release, from.UTC(), to.UTC()
+}
+
+// Remove takes model i out. At least one stays; where the others weigh nothing, they weigh the same from then on.
+func (a *Assignment) Remove(i int) {
+	if len(a.models) < 2 {
+		return
+	}
+	a.models = slices.Delete(slices.Clone(a.models), i, i+1)
+	all := 0.0
+	for _, m := range a.models {
+		all += m.Weight
+	}
+	if all < 1e-9 {
+		for k := range a.models {
+			a.models[k].Weight = 1
+		}
+	}
+}
+
+// Clone can be changed while a stays as it is. Models, which never change, are shared.
+func (a *Assignment) Clone() *Assignment {
+	c := *a
+	c.models = slices.Clone(a.models)
+	return &c
+}
 
 // Learner is what model i is.
 func (a *Assignment) Learner(i int) learner.Candidate { return a.models[i].learned.Candidate() }
@@ -150,7 +195,7 @@ func (a *Assignment) Add(t *Table, inputs []string, period string, cfg learner.C
 			a.models[i].Weight /= 2
 		}
 	}
-	a.models = append(a.models, hosted{Period: period, Inputs: at, Weight: weight, learned: m})
+	a.models = append(a.models, hosted{Trained: Trained{Period: period, Rows: m.Rows(), Error: report.Error}, Inputs: at, Weight: weight, learned: m})
 	return report, nil
 }
 

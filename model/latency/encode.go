@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"time"
 
 	"foresail.dev/ml"
 	"foresail.dev/model/latency/learner"
@@ -34,10 +35,15 @@ type savedAssignment struct {
 }
 
 type savedModel struct {
-	Period string  `json:"period,omitempty"`
-	Inputs []int   `json:"inputs"`
-	Weight float64 `json:"weight"`
-	Model  []byte  `json:"model"` // as learner.Model writes it
+	Period  string    `json:"period,omitempty"`
+	Source  string    `json:"source,omitempty"`
+	Release string    `json:"release,omitempty"`
+	From    time.Time `json:"from,omitzero"`
+	To      time.Time `json:"to,omitzero"`
+	Error   float64   `json:"error,omitempty"`
+	Inputs  []int     `json:"inputs"`
+	Weight  float64   `json:"weight"`
+	Model   []byte    `json:"model"` // as learner.Model writes it
 }
 
 type savedNode struct {
@@ -58,7 +64,7 @@ func (a *Assignment) save() (savedAssignment, error) {
 		if err != nil {
 			return s, err
 		}
-		s.Models = append(s.Models, savedModel{m.Period, append([]int{}, m.Inputs...), m.Weight, b})
+		s.Models = append(s.Models, savedModel{m.Trained.Period, m.Trained.Source, m.Trained.Release, m.Trained.From, m.Trained.To, m.Trained.Error, append([]int{}, m.Inputs...), m.Weight, b})
 	}
 	return s, nil
 }
@@ -74,10 +80,11 @@ func (s *savedAssignment) restore() (*Assignment, error) {
 	inputs := len(a.own) + len(a.external)
 	all := 0.0
 	for i, m := range s.Models {
-		h := hosted{Period: m.Period, Inputs: m.Inputs, Weight: m.Weight, learned: &learner.Model{}}
+		h := hosted{Trained: Trained{Period: m.Period, Source: m.Source, Release: m.Release, From: m.From.UTC(), To: m.To.UTC(), Error: m.Error}, Inputs: m.Inputs, Weight: m.Weight, learned: &learner.Model{}}
 		if err := h.learned.UnmarshalBinary(m.Model); err != nil {
 			return nil, fmt.Errorf("model %d of %s: %w", i+1, a.Output(), err)
 		}
+		h.Trained.Rows = h.learned.Rows()
 		if h.learned.Inputs() != len(m.Inputs) || !(m.Weight >= 0 && m.Weight <= 1) {
 			return nil, fmt.Errorf("model %d of %s has %d inputs and is given %d, with the weight %v", i+1, a.Output(), h.learned.Inputs(), len(m.Inputs), m.Weight)
 		}

@@ -670,3 +670,60 @@ func BenchmarkPredict142(b *testing.B) {
 		f.Run(row)
 	}
 }
+
+// Whichever of three services became slower, in some runs more than in others, it is blamed; not the ones that only feel it.
+func TestBlameFindsPlantedFaults(t *testing.T) {
+	table := func(n int, seed uint64, at string) *Table {
+		r := rand.New(rand.NewPCG(seed, 1))
+		names := []string{"store:cpu", "cart:cpu", "front:cpu", "store:0.90", "cart:0.90", "front:0.90"}
+		cols := make([][]float64, len(names))
+		for range n {
+			slow := map[string]float64{"store": 1, "cart": 1, "front": 1}
+			slow[at] = 1.3 + r.Float64()
+			s, c, f := 1+r.Float64(), 1+r.Float64(), 1+r.Float64()
+			store := slow["store"] / s
+			cart := slow["cart"] * (store + 1/c)
+			front := slow["front"] * (cart + 1/f)
+			for i, v := range []float64{s, c, f, store, cart, front} {
+				cols[i] = append(cols[i], v)
+			}
+		}
+		out, err := NewTable(names, cols)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	g := NewGraph()
+	train := table(60, 1, "")
+	callee := map[string][]string{"cart": {"store:0.90"}, "front": {"cart:0.90"}}
+	for _, s := range []string{"store", "cart", "front"} {
+		a, err := NewAssignment(s, "0.90", []string{s + ":cpu"}, callee[s])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := a.Add(train, nil, "", learner.Config{Kinds: []learner.Kind{learner.Scaled}, Evaluations: 1, Folds: 3}, true); err != nil {
+			t.Fatal(err)
+		}
+		if err := g.Add(a); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(g.Connect("store", "cart"), g.Connect("cart", "front")); err != nil {
+		t.Fatal(err)
+	}
+	for _, at := range []string{"store", "cart", "front"} {
+		got, way, err := g.Blame("front:0.90", table(40, 2, at))
+		if err != nil || got != at+":0.90" || way[len(way)-1].Next != "" || way[0].Error < way[0].After {
+			t.Errorf("%s is blamed and not %s: %+v %v", got, at, way, err)
+		}
+	}
+	if _, _, err := g.Blame("front:0.90", table(4, 2, "cart")); err == nil {
+		t.Error("four rows were enough")
+	}
+	missing := &MissingError{}
+	few, _ := NewTable([]string{"store:cpu", "cart:cpu", "front:cpu"}, [][]float64{make([]float64, 9), make([]float64, 9), make([]float64, 9)})
+	if _, _, err := g.Blame("front:0.90", few); !errors.As(err, &missing) {
+		t.Error(err)
+	}
+}

@@ -12,11 +12,12 @@ import (
 	"gonum.org/v1/gonum/stat"
 
 	"foresail.dev/cmd/foresail/cli"
+	"foresail.dev/cmd/foresail/latencies/changing"
 	"foresail.dev/model/latency/evaluate"
 )
 
-// New is the command.
-func New() *cobra.Command {
+// New is foresail latency; others are commands below it.
+func New(others ...*cobra.Command) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "latency",
 		Short: "Predicts latency from load and allocation",
@@ -24,6 +25,7 @@ func New() *cobra.Command {
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(newEvaluate())
+	c.AddCommand(others...)
 	return c
 }
 
@@ -36,11 +38,19 @@ func newEvaluate() *cobra.Command {
 		Short: "Measures composed and monolithic models of latency on runs of an application",
 		Long: `Trains, on random parts of recorded runs, models that predict a latency of the whole application from its services' knobs: composed
 of models of single services (an inference graph), and monolithic ones of all knobs at once. Prints how far each is off on the
-other runs, over all splits, and the ratio to the best monolith of the same data set.`,
-		Example: "  foresail latency evaluate -f examples/boutique-runs.yaml --json",
-		Args:    cli.Needs("file"),
+other runs, over all splits, and the ratio to the best monolith of the same data set.
+
+Of kind mix, a file says how the mix of requests changes in simulation: debugging names which services' models are at fault, and each
+is mended. Of kind days, it says which patterns days have: models of earlier days are used again.`,
+		Example: `  foresail latency evaluate -f examples/boutique-runs.yaml --json
+  foresail latency evaluate -f examples/fluxion-mix.yaml
+  foresail latency evaluate -f examples/fluxion-days.yaml`,
+		Args: cli.Needs("file"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			p := cli.NewProgress(c.ErrOrStderr())
+			if kind := changing.Kind(file); kind != "" && kind != "runs" {
+				return measureChanging(c, p, file, kind, seed, asJSON)
+			}
 			p.At(0, "reading the runs")
 			f, all, err := Read(file)
 			if err != nil {
@@ -69,6 +79,27 @@ other runs, over all splits, and the ratio to the best monolith of the same data
 	c.Flags().Uint64Var(&seed, "seed", 1, "of splits and searches, in place of the file's")
 	c.Flags().BoolVar(&asJSON, "json", false, "print the result as JSON")
 	return c
+}
+
+// measureChanging measures what a file of another kind says.
+func measureChanging(c *cobra.Command, p *cli.Progress, file, kind string, seed uint64, asJSON bool) error {
+	ctx, stop := cli.Stoppable(c.Context())
+	defer stop()
+	given := &seed
+	if !c.Flags().Changed("seed") {
+		given = nil
+	}
+	r, err := changing.Run(ctx, file, kind, given, p.At)
+	p.End()
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		res := cli.NewResult(r.Name, &r.Seed, r.Rows)
+		res.Detail = r.Detail
+		return cli.PrintJSON(c.OutOrStdout(), res)
+	}
+	return r.Print(c.OutOrStdout())
 }
 
 // Row is how one method did on one data set: means over splits.

@@ -17,6 +17,7 @@ import (
 
 // File says which methods are measured, and on what; see docs/formats/latency.md.
 type File struct {
+	Kind        string        `yaml:"kind"` // runs, or nothing
 	Seed        uint64        `yaml:"seed"`
 	Repeats     int           `yaml:"repeats" rule:"min=2,max=1000"`
 	Train       appfile.Share `yaml:"train" rule:"above=0"`
@@ -34,12 +35,13 @@ type File struct {
 	Single      []string      `yaml:"single"`
 	Spectrum    []string      `yaml:"spectrum"`
 	Shows       []string      `yaml:"shows"`
-	Services    []service     `yaml:"services" rule:"required"`
+	Services    []Service     `yaml:"services" rule:"required"`
 	Datasets    []dataset     `yaml:"datasets" rule:"required"`
 	Note        string        `yaml:"note"`
 }
 
-type service struct {
+// Service is one of an application, as a file names it.
+type Service struct {
 	Name  string   `yaml:"name" rule:"required"`
 	Calls []string `yaml:"calls"`
 	Knobs []string `yaml:"knobs"`
@@ -130,7 +132,7 @@ func Read(path string) (f File, all []Dataset, err error) {
 }
 
 func (f *File) read(d dataset, path string) (Dataset, error) {
-	t, notes, err := readRuns(path)
+	t, notes, err := ReadRuns(path)
 	if err != nil {
 		return Dataset{}, err
 	}
@@ -162,10 +164,16 @@ func (f *File) read(d dataset, path string) (Dataset, error) {
 	return out, errors.Join(faults...)
 }
 
-// describe finds a service's columns: its metrics are known by their names, and what else has its name before the colon is a knob.
-func (f *File) describe(s service, rates bool, t *latency.Table) (compose.Service, error) {
+// describe is a service as its columns say.
+func (f *File) describe(s Service, rates bool, t *latency.Table) (compose.Service, error) {
+	return s.Describe(t.Names(), f.Metrics, f.Shows, rates)
+}
+
+// Describe finds a service's columns: its metrics are known by their names, and what else has its name before the colon is a knob. Rates
+// says whether its rate is given.
+func (s *Service) Describe(columns, metrics, shows []string, rates bool) (compose.Service, error) {
 	out := compose.Service{Name: s.Name, Calls: s.Calls}
-	for _, column := range t.Names() {
+	for _, column := range columns {
 		of, name, _ := strings.Cut(column, ":")
 		if of != s.Name {
 			continue
@@ -175,11 +183,11 @@ func (f *File) describe(s service, rates bool, t *latency.Table) (compose.Servic
 			if rates {
 				out.States, out.Shows = append(out.States, column), append(out.Shows, column)
 			}
-		case slices.Contains(f.Metrics, name):
+		case slices.Contains(metrics, name):
 			out.Metrics = append(out.Metrics, name)
 		default:
 			out.Knobs = append(out.Knobs, column)
-			if slices.Contains(f.Shows, name) {
+			if slices.Contains(shows, name) {
 				out.Shows = append(out.Shows, column)
 			}
 		}
@@ -188,7 +196,7 @@ func (f *File) describe(s service, rates bool, t *latency.Table) (compose.Servic
 	for _, k := range s.Knobs { // of others, a whole service's with a star
 		of, all := strings.CutSuffix(k, ":*")
 		found := false
-		for _, column := range t.Names() {
+		for _, column := range columns {
 			if column == k || all && strings.HasPrefix(column, of+":") {
 				out.Knobs, found = append(out.Knobs, column), true
 			}
@@ -198,7 +206,7 @@ func (f *File) describe(s service, rates bool, t *latency.Table) (compose.Servic
 		}
 	}
 	if len(out.Metrics) == 0 {
-		faults = append(faults, fmt.Errorf("no column has a metric of service %s: one of %s", s.Name, strings.Join(f.Metrics, ", ")))
+		faults = append(faults, fmt.Errorf("no column has a metric of service %s: one of %s", s.Name, strings.Join(metrics, ", ")))
 	}
 	return out, errors.Join(faults...)
 }

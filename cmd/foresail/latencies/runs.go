@@ -21,9 +21,9 @@ const (
 	maxRunCells = 20_000_000
 )
 
-// readRuns reads a CSV file of runs: a head of labels, "service:name", and one run a row. Numbers may have a unit of time, and
+// ReadRuns reads a CSV file of runs: a head of labels, "service:name", and one run a row. Numbers may have a unit of time, and
 // are in seconds then. Columns whose label has no colon are left out. Rows in which a number is missing are left out and told.
-func readRuns(path string) (*latency.Table, []string, error) {
+func ReadRuns(path string) (*latency.Table, []string, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, nil, err
