@@ -1,0 +1,3 @@
+package sequence
+
+var methodNames = []string{"composed", "monolith-gp", "monolith-nn", "monolith-kept"}
