@@ -16,11 +16,13 @@ type File struct {
 	Seeds       int       `yaml:"seeds" rule:"min=1,max=1000"`
 	Points      []int     `yaml:"points" rule:"min=2,max=5000"`
 	Before      int       `yaml:"before" rule:"min=10,max=5000"`
+	Kept        int       `yaml:"kept" rule:"min=2,max=5000"`
 	Test        int       `yaml:"test" rule:"min=5,max=5000"`
 	Requests    int       `yaml:"requests" rule:"min=100,max=1000000"`
 	Evaluations int       `yaml:"evaluations" rule:"min=1,max=1000"`
 	Monoliths   int       `yaml:"monolith_evaluations" rule:"min=1,max=1000"`
 	Folds       int       `yaml:"folds" rule:"min=2,max=100"`
+	Skill       float64   `yaml:"skill" rule:"min=-1,max=0.99"`
 	Methods     []string  `yaml:"methods"`
 	Spectrum    []string  `yaml:"spectrum"`
 	Target      string    `yaml:"target"`
@@ -53,7 +55,7 @@ type Step struct {
 
 // Default is what a file starts from.
 func Default() File {
-	return File{Seed: 1, Seeds: 5, Points: []int{10, 25, 100, 300, 500}, Before: 300, Test: 100, Requests: 3000, Evaluations: 1, Monoliths: 2, Folds: 3,
+	return File{Seed: 1, Seeds: 5, Points: []int{10, 25, 100, 300, 500}, Before: 300, Kept: 200, Test: 100, Requests: 2000, Evaluations: 1, Monoliths: 2, Folds: 3, Skill: 0.1,
 		Methods: methodNames, Spectrum: []string{"0.50", "0.90", "0.99"}, Target: "0.90"}
 }
 

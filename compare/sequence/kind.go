@@ -33,7 +33,7 @@ type effect struct {
 }
 
 // cpuKnob is the CPU limit: from scarce to ample.
-var cpuKnob = Knob{Name: "cpu", Min: 0.85, Max: 2, Nominal: true}
+var cpuKnob = Knob{Name: "cpu", Min: 0.95, Max: 2, Nominal: true}
 
 // The invented behaviour of knobs, told in docs/formats/sequences.md: more memory, larger buffers and longer pauses between
 // collections help, ever less; limits of concurrency hurt where they bind.

@@ -93,7 +93,7 @@ type Load struct {
 // How far a sample's load is from the middle: a factor on the rate, and the deviation of the logarithm of each share.
 const (
 	leastRate, mostRate = 0.75, 1.25
-	mixDeviation        = 0.2
+	mixDeviation        = 0.1
 )
 
 // source is the random source of a sample.

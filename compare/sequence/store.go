@@ -26,8 +26,15 @@ const revision = 1
 // chunk is how many samples a file keeps.
 const chunk = 50
 
-// store keeps samples in a folder; the zero value keeps nothing.
-type store struct{ dir string }
+// store keeps samples and what was trained in a folder; the zero value keeps nothing. What another build of the program made is
+// used again where any is true, and where none is, nothing.
+type store struct {
+	dir, program string
+	any, none    bool
+}
+
+// ours is whether what a program made is used again.
+func (s store) ours(program string) bool { return !s.none && (s.any || program == s.program) }
 
 // key names the samples of a step: all that they hang on.
 func (c *Config) key(step int, seed uint64, requests int) (string, error) {
@@ -55,7 +62,7 @@ func (s store) load(key string, at, columns int) [][]float64 {
 		return nil
 	}
 	z, err := gzip.NewReader(bytes.NewReader(b))
-	if err != nil {
+	if err != nil || !s.ours(z.Comment) {
 		return nil
 	}
 	var rows [][]float64
@@ -79,6 +86,7 @@ func (s store) save(key string, at int, rows [][]float64) error {
 	}
 	var b bytes.Buffer
 	z := gzip.NewWriter(&b)
+	z.Comment = s.program
 	if err := errors.Join(gob.NewEncoder(z).Encode(rows), z.Close()); err != nil {
 		return err
 	}
