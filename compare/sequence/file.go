@@ -3,6 +3,7 @@ package sequence
 import (
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -28,6 +29,8 @@ type File struct {
 	Target      string    `yaml:"target"`
 	Sequences   []*Config `yaml:"sequences" rule:"required"`
 	Note        string    `yaml:"note"`
+
+	folder string // of applications
 }
 
 // Config is one sequence.
@@ -55,8 +58,8 @@ type Step struct {
 
 // Default is what a file starts from.
 func Default() File {
-	return File{Seed: 1, Seeds: 5, Points: []int{10, 25, 100, 300, 500}, Before: 300, Kept: 200, Test: 100, Requests: 2000, Evaluations: 1, Monoliths: 2, Folds: 3, Skill: 0.1,
-		Methods: methodNames, Spectrum: []string{"0.50", "0.90", "0.99"}, Target: "0.90"}
+	return File{Seed: 1, Seeds: 5, Points: []int{10, 25, 100, 300, 500}, Before: 200, Kept: 200, Test: 100, Requests: 2000, Evaluations: 1, Monoliths: 2, Folds: 3, Skill: 0.1,
+		Methods: methodNames, Spectrum: []string{"avg", "0.50"}, Target: "0.90"}
 }
 
 // leastCPU is what a service needs of which nothing is asked, cores.
@@ -92,16 +95,20 @@ func (f *File) Check(at appfile.Place) {
 			at.At("sequences", i, "name").Faultf("is %q, as another is", s.Name)
 		}
 		seen[s.Name] = true
-		s.prepare(at.At("sequences", i))
+		s.prepare(at.At("sequences", i), f.folder)
 	}
 }
 
 // prepare works out the deployments; faults are told.
-func (c *Config) prepare(at appfile.Place) {
-	bp, err := appfile.ReadApp(c.Application)
+func (c *Config) prepare(at appfile.Place, folder string) {
 	if c.Application == "" {
 		return
 	}
+	path := c.Application
+	if filepath.Ext(path) != "" && !filepath.IsAbs(path) {
+		path = filepath.Join(folder, path)
+	}
+	bp, err := appfile.ReadApp(path)
 	if err != nil {
 		at.At("application").Faultf("can't be read: %v", err)
 		return
@@ -248,18 +255,29 @@ func (c *Config) follow(at appfile.Place, d *Deployment) {
 	}
 }
 
-// Read reads a file of sequences; the error tells all that is wrong.
+// Read reads a file of sequences; the error tells all that is wrong. Applications are built-in ones, or files beside it.
 func Read(path string) (*File, error) {
 	f := Default()
-	if err := appfile.ReadFile(path, &f); err != nil {
+	f.folder = filepath.Dir(path)
+	return f.checked(path, appfile.ReadFile(path, &f))
+}
+
+// Parse reads what a file holds, as Read does.
+func Parse(name string, data []byte) (*File, error) {
+	f := Default()
+	return f.checked(name, appfile.Decode(name, data, &f))
+}
+
+func (f *File) checked(name string, err error) (*File, error) {
+	if err != nil {
 		return nil, err
 	}
 	for _, s := range f.Sequences {
-		if len(s.deployments) != len(s.Steps) {
-			return nil, fmt.Errorf("%s: sequence %s can't be followed", path, s.Name)
+		if s == nil || len(s.deployments) != len(s.Steps) {
+			return nil, fmt.Errorf("%s: a sequence can't be followed", name)
 		}
 	}
-	return &f, nil
+	return f, nil
 }
 
 // String says what a deployment is, in short.

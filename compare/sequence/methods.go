@@ -2,7 +2,6 @@ package sequence
 
 import (
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 
@@ -109,18 +108,10 @@ func (f *File) next(g *latency.Graph, was, d *Deployment, t *latency.Table, seed
 				}
 				trained.New++
 			}
-			if d.Instances[s] > 1 {
-				trained.Assignments++
-				if scaled || replaced {
-					trained.New++
-					if err := f.merge(g, name, m, t, seed); err != nil {
-						return nil, trained, err
-					}
-				}
-			}
 		}
 	}
-	return g, trained, nil
+	err := f.merges(g, was, d, t, &trained)
+	return g, trained, err
 }
 
 // all are the metrics that graphs may have.
@@ -132,33 +123,41 @@ func (f *File) all() []string {
 	return out
 }
 
-// merge trains a service-vertex, and lets it be the mean of the instances where that misses the table less than what was trained does,
-// out-of-fold.
-func (f *File) merge(g *latency.Graph, service, metric string, t *latency.Table, seed uint64) error {
-	label := latency.Label(service, metric)
-	y, ok := t.Column(label)
-	if !ok {
-		return fmt.Errorf("the samples have no column %s", label)
-	}
-	n, off := g.Instances(service), 0.0
-	for i := range y {
-		sum := 0.0
-		for k := range n {
-			c, ok := t.Column(latency.Label(fmt.Sprintf("%s#%d", service, k+1), metric))
-			if !ok {
-				return fmt.Errorf("the samples have no column of instance %d of %s", k+1, service)
-			}
-			sum += c[i] / float64(n)
+// merges trains the service-vertices of services that were scaled or replaced, callees before callers, since each is trained on what the
+// graph predicts of instances.
+func (f *File) merges(g *latency.Graph, was, d *Deployment, t *latency.Table, trained *Trained) error {
+	calls, _ := callees(d.bp)
+	done := make([]bool, len(calls))
+	var visit func(s foresail.ServiceID) error
+	visit = func(s foresail.ServiceID) error {
+		if done[s] {
+			return nil
 		}
-		off += math.Abs(sum-y[i]) / float64(len(y))
+		done[s] = true
+		for _, c := range calls[s] {
+			if err := visit(c); err != nil {
+				return err
+			}
+		}
+		if d.Instances[s] < 2 {
+			return nil
+		}
+		for _, m := range f.all() {
+			if g.Assignment(latency.Label(d.name(s), m)) == nil {
+				continue
+			}
+			trained.Assignments++
+			if was.Kinds[s] == d.Kinds[s] && was.Instances[s] == d.Instances[s] {
+				continue
+			}
+			trained.New++
+			if _, err := g.Calibrate(d.name(s), m, t); err != nil {
+				return err
+			}
+		}
+		return nil
 	}
-	fitted := g.Clone()
-	report, err := fitted.Fit(service, metric, t, f.learn([]learner.Kind{learner.Ridge}, 4, seed))
-	if err != nil || report.Error >= off {
-		return err
-	}
-	_, err = g.Fit(service, metric, t, f.learn([]learner.Kind{learner.Ridge}, 4, seed))
-	return err
+	return visit(d.front)
 }
 
 // externals are the inputs of an assignment that are not its service's own.
