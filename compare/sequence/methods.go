@@ -123,21 +123,22 @@ func (f *File) all() []string {
 	return out
 }
 
-// merges trains the service-vertices of services that were scaled or replaced, callees before callers, since each is trained on what the
-// graph predicts of instances.
+// merges trains the service-vertices of services that were scaled or replaced, or that hang on such: what reaches those is other than it
+// was, and a factor costs nothing. Callees come before callers, since each is trained on what the graph predicts of instances.
 func (f *File) merges(g *latency.Graph, was, d *Deployment, t *latency.Table, trained *Trained) error {
 	calls, _ := callees(d.bp)
-	done := make([]bool, len(calls))
+	done, touched := make([]bool, len(calls)), make([]bool, len(calls))
 	var visit func(s foresail.ServiceID) error
 	visit = func(s foresail.ServiceID) error {
 		if done[s] {
 			return nil
 		}
-		done[s] = true
+		done[s], touched[s] = true, was.Kinds[s] != d.Kinds[s] || was.Instances[s] != d.Instances[s]
 		for _, c := range calls[s] {
 			if err := visit(c); err != nil {
 				return err
 			}
+			touched[s] = touched[s] || touched[c]
 		}
 		if d.Instances[s] < 2 {
 			return nil
@@ -147,7 +148,7 @@ func (f *File) merges(g *latency.Graph, was, d *Deployment, t *latency.Table, tr
 				continue
 			}
 			trained.Assignments++
-			if was.Kinds[s] == d.Kinds[s] && was.Instances[s] == d.Instances[s] {
+			if !touched[s] {
 				continue
 			}
 			trained.New++
