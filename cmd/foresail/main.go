@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 
 	"foresail.dev/cluster/testbed"
 	"foresail.dev/cmd/foresail/cli"
@@ -20,7 +21,11 @@ func Main() int {
 	if ran, code := testbed.Child(os.Args[1:]); ran {
 		return code
 	}
-	return run(context.Background(), os.Args[1:], os.Stdout, os.Stderr)
+	args := os.Args[1:]
+	if filepath.Base(os.Args[0]) == "kubectl-foresail" { // as kubectl finds its plugins
+		args = append([]string{"kubectl"}, args...)
+	}
+	return run(context.Background(), args, os.Stdout, os.Stderr)
 }
 
 // Exit statuses.

@@ -19,6 +19,8 @@ import (
 	"foresail.dev/cmd/foresail/ingesters"
 	"foresail.dev/cmd/foresail/latencies"
 	"foresail.dev/cmd/foresail/neighbours"
+	"foresail.dev/cmd/foresail/operating"
+	"foresail.dev/cmd/foresail/plugin"
 	"foresail.dev/cmd/foresail/scenes"
 	"foresail.dev/cmd/foresail/security"
 	"foresail.dev/cmd/foresail/seeing"
@@ -57,7 +59,7 @@ Try it, with nothing to install or configure:
 			r.Detail = detail
 			return cli.PrintJSON(w, r)
 		}}
-	root.AddCommand(newDemo(), newRun(), newSimulate(), newTestbed(), fitting.New(), newFidelity(), comparing.New(startCompared), newForecast(), newTrain(), newExplore(), newHistory(), newInsights(), explaining.NewExplain(), explaining.NewWhatIf(), scenes.New(), callgraphs.New(sharing.NewEvaluate()), newImport(), tracing.New(), agents.NewAgent(node), ingesters.New(), doctor.New(), newDiagnose(), neighbours.NewHog(), seeing.NewForesee(acting.New()), latencies.New(), apps.New(), security.NewToken(ports), security.NewKey(ports), newVersion())
+	root.AddCommand(newDemo(), newRun(), newSimulate(), newTestbed(), fitting.New(), newFidelity(), comparing.New(startCompared), newForecast(), newTrain(), newExplore(), newHistory(), newInsights(), explaining.NewExplain(), explaining.NewWhatIf(), scenes.New(), callgraphs.New(sharing.NewEvaluate()), newImport(), tracing.New(), agents.NewAgent(node), ingesters.New(), doctor.New(), newDiagnose(), neighbours.NewHog(), seeing.NewForesee(acting.New()), latencies.New(), operating.New(), plugin.New(), apps.New(), security.NewToken(ports), security.NewKey(ports), newVersion())
 	return root
 }
 

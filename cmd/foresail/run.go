@@ -19,6 +19,7 @@ import (
 	"foresail.dev/cmd/foresail/demos"
 	"foresail.dev/cmd/foresail/history"
 	"foresail.dev/cmd/foresail/insights"
+	"foresail.dev/cmd/foresail/kubes"
 	"foresail.dev/cmd/foresail/outlets"
 	"foresail.dev/cmd/foresail/promout"
 	"foresail.dev/cmd/foresail/security"
@@ -39,14 +40,31 @@ func newRun() *cobra.Command {
 	var asJSON bool
 	var ports security.Config
 	var foresee trained.ForeseeFlags
+	var kubernetes kubes.Flags
 	c := &cobra.Command{
-		Use:   "run -f foresail.yaml",
+		Use:   "run {-f foresail.yaml | --kubernetes --prometheus URL}",
 		Short: "Manages one application, and serves the page that shows it",
 		Long: `Manages one application as a file says: a simulated one, or real processes on this machine (cluster: testbed).
+With --kubernetes it needs no file: it looks at the workloads of a namespace and says what each should have, why, and what may
+break. It changes nothing unless --mode is auto.
 Runs until it is stopped (Ctrl-C) or the duration is over, then prints a summary.`,
-		Example: "  foresail run -f examples/testbed.yaml --duration 2m --json",
-		Args:    cli.Needs("file"),
+		Example: `  foresail run -f examples/testbed.yaml --duration 2m --json
+  foresail run --kubernetes --namespace shop --prometheus http://127.0.0.1:9090 --duration 5m`,
+		Args: cli.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if err := kubernetes.Check(c.Flags(), file); err != nil {
+				return err
+			}
+			if kubernetes.On {
+				open, err := ports.Open(c.ErrOrStderr())
+				if err != nil {
+					return cli.Usage(err)
+				}
+				return kubernetes.Run(c, kubes.Options{Manager: string(manager), Duration: duration, Listen: listen, Ports: open, JSON: asJSON})
+			}
+			if file == "" {
+				return cli.Usagef("foresail run: give -f: which application to manage, or --kubernetes; see foresail run --help")
+			}
 			cfg, err := readRunConfig(file)
 			if err != nil {
 				return err
@@ -81,6 +99,7 @@ Runs until it is stopped (Ctrl-C) or the duration is over, then prints a summary
 	fl.BoolVar(&asJSON, "json", false, "print the result as JSON")
 	foresee.Register(fl)
 	ports.Register(fl)
+	kubernetes.Register(fl)
 	return c
 }
 

@@ -101,11 +101,11 @@ func (g *Graph) SetRate(visit int, rate float64) {
 	g.fresh = false
 }
 
-// Resolve sets on how many cells a graph is computed that is not exact: a power of two from 64 to 65536. Time grows in
-// proportion. It panics on another number.
+// Resolve sets on how many cells a graph is computed that is not exact: a multiple of 64 up to 65536, best one of powers of two
+// and three. Time grows in proportion. It panics on another number.
 func (g *Graph) Resolve(cells int) {
-	if cells < 64 || cells > 65536 || cells&(cells-1) != 0 {
-		panic(fmt.Sprintf("callgraph: %d cells: a power of two from 64 to 65536 is needed", cells))
+	if cells < 64 || cells > 65536 || cells%64 != 0 {
+		panic(fmt.Sprintf("callgraph: %d cells: a multiple of 64 from 64 to 65536 is needed", cells))
 	}
 	g.cells, g.grid, g.fresh = cells, nil, false
 }

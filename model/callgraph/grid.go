@@ -16,6 +16,7 @@ import (
 // cut of the spectrum spills over a jump.
 type grid struct {
 	n, pad int
+	used   int // frequencies from here on the smoothing leaves nothing of
 	fft    *fourier.FFT
 	h      float64   // s
 	omega  []float64 // 1/s, 0 to the last before Nyquist's
@@ -26,7 +27,8 @@ type grid struct {
 	mass   []float64
 }
 
-var FP = 8.0
+// unseen is what smoothing leaves of a frequency that need not be computed: next to the probabilities that a grid is asked for it is nothing.
+const unseen = 1e-8
 
 // newGrid is a grid of n cells, a power of two.
 func newGrid(n int) *grid {
@@ -35,12 +37,14 @@ func newGrid(n int) *grid {
 	for j := range g.mean {
 		half := math.Pi * float64(j) / float64(n)
 		g.mean[j] = 1
-		g.smooth[j] = math.Exp(-36 * math.Pow(2*float64(j)/float64(n), 4))
+		if g.smooth[j] = math.Exp(-36 * math.Pow(2*float64(j)/float64(n), 4)); g.smooth[j] > unseen {
+			g.used = j + 1
+		}
 		if j > 0 {
 			g.mean[j] = math.Sin(half) / half
 		}
 	}
-	g.axis = dist.NewAxis(g.omega)
+	g.axis = dist.NewAxis(g.omega[:g.used])
 	return g
 }
 
@@ -68,7 +72,7 @@ func (g *grid) forward(b *block) {
 	if len(b.phi) != g.n/2 {
 		b.phi, b.adj = make([]complex128, g.n/2), make([]complex128, g.n/2)
 	}
-	b.active = g.axis.Transform(b.phi, b.terms)
+	b.active = g.axis.Transform(b.phi[:g.used], b.terms)
 	for i := range b.sides {
 		s := &b.sides[i]
 		g.longest(s)

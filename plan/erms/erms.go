@@ -38,11 +38,8 @@ const every = 5 * time.Second
 // Needs asks for call graphs and loads, minute by minute.
 func (m *Manager) Needs() foresail.Needs {
 	return foresail.Needs{Every: every, Required: foresail.SignalShapes | foresail.SignalArrivals | foresail.SignalAllocation,
-		Optional: foresail.SignalCPU | foresail.SignalReady | foresail.SignalEndpoints, Beats: 10, Minutes: m.span()}
+		Optional: foresail.SignalCPU | foresail.SignalReady | foresail.SignalEndpoints, Beats: 10, Seconds: int(looking / time.Second), Minutes: m.c.Window}
 }
-
-// span is how many minutes are looked at.
-func (m *Manager) span() int { return max(m.c.Window, m.c.Peak) }
 
 // stale is how long after the end of the newest minute it no longer says what is.
 const stale = 2 * time.Minute
@@ -53,15 +50,24 @@ func (m *Manager) Decide(h *foresail.History) (*foresail.Plan, error) {
 	if s.Last.After(h.Now()) { // time has jumped back
 		s.Last = time.Time{}
 	}
-	minutes := plan.Tail(h.Minutes(m.span()), time.Duration(m.span())*time.Minute)
+	minutes := plan.Tail(h.Minutes(m.c.Window), time.Duration(m.c.Window)*time.Minute)
 	fresh := false
 	for _, x := range minutes {
 		if x.End.After(s.Last) && !x.Start.Before(s.Last) && x.Duration() >= time.Minute/2 && !x.Stale {
 			s.Last, fresh = x.End, true
-			m.profiles.Observe(h.App(), x)
+			if m.c.Explore == 0 { // nothing else teaches it
+				m.profiles.Observe(h.App(), x)
+			}
+			m.remember(h.App(), x, minutes)
+			s.Explored++
 		}
 	}
 	switch {
+	case s.Explored < m.c.Explore:
+		if h.Last() == nil || h.Last().Stale {
+			return nil, nil
+		}
+		return m.explore(h), nil
 	case s.Last.IsZero():
 		return nil, nil // the first minute is not over
 	case h.Now().Sub(s.Last) >= stale:
@@ -70,12 +76,7 @@ func (m *Manager) Decide(h *foresail.History) (*foresail.Plan, error) {
 	case !fresh:
 		return nil, nil
 	}
-	w := m.survey(h, minutes)
-	if s.Explored < m.c.Explore {
-		s.Explored++
-		return m.explore(w), nil
-	}
-	return m.plan(w), nil
+	return m.plan(m.survey(h, minutes)), nil
 }
 
 // want is how many containers a service should have, and why.
@@ -98,12 +99,26 @@ func (x *want) raise(replicas float64, r foresail.Reason) {
 	}
 }
 
-// plan is the authors' plan, and what else services need.
+// plan is the authors' plan for each of the newest minutes' loads, of which each service gets the most, and what else services need.
 func (m *Manager) plan(w *world) *foresail.Plan {
 	wants := make([]want, len(w.services))
-	m.split(w, wants)
+	all := m.state.Minutes
+	for k := len(all) - 1; k >= 0; k-- {
+		w.at(&all[k], m.c.Headroom)
+		now := make([]want, len(w.services))
+		m.split(w, now)
+		for i := range now {
+			m.carry(w, foresail.ServiceID(i), &now[i])
+			if now[i].reason.Rule != "" && (wants[i].reason.Rule == "" || now[i].replicas > wants[i].replicas) {
+				if ago := len(all) - 1 - k; ago > 0 {
+					now[i].reason.Text = fmt.Sprintf("what was called %d minutes before: %s", ago, now[i].reason.Text)
+				}
+				wants[i] = now[i]
+			}
+		}
+	}
 	for i := range w.services {
-		m.carry(w, foresail.ServiceID(i), &wants[i])
+		m.keep(w, foresail.ServiceID(i), &wants[i])
 	}
 	var kept notes
 	for i := range w.services {
@@ -171,13 +186,16 @@ func (m *Manager) reason(w *world, e foresail.EndpointID, id foresail.ServiceID,
 	return r
 }
 
+// leastUsed is the share of its CPU that a container uses at least in the authors' data: what is less loaded is not known to be faster.
+const leastUsed = 0.1
+
 // compromise is for an endpoint whose objective the scaler can't split: the load of all services that it visits is moved
 // alike from where it is with as many containers as there may be to the inflection, as far as the objective allows. Where
 // it allows nothing, that is as far as the least latency there is, but for a hundredth.
 func (m *Manager) compromise(w *world, e foresail.EndpointID, r *Request, wants []want) {
 	at := func(far float64, id int) float64 { // the load of a container
 		v := &w.services[id]
-		least := v.load() / v.most()
+		least := max(v.load/v.most(), leastUsed*v.full)
 		return least + far*max(v.model.Inflection-least, 0)
 	}
 	total := func(far float64) (float64, []float64) {
@@ -207,7 +225,7 @@ func (m *Manager) compromise(w *world, e foresail.EndpointID, r *Request, wants 
 		}
 		name := w.app.Services[r.Calls[worst].Microservice].Name
 		rule, bound = "erms/infeasible", name
-		text = fmt.Sprintf("%s (%v) is out of reach: with everything it visits at its maximum p95 add up to %s, %s of them at %s; this is within 1 %% of that",
+		text = fmt.Sprintf("%s (%v) is out of reach: with as little load as there may be p95 add up to %s, %s of them at %s; this is within 1 %% of that",
 			end.Name, end.Objective, millis(least), millis(parts[worst]), name)
 	}
 	for lo, hi := 0.0, 1.0; hi-lo > 1e-4; {
@@ -223,7 +241,7 @@ func (m *Manager) compromise(w *world, e foresail.EndpointID, r *Request, wants 
 			done[c.Microservice] = true
 			n := v.most()
 			if x := at(far, c.Microservice); far > 0 && x > 0 {
-				n = min(math.Ceil(v.load()/x-1e-9), n)
+				n = min(math.Ceil(v.load/x-1e-9), n)
 			}
 			wants[c.Microservice].raise(max(n, 1), foresail.Reason{Rule: rule, Text: text, Bound: bound})
 		}
@@ -233,18 +251,30 @@ func (m *Manager) compromise(w *world, e foresail.EndpointID, r *Request, wants 
 // carry sees to it that a service has the containers for its load, whatever its latency.
 func (m *Manager) carry(w *world, id foresail.ServiceID, x *want) {
 	v := &w.services[id]
-	load := v.load()
 	if v.modelled && !w.targeted[id] && v.model.Inflection > 0 {
-		x.raise(max(math.Ceil(load/v.model.Inflection-1e-9), 1), foresail.Reason{Rule: "erms/load",
-			Text: fmt.Sprintf("no endpoint with an objective and requests visits it: %.1f calls/s, at most %.1f each, up to where its latency bends", load, v.model.Inflection)})
+		x.raise(max(math.Ceil(v.load/v.model.Inflection-1e-9), 1), foresail.Reason{Rule: "erms/load",
+			Text: fmt.Sprintf("no endpoint with an objective and requests visits it: %.1f calls/s, at most %.1f each, up to where its latency bends", v.load, v.model.Inflection)})
 	}
 	if v.full > 0 {
 		each := m.c.Full * v.full
-		x.raise(max(math.Ceil(load/each-1e-9), 1), foresail.Reason{Rule: "erms/full",
-			Text: fmt.Sprintf("%.1f calls/s, at most %.1f each: beyond, a container would use %.0f %% of its CPU", load, each, m.c.Full*100)})
+		x.raise(max(math.Ceil(v.load/each-1e-9), 1), foresail.Reason{Rule: "erms/full",
+			Text: fmt.Sprintf("%.1f calls/s, at most %.1f each: beyond, a container would use %.0f %% of its CPU", v.load, each, m.c.Full*100)})
 	}
-	if !v.modelled && v.used >= 0 && v.from.CPU > 0 {
-		x.raise(max(math.Ceil(v.used/(m.c.CPU*v.from.CPU)-1e-9), 1), foresail.Reason{Rule: "erms/unprofiled",
+}
+
+// keep sees to it that a service has the CPU that it used in the newest minute, and more where that was all it had.
+func (m *Manager) keep(w *world, id foresail.ServiceID, x *want) {
+	v := &w.services[id]
+	if v.used < 0 || !(v.from.CPU > 0) {
+		return
+	}
+	need := func(share float64) float64 { return max(math.Ceil(v.used/(share*v.from.CPU)-1e-9), 1) }
+	switch {
+	case v.spent:
+		x.raise(need(relief), foresail.Reason{Rule: "erms/spent",
+			Text: fmt.Sprintf("it used up its CPU, %.2f cores, so that calls have queued up: %.0f %% of %.2f each", v.used, relief*100, v.from.CPU)})
+	case !v.modelled:
+		x.raise(need(m.c.CPU), foresail.Reason{Rule: "erms/unprofiled",
 			Text: fmt.Sprintf("how its latency hangs on load is not known yet: %.2f cores used, at most %.0f %% of %.2f each", v.used, m.c.CPU*100, v.from.CPU)})
 	}
 }

@@ -169,7 +169,7 @@ func TestSettings(t *testing.T) {
 	}
 }
 
-// The largest load of the last minutes may count, of each service by itself.
+// What any of the last minutes took counts, those before a restart among them.
 func TestPeaks(t *testing.T) {
 	app := shop()
 	m := built(t, app, Config{Peak: 3}, simple(3))
@@ -186,9 +186,60 @@ func TestPeaks(t *testing.T) {
 			n = ch.To.Replicas
 		}
 		got = append(got, n)
+		b, err := m.Save()
+		if err != nil {
+			t.Fatal(err)
+		}
+		m = built(t, app, Config{Peak: 3}, simple(3))
+		if err := m.Restore(b); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if want := []int{5, 5, 5, 2}; !slices.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
+	}
+}
+
+// The service that both endpoints call gets what one minute or the other took: it never had the calls of both.
+func TestLoadsThatWereAtOnce(t *testing.T) {
+	app := shop()
+	g := simple(3)
+	g.full = 10
+	m := built(t, app, Config{Full: 0.9}, g)
+	h := foresail.NewHistory(app, m.Needs())
+	h.Add(minute(app, 0, 0, 90))
+	if _, err := m.Decide(h); err != nil {
+		t.Fatal(err)
+	}
+	h.Add(minute(app, 1, 45, 0))
+	p, err := m.Decide(h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for id, want := range []int{5, 10, 10} {
+		if ch, _ := p.Change(foresail.ServiceID(id)); ch.To.Replicas != want {
+			t.Errorf("s%d: %+v, want %d replicas", id, ch, want)
+		}
+	}
+	if ch, _ := p.Change(2); !strings.HasPrefix(ch.Reason.Text, "what was called 1 minutes before: 90.0 calls/s") {
+		t.Errorf("%+v", ch.Reason)
+	}
+}
+
+// Where all of the CPU was used calls have queued up, and what was used says little of what is needed.
+func TestAServiceWithoutCPULeftIsRelieved(t *testing.T) {
+	app := shop()
+	m := built(t, app, Config{}, simple(3))
+	h := foresail.NewHistory(app, m.Needs())
+	s := minute(app, 0, 9, 9)
+	s.Services[2].CPU = 60 * 3 * 0.95
+	h.Add(s)
+	p, err := m.Decide(h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ch, _ := p.Change(2); ch.To.Replicas != 8 || ch.Reason.Rule != "erms/spent" { // 2.85 cores, 40 % of 8
+		t.Errorf("%+v", ch)
 	}
 }
 
@@ -270,7 +321,7 @@ func TestNoContainerIsLoadedBeyondItsCPU(t *testing.T) {
 	app := shop()
 	g := simple(3)
 	g.full = 10
-	got, err := minutes(t, built(t, app, Config{}, g), app, 2, 0, 90)
+	got, err := minutes(t, built(t, app, Config{Full: 0.9}, g), app, 2, 0, 90)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -330,7 +381,7 @@ func TestExploring(t *testing.T) {
 		if err := c.Apply(t.Context(), p); err != nil {
 			t.Fatal(err)
 		}
-		if exploring := strings.HasPrefix(p.Note, "exploring"); exploring != (i/12 < 12) {
+		if exploring := strings.HasPrefix(p.Note, "exploring"); exploring != (i < 12*12-1) {
 			t.Errorf("minute %d: %q", i/12, p.Note)
 		}
 		for id := range levels {
@@ -359,7 +410,8 @@ func TestExploring(t *testing.T) {
 
 func TestAStateThatIsNoneIsRefused(t *testing.T) {
 	m := built(t, shop(), Config{}, nil)
-	for _, bad := range []string{"{", `{"Explored":-1}`, `{"Profiles":[]}`} {
+	for _, bad := range []string{"{", `{"Explored":-1}`, `{"Profiles":{}}`, `{"Profiles":[{"runs":[{"load":-1,"cpu":1}]}]}`,
+		`{"Minutes":[{"Rates":[1],"Loads":[]}]}`, `{"Minutes":[{"Rates":[1],"Loads":[[-1]]}]}`} {
 		if err := m.Restore([]byte(bad)); err == nil || !strings.HasPrefix(err.Error(), "erms: ") {
 			t.Errorf("%s: %v", bad, err)
 		}
@@ -481,7 +533,7 @@ func BenchmarkDecideErms(b *testing.B) {
 			}
 		}
 	}
-	minutes := h.Minutes(m.span())
+	minutes := h.Minutes(m.c.Window)
 	b.ReportAllocs()
 	for b.Loop() {
 		m.plan(m.survey(h, minutes))

@@ -87,7 +87,7 @@ func TestItHoldsObjectivesAfterExploring(t *testing.T) {
 	if windows == 0 || float64(violated) > 0.02*float64(windows) {
 		t.Errorf("%d of %d windows violated", violated, windows)
 	}
-	if rules["erms/target"] == 0 || rules["erms/explore"] == 0 {
+	if rules["erms/target"]+rules["erms/full"] == 0 || rules["erms/explore"] == 0 {
 		t.Errorf("by rules %v", rules)
 	}
 }

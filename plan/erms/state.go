@@ -9,7 +9,11 @@ import (
 // state is what is remembered, as it is kept over a restart.
 type state struct {
 	Last     time.Time       // end of the newest minute taken in; zero: none was
-	Explored int             // minutes spent on exploring
+	Explored int             // minutes taken in, of which the first are spent on exploring
+	Steps    int             // of exploring, begun so far
+	Asked    time.Time       // when the newest was
+	Settled  time.Time       // since when all containers that it asked for are there; zero: they are not
+	Minutes  []loads         // the newest loads
 	Profiles json.RawMessage // where it is kept: what was learnt of services
 }
 
@@ -31,6 +35,11 @@ func (m *Manager) Restore(b []byte) error {
 	}
 	if s.Explored < 0 {
 		return fmt.Errorf("erms: state: explored for %d minutes: must not be negative", s.Explored)
+	}
+	for i := range s.Minutes {
+		if err := s.Minutes[i].check(); err != nil {
+			return fmt.Errorf("erms: %w", err)
+		}
 	}
 	if err := m.profiles.Restore(s.Profiles); err != nil {
 		return fmt.Errorf("erms: %w", err)

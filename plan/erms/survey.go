@@ -10,7 +10,7 @@ import (
 	"foresail.dev/plan"
 )
 
-// world is what a decision is made on.
+// world is what a decision is made on: what is, and one minute's loads.
 type world struct {
 	app       *foresail.App
 	draft     *plan.Draft
@@ -24,23 +24,14 @@ type view struct {
 	svc      *foresail.Service
 	from     foresail.Allocation // what it was last asked to have
 	known    bool                // that was observed
-	arrivals float64             // calls a second, the most of the minutes that count, headroom included; NaN: not observed
-	peak     float64             // calls a second in the busiest of the minutes that are looked back at
-	visits   float64             // calls a second that endpoints' requests make, headroom included; at least arrivals
+	load     float64             // calls a second that it must be able to take, headroom included
 	more     float64             // how many times more arrived than traces account for
 	used     float64             // cores in the newest minute; below zero: not observed
+	spent    bool                // that was nearly all it had
 	model    Model               // seconds of its own p95, by calls a second of one container
 	modelled bool
 	own      float64 // seconds: its own p95 in the best of minutes; 0: not known
 	full     float64 // calls a second at which a container has no CPU left; 0: not known
-}
-
-// load is how many calls a second it must be able to take.
-func (v *view) load() float64 {
-	if v.visits > 0 || math.IsNaN(v.arrivals) {
-		return v.visits
-	}
-	return v.arrivals
 }
 
 // most is how many containers it may have.
@@ -50,17 +41,19 @@ func (v *view) most() float64 {
 
 // demand is what is known of an endpoint.
 type demand struct {
-	rate  float64 // requests a second, headroom included
 	graph *graph
-	loads map[foresail.ServiceID]float64 // calls a second of each service, headroom included
+	rate  float64   // requests a second, headroom included
+	loads []float64 // calls a second of each service, headroom included
 }
 
-// survey reads what was observed: graphs over all of minutes, loads over the newest few, the rest from the newest that tells it.
+// survey reads what was observed: graphs over all of minutes, the rest from the newest that tells it.
 func (m *Manager) survey(h *foresail.History, minutes []*foresail.Snapshot) *world {
 	app := h.App()
 	w := &world{app: app, draft: plan.NewDraft(h, m.Name()), services: make([]view, len(app.Services)),
 		endpoints: make([]demand, len(app.Endpoints)), targeted: make([]bool, len(app.Services))}
-	m.demands(w, minutes)
+	for e, forms := range taken(app, minutes) {
+		w.endpoints[e].graph = complete(forms)
+	}
 	beats := h.Beats(10)
 	newest := minutes[len(minutes)-1:]
 	own := ownTimes(minutes, len(app.Services))
@@ -69,45 +62,47 @@ func (m *Manager) survey(h *foresail.History, minutes []*foresail.Snapshot) *wor
 		v.svc = &app.Services[i]
 		v.from, v.known = plan.Wanted(v.svc, plan.Latest(beats, id, foresail.SignalAllocation))
 		v.own = own[i]
-		v.arrivals = math.NaN()
-		for _, x := range minutes {
-			if st := plan.Stats(x, id); st != nil && st.Has.Has(foresail.SignalArrivals) && sane(st.Arrivals) {
-				v.peak = max(v.peak, st.Arrivals/x.Duration().Seconds())
-			}
-		}
-		for k := len(minutes) - 1; k >= 0 && (math.IsNaN(v.arrivals) || k >= len(minutes)-m.c.Peak); k-- {
-			if st := plan.Stats(minutes[k], id); st != nil && st.Has.Has(foresail.SignalArrivals) && sane(st.Arrivals) {
-				v.arrivals = math.Max(zero(v.arrivals), st.Arrivals/minutes[k].Duration().Seconds()*(1+m.c.Headroom))
-			}
-		}
 		v.used = -1
 		if cores, over := plan.Cores(newest, id); over > 0 && sane(cores) {
 			v.used = cores
+			v.spent = spent(plan.Stats(newest[0], id), newest[0])
 		}
 		if model, ok := m.profiles.Pieces(id); ok && usable(model) {
 			v.model, v.modelled = model, true
 		}
 		v.full = m.profiles.Full(id)
-		for e := range w.endpoints {
-			if d := &w.endpoints[e]; d.loads[id] > 0 {
-				v.visits += d.loads[id]
-				w.targeted[i] = w.targeted[i] || app.Endpoints[e].Objective != nil
-			}
-		}
-		v.more = 1
-		if v.visits > 0 && v.arrivals > v.visits {
-			v.more, v.visits = v.arrivals/v.visits, v.arrivals
-		}
 	}
 	return w
 }
 
-// zero is x, or 0 where that is no number.
-func zero(x float64) float64 {
-	if math.IsNaN(x) {
-		return 0
+// at makes the loads those of a minute, and headroom more.
+func (w *world) at(t *loads, headroom float64) {
+	clear(w.targeted)
+	visits := make([]float64, len(w.services))
+	for e := range w.endpoints {
+		d := &w.endpoints[e]
+		d.rate, d.loads = 0, make([]float64, len(w.services))
+		if e >= len(t.Rates) {
+			continue
+		}
+		d.rate = t.Rates[e] * (1 + headroom)
+		for i := range min(len(d.loads), len(t.Loads[e])) {
+			d.loads[i] = t.Loads[e][i] * (1 + headroom)
+			visits[i] += d.loads[i]
+			w.targeted[i] = w.targeted[i] || d.loads[i] > 0 && w.app.Endpoints[e].Objective != nil
+		}
 	}
-	return x
+	for i := range w.services {
+		v := &w.services[i]
+		v.load, v.more = visits[i], 1
+		if i < len(t.Arrivals) && t.Arrivals[i]*(1+headroom) > v.load {
+			arrived := t.Arrivals[i] * (1 + headroom)
+			if v.load > 0 {
+				v.more = arrived / v.load
+			}
+			v.load = arrived
+		}
+	}
 }
 
 func sane(x float64) bool { return x >= 0 && !math.IsInf(x, 1) }
@@ -120,64 +115,6 @@ func usable(m Model) bool {
 		}
 	}
 	return true
-}
-
-// demands reads graphs and rates of endpoints.
-func (m *Manager) demands(w *world, minutes []*foresail.Snapshot) {
-	forms := make([]map[string]*seen, len(w.endpoints))
-	for _, x := range minutes {
-		for i := range x.Shapes {
-			s := &x.Shapes[i]
-			e := s.Form.Endpoint
-			if int(e) >= len(w.endpoints) || w.app.Endpoints[e].Gone || !(s.Requests > 0) || math.IsInf(s.Requests, 1) || !within(s.Form, w.app) {
-				continue
-			}
-			if forms[e] == nil {
-				forms[e] = map[string]*seen{}
-			}
-			if f := forms[e][s.Form.Key()]; f != nil {
-				f.requests += s.Requests
-			} else {
-				forms[e][s.Form.Key()] = &seen{s.Form, s.Requests}
-			}
-		}
-	}
-	last := minutes[max(len(minutes)-m.c.Peak, 0):]
-	for e := range w.endpoints {
-		d := &w.endpoints[e]
-		all := make([]seen, 0, len(forms[e]))
-		for _, f := range forms[e] {
-			all = append(all, *f)
-		}
-		d.graph = complete(all) // which orders them
-		d.loads = map[foresail.ServiceID]float64{}
-		for _, x := range last {
-			now, rate := taken(x, foresail.EndpointID(e), forms[e])
-			if len(now) == 0 {
-				now = all
-			}
-			rate *= 1 + m.c.Headroom
-			d.rate = max(d.rate, rate)
-			for id, n := range visits(now) {
-				d.loads[id] = max(d.loads[id], rate*n)
-			}
-		}
-	}
-}
-
-// taken are the forms that requests of an endpoint took in a minute, of those that count, and how many requests a second there were.
-func taken(x *foresail.Snapshot, e foresail.EndpointID, counts map[string]*seen) (now []seen, rate float64) {
-	sum := 0.0
-	for i := range x.Shapes {
-		if s := &x.Shapes[i]; s.Form.Endpoint == e && counts[s.Form.Key()] != nil && s.Requests > 0 && !math.IsInf(s.Requests, 1) {
-			now = append(now, seen{s.Form, s.Requests})
-			sum += s.Requests
-		}
-	}
-	if x.Has.Has(foresail.SignalEndpoints) && int(e) < len(x.Endpoints) && sane(x.Endpoints[e].Arrivals) {
-		sum = x.Endpoints[e].Arrivals
-	}
-	return now, sum / x.Duration().Seconds()
 }
 
 // within reports whether an application has all services of a form, still.
@@ -253,7 +190,7 @@ func (m *Manager) requests(w *world) (requests []Request, of []foresail.Endpoint
 		for i := range r.Calls {
 			c := &r.Calls[i]
 			v := &w.services[c.Microservice]
-			if x := d.loads[foresail.ServiceID(c.Microservice)] * v.more; x > 0 {
+			if x := d.loads[c.Microservice] * v.more; x > 0 {
 				r.Workloads[c.Microservice] = x
 			} else {
 				r.Workloads[c.Microservice] = 1e-9 // nobody called it lately

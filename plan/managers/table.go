@@ -219,8 +219,8 @@ func ermsParams() []Param {
 	return []Param{
 		{Name: "slo_factor", Min: 0.2, Max: 3, Default: 1, Log: true, Doc: "the share of each objective's latency that is split; a sum of p95 is more than a request's p95, so it may be above 1"},
 		{Name: "headroom", Min: 0, Max: 1, Default: 0, Doc: "what is added to the load that was observed, as a share"},
-		{Name: "peak_min", Min: 1, Max: 15, Default: 1, Integer: true, Doc: "the largest load of so many of the last minutes counts"},
-		{Name: "full", Min: 0.4, Max: 1, Default: 0.9, Doc: "the share of its CPU that a container may come to use"},
+		{Name: "peak_min", Min: 1, Max: 60, Default: 30, Log: true, Integer: true, Doc: "what any of so many of the last minutes took counts"},
+		{Name: "full", Min: 0.4, Max: 1, Default: 0.75, Doc: "the share of its CPU that a container may come to use in the mean of a minute"},
 		{Name: "window_min", Min: 1, Max: 120, Default: 10, Integer: true, Fixed: true, Doc: "minutes whose call graphs are merged into one"},
 		{Name: "target", Min: 0.1, Max: 0.95, Default: 0.5, Fixed: true, Doc: "CPU used over CPU allocated of services whose latency is not known yet"},
 		{Name: "sharing", Max: 1, Default: 0, Integer: true, Fixed: true, Choices: []string{"priority", "fair"}, Doc: "how services that several endpoints use are scaled; with priority, as if calls with smaller targets went first"},

@@ -260,61 +260,6 @@ func (t *tree) repair() bool {
 	return false
 }
 
-// callees looks at client spans beneath which no request lies. Where what they call is known to report, something is missing, and
-// it returns false; but a call that failed may not have got there. Where the callee's name is known, a visit is made of it.
-func (t *tree) callees() bool {
-	whole := true
-	for _, i := range t.order {
-		n, s := &t.nodes[i], &t.spans[i]
-		if n.kind != foresail.KindClient || t.ops[s.op].id == noOne || n.within == noOne {
-			continue
-		}
-		if n.answered {
-			o := &t.ops[s.op]
-			o.reports.see(true, reporting)
-			if n.answers == 1 {
-				t.learnCallee(i)
-			}
-			continue
-		}
-		o := &t.ops[s.op]
-		if !s.failed {
-			o.reports.see(false, reporting)
-			if o.reports.is {
-				whole = false
-				continue
-			}
-		}
-		called := t.calledByName(s.op)
-		if o = &t.ops[s.op]; s.failed && o.calls >= 0 {
-			called = o.calls
-		}
-		if called == noOne {
-			continue
-		}
-		n.begins = int32(len(t.found))
-		t.found = append(t.found, visit{op: called, parent: n.within, span: i, client: i, from: s.start, to: s.end, begun: s.start, over: s.end,
-			failed: s.failed, byCaller: true, first: noOne, next: noOne, slot: noOne, mate: noOne})
-	}
-	return whole
-}
-
-// learnCallee notes which operation a client span called.
-func (t *tree) learnCallee(client int32) {
-	o := &t.ops[t.spans[client].op]
-	for c := t.nodes[client].first; c != noOne; c = t.nodes[c].next {
-		if b := t.nodes[c].begins; b != noOne {
-			switch op := t.found[b].op; {
-			case o.calls == noOne:
-				o.calls = op
-			case o.calls != op:
-				o.calls = unsure
-			}
-			return
-		}
-	}
-}
-
 // views takes for each visit the caller's view of it, where there is one.
 func (t *tree) views() {
 	for i := range t.found {
@@ -360,43 +305,3 @@ func (t *tree) byTime(a, b int32) int {
 	x, y := &t.found[a], &t.found[b]
 	return cmp.Or(cmp.Compare(x.from, y.from), cmp.Compare(x.op, y.op), cmp.Compare(a, b))
 }
-
-// table finds spans by their id.
-type table struct {
-	keys []uint64
-	at   []int32
-	mask uint64
-}
-
-func (x *table) reset(n int) {
-	size := 8
-	for size < 2*n {
-		size *= 2
-	}
-	if size > len(x.keys) {
-		x.keys, x.at = make([]uint64, size), make([]int32, size)
-	}
-	x.mask = uint64(size - 1)
-	clear(x.at[:size])
-}
-
-// slot is where a key is, or would be.
-func (x *table) slot(key uint64) uint64 {
-	i := (key * 0x9e3779b97f4a7c15 >> 20) & x.mask
-	for x.at[i] != 0 && x.keys[i] != key {
-		i = (i + 1) & x.mask
-	}
-	return i
-}
-
-// put reports whether the key is new.
-func (x *table) put(key uint64, i int32) bool {
-	k := x.slot(key)
-	if x.at[k] != 0 {
-		return false
-	}
-	x.keys[k], x.at[k] = key, i+1
-	return true
-}
-
-func (x *table) get(key uint64) int32 { return x.at[x.slot(key)] - 1 }

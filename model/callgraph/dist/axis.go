@@ -1,6 +1,9 @@
 package dist
 
-import "math"
+import (
+	"math"
+	"math/bits"
+)
 
 // Axis is a set of points on the imaginary axis at which transforms of times are taken: E[exp(-iωX)] for each ω of it, in 1/s,
 // as the discrete Fourier transform of X's probabilities on a grid has it.
@@ -76,49 +79,76 @@ func transform(phi []complex128, omega []float64, terms []Term) {
 
 // lane is a mixture's transform and its derivative at a few frequencies at once: powers one after the other wait for each other,
 // those side by side don't.
-type lane struct{ m, d, u, e, z [chunk]complex128 }
+type lane struct{ m, d, e, z [chunk]complex128 }
 
+// mix computes the transform, and the derivative where it is wanted, at up to chunk frequencies.
 func (l *lane) mix(parts []Part, omega []float64, derivative bool) {
-	n := len(omega)
+	n := min(len(omega), chunk)
 	clear(l.m[:n])
 	clear(l.d[:n])
 	for _, p := range parts {
 		if p.Weight == 0 {
 			continue
 		}
-		for j, w := range omega {
-			l.u[j] = inverse(p.Rate, w)
-			l.z[j] = scale(p.Rate, l.u[j])
+		per := 1 / p.Rate
+		for j, w := range omega[:n] { // rate/(rate+iω)
+			w *= per
+			q := 1 / (1 + w*w)
+			l.z[j] = complex(q, -w*q)
 		}
-		k := p.Order
-		for ; k&1 == 0; k >>= 1 {
-			l.square(n)
-		}
-		copy(l.e[:n], l.z[:n])
-		for k >>= 1; k > 0; k >>= 1 {
-			l.square(n)
-			if k&1 == 1 {
-				for j := range n {
-					l.e[j] *= l.z[j]
-				}
-			}
-		}
+		l.raise(n, p.Order)
+		w := p.Weight
 		for j := range n {
-			l.m[j] += scale(p.Weight, l.e[j])
+			l.m[j] += complex(w*real(l.e[j]), w*imag(l.e[j]))
 		}
 		if derivative {
-			w := p.Weight * float64(p.Order)
+			w *= float64(p.Order) * per
 			for j := range n {
-				l.d[j] += scale(w, l.e[j]*l.u[j])
+				l.d[j] += scale(w, l.e[j]*l.z[j])
 			}
 		}
 	}
 }
 
-func (l *lane) square(n int) {
-	for j := range l.z[:n] {
-		x, y := real(l.z[j]), imag(l.z[j])
-		l.z[j] = complex(x*x-y*y, 2*x*y)
+// raise makes e the k-th power of z, by the binary digits of k from the highest on, two of them in one pass.
+func (l *lane) raise(n, k int) {
+	e, z := l.e[:n], l.z[:n]
+	digits := bits.Len(uint(k)) - 1 // below the highest
+	from := z
+	if digits&1 == 1 {
+		digits--
+		one := k>>digits&1 == 1
+		for j, v := range from {
+			x, y := real(v), imag(v)
+			x, y = x*x-y*y, 2*x*y
+			if one {
+				a, b := real(z[j]), imag(z[j])
+				x, y = x*a-y*b, x*b+y*a
+			}
+			e[j] = complex(x, y)
+		}
+		from = e
+	}
+	for digits > 0 {
+		digits -= 2
+		high, low := k>>digits&2 != 0, k>>digits&1 != 0
+		for j, v := range from {
+			a, b := real(z[j]), imag(z[j])
+			x, y := real(v), imag(v)
+			x, y = x*x-y*y, 2*x*y
+			if high {
+				x, y = x*a-y*b, x*b+y*a
+			}
+			x, y = x*x-y*y, 2*x*y
+			if low {
+				x, y = x*a-y*b, x*b+y*a
+			}
+			e[j] = complex(x, y)
+		}
+		from = e
+	}
+	if k == 1 {
+		copy(e, z)
 	}
 }
 

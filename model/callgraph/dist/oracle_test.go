@@ -5,10 +5,10 @@ import (
 	"slices"
 )
 
-// bits of the oracle's arithmetic: rates that differ by 1e-13 of themselves cost 43 bits for each difference.
-const bits = 800
+// precision is the bits of the oracle's arithmetic: rates that differ by 1e-13 of themselves cost 43 bits for each difference.
+const precision = 800
 
-func num(x float64) *big.Float { return new(big.Float).SetPrec(bits).SetFloat64(x) }
+func num(x float64) *big.Float { return new(big.Float).SetPrec(precision).SetFloat64(x) }
 
 // bigExp is e^x by halving the argument, the series, and squaring.
 func bigExp(x *big.Float) *big.Float {
