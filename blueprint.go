@@ -87,6 +87,10 @@ type Call struct {
 	Cached bool
 	Hit    float64
 	Miss   []Step
+	// Either, where it is not empty, is what the call stands for: one of these is made, each as likely, and the rest of the
+	// call says nothing. None of them has an Either of its own. It is how callers spread over servers that differ, without
+	// looking at how busy they are. A simulator knows it; application files and the testbed don't.
+	Either []Call
 }
 
 // Target is an operation of a service.

@@ -2,6 +2,7 @@ package sim_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -284,5 +285,26 @@ func TestLate(t *testing.T) {
 		if tt.late > 0 && !s.Endpoints[0].FirstLate.Before(s.Start.Add(500*time.Millisecond)) {
 			t.Errorf("the first late one was sent at %s", s.Endpoints[0].FirstLate)
 		}
+	}
+}
+
+// A call that stands for several is made to each as often, whether or not one of them is busy, with what that one's call says.
+func TestACallStandsForOneOfSeveral(t *testing.T) {
+	leaf := foresail.ServiceBlueprint{Operations: op(work(foresail.Constant, 1*ms))}
+	slow := foresail.ServiceBlueprint{Operations: op(work(foresail.Constant, 50*ms))}
+	cached := call(2)
+	cached.Cached, cached.Miss = true, []foresail.Step{calls(call(3))}
+	either := foresail.Call{Either: []foresail.Call{call(1), cached}}
+	c := newSim(t, sim.Config{Blueprint: blueprint(foresail.ServiceBlueprint{Operations: op(calls(either, call(3)))}, leaf, slow, leaf), Load: constant(15), Seed: 1})
+	s := run(t, c, 400*time.Second, nil)
+	all := s.Endpoints[0].Requests
+	for service, want := range map[int]float64{1: 0.5, 2: 0.5, 3: 1.5} {
+		if got := s.Services[service].Completions / all; got < want*0.95 || got > want*1.05 {
+			t.Errorf("service %d has %.3f requests for each of the users', want %v", service, got, want)
+		}
+	}
+	twice := foresail.Call{Either: []foresail.Call{either, call(1)}}
+	if _, err := sim.New(sim.Config{Blueprint: blueprint(foresail.ServiceBlueprint{Operations: op(calls(twice))}, leaf, leaf, leaf), Load: constant(1)}); err == nil || !strings.Contains(err.Error(), "stands for more") {
+		t.Error(err)
 	}
 }

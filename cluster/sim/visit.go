@@ -190,6 +190,11 @@ func (c *Cluster) proceed(fi int32) {
 		case toCall:
 			f.stage = toNext
 			for d := s.Calls.From; d < s.Calls.To; d++ {
+				if n := c.program.Calls[d].Either; n > 0 {
+					c.fork(fi, f, v, d+int32(f.rnd.Float()*float64(n)))
+					d += n - 1
+					continue
+				}
 				c.fork(fi, f, v, d)
 			}
 			if f.waiting > 0 {

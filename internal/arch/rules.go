@@ -79,6 +79,7 @@ var Rules = []Rule{
 	{Dir: "compare/series", Own: []string{"", "sketch", "load"}, Pure: true, Why: "what happened over time is arithmetic on snapshots and judgements"},
 	{Dir: "compare/expected", Own: []string{"", "sketch"}, Pure: true, Why: "what was expected is held against snapshots"},
 	{Dir: "compare/traced", Own: []string{"", "cluster/sim", "telemetry/shapes"}, Tests: []string{"appfile", "load", "loop"}, Pure: true, Why: "what traces tell is counted on what is simulated"},
+	{Dir: "compare/sequence", Own: []string{"", "sketch", "load", "appfile", "cluster/sim", "compare", "model/latency/..."}, Others: []string{"gonum.org/v1"}, Why: "models are held against simulations step by step, and see of them what is observed"},
 	{Dir: "compare/report", Own: []string{"compare", "compare/series"}, Others: []string{"gonum.org/v1/plot"}, Why: "a report shows results and knows nothing of how they come about"},
 	{Dir: "scenario", Own: []string{"", "sketch", "load", "fault", "appfile", "loop", "plan/...", "cluster/sim"}, Why: "scenarios play the simulator, the loop and managers to each other"},
 	{Dir: "web", Own: []string{"", "sketch", "loop", "access"}, Tests: []string{"access/accesstest"}, Why: "web shows what the loop tells it, wherever the application runs"},

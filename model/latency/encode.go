@@ -49,6 +49,7 @@ type savedModel struct {
 type savedNode struct {
 	Assignment savedAssignment  `json:"assignment"`
 	Merge      *savedAssignment `json:"merge,omitempty"`
+	Factor     float64          `json:"factor,omitempty"`
 }
 
 type savedGraph struct {
@@ -129,7 +130,7 @@ func (g *Graph) MarshalBinary() ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		one := savedNode{Assignment: a}
+		one := savedNode{Assignment: a, Factor: n.factor}
 		if n.merge != nil {
 			m, err := n.merge.save()
 			if err != nil {
@@ -164,7 +165,10 @@ func (g *Graph) UnmarshalBinary(data []byte) error {
 		if out.at[a.Output()] != nil {
 			return fmt.Errorf("the graph has %s twice", a.Output())
 		}
-		one := &node{a: a}
+		if n.Factor != 0 && !(n.Factor > 1e-9 && n.Factor < 1e9) {
+			return fmt.Errorf("the factor of %s is %v", a.Output(), n.Factor)
+		}
+		one := &node{a: a, factor: n.Factor}
 		out.nodes, out.at[a.Output()], out.instances[a.service] = append(out.nodes, one), one, 1
 		if n.Merge != nil {
 			if one.merge, err = n.Merge.restore(); err != nil {

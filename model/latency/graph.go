@@ -2,8 +2,11 @@ package latency
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
+
+	"gonum.org/v1/gonum/stat"
 
 	"foresail.dev/model/latency/learner"
 )
@@ -23,7 +26,9 @@ type Graph struct {
 // node is a metric of a service: its vertices.
 type node struct {
 	a     *Assignment // of each instance
-	merge *Assignment // of the service-vertex; nil: it is the mean
+	merge *Assignment // of the service-vertex; nil: it is the mean, times factor
+	// factor is of the mean; 0 means 1.
+	factor float64
 }
 
 // link says that callers' metrics hang on those of a callee.
@@ -117,7 +122,7 @@ func (g *Graph) Scale(service string, instances int) error {
 	g.instances[service] = instances
 	for _, n := range g.nodes {
 		if n.a.service == service {
-			n.merge = nil
+			n.merge, n.factor = nil, 0
 		}
 	}
 	return nil
@@ -131,7 +136,7 @@ func (g *Graph) Replace(a *Assignment) error {
 		return fmt.Errorf("replacing %s: the graph has no such metric: Add it", a.Output())
 	}
 	was := *n
-	n.a, n.merge = a, nil
+	n.a, n.merge, n.factor = a, nil, 0
 	if cycle := g.cycle(); cycle != nil {
 		*n = was
 		return cycleError(cycle)
@@ -164,9 +169,52 @@ func (g *Graph) Fit(service, metric string, t *Table, cfg learner.Config) (learn
 	}
 	report, err := merge.Add(t, nil, "", cfg, true)
 	if err == nil {
-		n.merge = merge
+		n.merge, n.factor = merge, 0
 	}
 	return report, err
+}
+
+// Calibrate trains the service-vertex of a service's metric to no more than a factor on the mean of the instances, as they are
+// predicted from the graph's inputs: what a few rows can tell, where Fit would take more. The table needs those inputs and
+// a column of the service's label. The factor, which is returned, is drawn to 1 by as much as chance alone may have moved it (James and Stein).
+func (g *Graph) Calibrate(service, metric string, t *Table) (float64, error) {
+	label := Label(service, metric)
+	n := g.at[label]
+	if n == nil {
+		return 0, fmt.Errorf("calibrating %s: the graph has no such metric", label)
+	}
+	if g.instances[service] < 2 {
+		return 0, fmt.Errorf("calibrating %s: it has one instance, and so no service-vertex", label)
+	}
+	y, ok := t.Column(label)
+	if !ok {
+		return 0, &MissingError{label, []string{label}, "it was not observed, so that nothing can be learned of it"}
+	}
+	plain := g.Clone()
+	plain.at[label].merge, plain.at[label].factor = nil, 0
+	f, err := plain.Compile(label)
+	if err != nil {
+		return 0, err
+	}
+	x, err := t.flat(label, f.inputs)
+	if err != nil {
+		return 0, err
+	}
+	logs := make([]float64, 0, len(y))
+	for i := range y {
+		if mean := f.Run(x[i*len(f.inputs) : (i+1)*len(f.inputs)]); y[i] > 0 && mean > 0 {
+			logs = append(logs, math.Log(y[i]/mean))
+		}
+	}
+	factor := 1.0
+	if k := float64(len(logs)); k > 1 {
+		mean, variance := stat.MeanVariance(logs, nil)
+		if chance := variance / k; mean*mean > chance {
+			factor = math.Exp(mean * (1 - chance/mean/mean))
+		}
+	}
+	n.merge, n.factor = nil, factor
+	return factor, nil
 }
 
 // complete adds what instances are predicted to be where a table has no column of it.

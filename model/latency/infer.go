@@ -1,6 +1,7 @@
 package latency
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 )
@@ -24,7 +25,9 @@ type mean struct{ from []int }
 type vertex struct {
 	label string
 	from  []int      // slots of its inputs
-	p     *Predictor // nil: the mean of them
+	p     *Predictor // nil: the mean of them, times factor
+	// factor is not 0 where there is no predictor.
+	factor float64
 }
 
 // Compile makes a graph ready to predict the metric of a label, with what it hangs on alone. Errors are a *MissingError that
@@ -86,13 +89,13 @@ func (c *compiler) node(n *node, place bool) error {
 				return err
 			}
 			label := instanceLabel(service, i, instances, n.a.metric)
-			all = append(all, c.vertex(vertex{label, from, p}))
+			all = append(all, c.vertex(vertex{label: label, from: from, p: p}))
 		}
 	}
 	if !place || instances == 1 {
 		return nil
 	}
-	v := vertex{label: n.a.Output(), from: all}
+	v := vertex{label: n.a.Output(), from: all, factor: cmp.Or(n.factor, 1)}
 	if n.merge != nil {
 		var err error
 		if v.p, err = n.merge.NewPredictor(); err != nil {
@@ -230,5 +233,5 @@ func (v *vertex) value(row []float64) float64 {
 	for _, x := range row {
 		sum += x
 	}
-	return sum / float64(len(row))
+	return v.factor * sum / float64(len(row))
 }

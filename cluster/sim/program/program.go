@@ -81,6 +81,7 @@ type Call struct {
 	Response    int64 // bytes
 	Probability float64
 	Retries     int32
+	Either      int32 // of the first of several of which one is made: how many; else 0
 	Async       bool
 	Cached      bool
 
@@ -216,8 +217,10 @@ func (c *compiler) layEdges(i int) {
 	walk = func(steps []foresail.Step) {
 		for s := range steps {
 			for k := range steps[s].Calls {
-				callees = append(callees, int32(steps[s].Calls[k].Target.Service))
-				walk(steps[s].Calls[k].Miss)
+				for _, call := range made(&steps[s].Calls[k]) {
+					callees = append(callees, int32(call.Target.Service))
+					walk(call.Miss)
+				}
 			}
 		}
 	}
@@ -261,9 +264,16 @@ func (c *compiler) steps(where string, service int, steps []foresail.Step) Exten
 		c.dist(where, "CPU", w.CPU)
 		c.dist(where, "I/O", w.IO)
 		c.fault(w.Memory < 0 || w.Read < 0 || w.Write < 0, where, "memory %d, read %d and write %d must not be negative", w.Memory, w.Read, w.Write)
-		calls := make([]Call, len(steps[i].Calls))
+		calls := make([]Call, 0, len(steps[i].Calls))
 		for k := range steps[i].Calls {
-			calls[k] = c.call(where, service, &steps[i].Calls[k])
+			first, some := len(calls), made(&steps[i].Calls[k])
+			for j := range some {
+				c.fault(len(some) > 1 && len(some[j].Either) > 0, where, "a call that stands for several stands for more")
+				calls = append(calls, c.call(where, service, &some[j]))
+			}
+			if len(some) > 1 {
+				calls[first].Either = int32(len(some))
+			}
 		}
 		first := int32(len(c.p.Calls))
 		c.p.Calls = append(c.p.Calls, calls...)
@@ -275,6 +285,14 @@ func (c *compiler) steps(where string, service int, steps []foresail.Step) Exten
 		c.p.Steps[from+int32(i)] = s
 	}
 	return Extent{from, from + int32(len(steps))}
+}
+
+// made is what a call stands for: itself, or several of which one is made.
+func made(call *foresail.Call) []foresail.Call {
+	if len(call.Either) > 0 {
+		return call.Either
+	}
+	return []foresail.Call{*call}
 }
 
 func (c *compiler) dist(where, what string, d foresail.Dist) {

@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"foresail.dev/cmd/foresail/cli"
+	"foresail.dev/cmd/foresail/sequencing"
 	"foresail.dev/compare"
 	"foresail.dev/compare/report"
 )
@@ -36,6 +37,8 @@ func New(start func(log io.Writer) compare.Start) *cobra.Command {
 		Long: `Runs the managers of an experiment file over its applications, loads and seeds, in simulated time,
 as many at once as there are processors, and prints what each holds and how well it keeps the objectives.
 With "cluster: testbed" in the file, runs are real processes on this machine, in real time, one at a time.
+
+A file with "sequences" in it compares models of latency instead, while applications are scaled out and services replaced.
 
 With --out, each finished run is kept in that folder, with a Markdown table, plots and an HTML page;
 the same command goes on where an earlier one stopped.`,
@@ -88,6 +91,9 @@ func compareRun(c *cobra.Command, f compareFlags, start compare.Start) error {
 	}
 	if f.workers < 0 {
 		return cli.Usagef("--workers %d: give a number from 1 on, or 0 for as many as there are processors", f.workers)
+	}
+	if sequencing.Is(f.file) {
+		return sequencing.Run(c, sequencing.Flags{File: f.file, Out: f.out, Reuse: reuse, Workers: f.workers, JSON: f.json, Program: Build()})
 	}
 	e, err := compare.Read(f.file)
 	if err != nil {
