@@ -24,6 +24,7 @@ import (
 	"foresail.dev/cmd/foresail/seeing"
 	"foresail.dev/cmd/foresail/sharing"
 	"foresail.dev/cmd/foresail/tracing"
+	"foresail.dev/cmd/foresail/tuning"
 )
 
 func newRoot(stdout, stderr io.Writer) *cobra.Command {
@@ -57,7 +58,7 @@ Try it, with nothing to install or configure:
 			r.Detail = detail
 			return cli.PrintJSON(w, r)
 		}}
-	root.AddCommand(newDemo(), newRun(), newSimulate(), newTestbed(), fitting.New(), newFidelity(), comparing.New(startCompared), newForecast(), newTrain(), newExplore(), newHistory(), newInsights(), explaining.NewExplain(), explaining.NewWhatIf(), scenes.New(), callgraphs.New(sharing.NewEvaluate()), newImport(), tracing.New(), agents.NewAgent(node), ingesters.New(), doctor.New(), newDiagnose(), neighbours.NewHog(), seeing.NewForesee(acting.New()), latencies.New(), apps.New(), security.NewToken(ports), security.NewKey(ports), newVersion())
+	root.AddCommand(newDemo(), newRun(), newSimulate(), newTestbed(), fitting.New(), newFidelity(), comparing.New(startCompared), newForecast(), newTrain(), newExplore(), newHistory(), newInsights(), explaining.NewExplain(), explaining.NewWhatIf(), scenes.New(), callgraphs.New(sharing.NewEvaluate()), newImport(), tracing.New(), agents.NewAgent(node), ingesters.New(), doctor.New(), newDiagnose(), neighbours.NewHog(), seeing.NewForesee(acting.New()), latencies.New(), tuning.New(startTuned), apps.New(), security.NewToken(ports), security.NewKey(ports), newVersion())
 	return root
 }
 
