@@ -105,13 +105,23 @@ func (s *Space) Default() Setting {
 	return out
 }
 
-// at is the setting at a point of the unit cube.
+// at is the setting at a point of the unit cube, its numbers rounded down so that it costs no more than before.
 func (s *Space) at(u []float64) Setting {
 	out := make(Setting, len(u))
+	s.raw(out, u)
+	for i := range out {
+		if k := &s.Knobs[i]; k.Kind == Continuous {
+			out[i] = math.Max(k.Min, short(out[i]))
+		}
+	}
+	return out
+}
+
+// raw is at without rounding.
+func (s *Space) raw(out Setting, u []float64) {
 	for i := range u {
 		out[i] = s.Knobs[i].at(u[i])
 	}
-	return out
 }
 
 func (k *Knob) at(u float64) float64 {
@@ -119,24 +129,26 @@ func (k *Knob) at(u float64) float64 {
 	case k.Kind == Choice:
 		return math.Min(math.Floor(u*float64(len(k.Choices))), float64(len(k.Choices)-1))
 	case k.Kind == Integer && k.Log:
-		return math.Min(math.Floor(math.Exp(math.Log(k.Min)+u*math.Log((k.Max+1)/k.Min))), k.Max)
+		return math.Min(math.Floor(k.Min*math.Exp(u*math.Log((k.Max+1)/k.Min))), k.Max)
 	case k.Kind == Integer:
 		return math.Min(math.Floor(k.Min+u*(k.Max+1-k.Min)), k.Max)
 	case k.Log:
-		return k.clamp(short(math.Exp(math.Log(k.Min) + u*math.Log(k.Max/k.Min))))
+		return math.Max(k.Min, math.Min(k.Max, k.Min*math.Exp(u*math.Log(k.Max/k.Min))))
 	}
-	return k.clamp(short(k.Min + u*(k.Max-k.Min)))
+	return math.Max(k.Min, math.Min(k.Max, k.Min+u*(k.Max-k.Min)))
 }
-
-func (k *Knob) clamp(v float64) float64 { return math.Max(k.Min, math.Min(k.Max, v)) }
 
 // short keeps four digits: no knob is turned more finely, and settings stay readable.
 func short(v float64) float64 {
-	out, err := strconv.ParseFloat(strconv.FormatFloat(v, 'g', 4, 64), 64)
-	if err != nil {
-		return v
+	if v == 0 {
+		return 0
 	}
-	return out
+	digits := 3 - int(math.Floor(math.Log10(math.Abs(v))))
+	if p := math.Pow10(digits); digits >= 0 && p < 1e15 {
+		return math.Floor(v*p*(1+1e-12)) / p
+	}
+	p := math.Pow10(-digits)
+	return math.Floor(v/p*(1+1e-12)) * p
 }
 
 // inverse is a point of the unit range that at turns into v, the middle of them where there are several.
@@ -160,30 +172,29 @@ func (k *Knob) inverse(v float64) float64 {
 
 // fit is the setting at a point of the unit cube; where it would cost too much, with all that costs turned down alike.
 func (s *Space) fit(u []float64) Setting {
-	v := s.at(u)
-	if s.Most <= 0 || s.cost(v) <= s.Most {
-		return v
+	v := make(Setting, len(u))
+	if s.raw(v, u); s.Most <= 0 || s.cost(v) <= s.Most {
+		return s.at(u)
 	}
-	low, high := 0.0, 1.0
 	part := make([]float64, len(u))
-	down := func(by float64) Setting {
+	down := func(by float64) []float64 {
 		for i := range u {
 			if part[i] = u[i]; s.Knobs[i].Costs {
 				part[i] *= by
 			}
 		}
-		return s.at(part)
+		return part
 	}
-	best := down(0)
-	for range 12 {
+	low, high := 0.0, 1.0
+	for range 10 {
 		mid := (low + high) / 2
-		if v := down(mid); s.cost(v) <= s.Most {
-			low, best = mid, v
+		if s.raw(v, down(mid)); s.cost(v) <= s.Most {
+			low = mid
 		} else {
 			high = mid
 		}
 	}
-	return best
+	return s.at(down(low))
 }
 
 // Draw is a setting at random that does not cost too much.
@@ -195,21 +206,30 @@ func (s *Space) Draw(r *rand.Rand) Setting {
 	return s.fit(u)
 }
 
-// Design is n settings that fill the space: a Latin hypercube, in which each knob has a value in each of n parts of its range.
-func (s *Space) Design(n int, r *rand.Rand) []Setting {
+// hypercube is n points of the unit cube that fill it: a Latin hypercube, in which each knob has a value in each of n parts of its
+// range.
+func (s *Space) hypercube(n int, r *rand.Rand) [][]float64 {
 	cells := make([][]int, len(s.Knobs))
 	for i := range cells {
 		cells[i] = r.Perm(n)
 	}
-	out := make([]Setting, n)
-	u := make([]float64, len(s.Knobs))
+	out := make([][]float64, n)
 	for k := range out {
-		for i := range u {
-			u[i] = (float64(cells[i][k]) + r.Float64()) / float64(n)
+		out[k] = make([]float64, len(s.Knobs))
+		for i := range out[k] {
+			out[k][i] = (float64(cells[i][k]) + r.Float64()) / float64(n)
 		}
-		out[k] = s.fit(u)
 	}
 	return out
+}
+
+// towards is the setting at a share of the way from the default one to a point of the unit cube.
+func (s *Space) towards(u []float64, share float64) Setting {
+	for i := range u {
+		from := s.Knobs[i].inverse(s.Knobs[i].Default)
+		u[i] = from + share*(u[i]-from)
+	}
+	return s.fit(u)
 }
 
 // near is a setting beside another: some of its knobs moved by about so much of their range.

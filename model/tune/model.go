@@ -45,9 +45,9 @@ const (
 type predictor struct {
 	cfg     *Config
 	latency output
-	slack   output // its Inference is nil: nothing but the tuned percentile has an objective, or all trials are alike
+	slack   output // its Inference is nil: no trial came near any objective, or all are alike
 	row     []float64
-	off     []float64 // by how much each trial's latency is off from what is predicted of it: a ratio
+	trials  []Trial // that latency was learnt from
 }
 
 type output struct {
@@ -56,40 +56,55 @@ type output struct {
 	in []float64
 }
 
-// fit trains the model on all trials.
+// fit trains the model on the trials that worked, and what says which settings will not on all. That is a Gaussian process of all
+// knobs, the same for every model: models differ in what they say of latency.
 func (c *Config) fit(trials []Trial, seed uint64) (*predictor, error) {
-	times, slacks := filled(trials)
-	names := c.Space.Inputs()
-	columns := make([][]float64, len(names))
-	row := make([]float64, 0, len(names))
+	var worked []Trial
+	var times []float64
 	for i := range trials {
-		row = c.Space.encode(row[:0], trials[i].Setting)
+		if trials[i].worked() {
+			worked, times = append(worked, trials[i]), append(times, trials[i].Latency)
+		}
+	}
+	p := &predictor{cfg: c, trials: worked}
+	t, err := c.table(worked, latency.Label(c.Entry, target), times)
+	if err != nil {
+		return nil, err
+	}
+	if c.Model == Composed {
+		for _, label := range metrics(worked) {
+			if t, err = t.With(label, metric(worked, label)); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if p.latency, err = c.output(t, target, c.Model, worked, seed); err != nil {
+		return nil, fmt.Errorf("the model of latency, on %d trials: %w", len(worked), err)
+	}
+	if all := slacks(trials); slices.Max(all) > careless && slices.Min(all) < slices.Max(all) {
+		t, err := c.table(trials, latency.Label(c.Entry, slack), all)
+		if err != nil {
+			return nil, err
+		}
+		if p.slack, err = c.output(t, slack, MonolithGP, trials, seed); err != nil {
+			return nil, fmt.Errorf("the model of objectives, on %d trials: %w", len(trials), err)
+		}
+	}
+	return p, nil
+}
+
+// table is settings and one thing that was measured under them.
+func (c *Config) table(trials []Trial, label string, y []float64) (*latency.Table, error) {
+	names := append(c.Space.Inputs(), label)
+	columns := make([][]float64, len(names))
+	var row []float64
+	for i := range trials {
+		row = append(c.Space.encode(row[:0], trials[i].Setting), y[i])
 		for k, v := range row {
 			columns[k] = append(columns[k], v)
 		}
 	}
-	p := &predictor{cfg: c}
-	slackMatters := slices.Max(slacks) > careless && slices.Min(slacks) < slices.Max(slacks)
-	names = append(names, latency.Label(c.Entry, target), latency.Label(c.Entry, slack))
-	columns = append(columns, times, slacks)
-	if c.Model == Composed {
-		for _, label := range metrics(trials) {
-			names, columns = append(names, label), append(columns, metric(trials, label))
-		}
-	}
-	t, err := latency.NewTable(names, columns)
-	if err != nil {
-		return nil, err
-	}
-	if p.latency, err = c.output(t, target, trials, seed, &p.off); err != nil {
-		return nil, fmt.Errorf("the model of latency, on %d trials: %w", len(trials), err)
-	}
-	if slackMatters {
-		if p.slack, err = c.output(t, slack, trials, seed, nil); err != nil {
-			return nil, fmt.Errorf("the model of other objectives, on %d trials: %w", len(trials), err)
-		}
-	}
-	return p, nil
+	return latency.NewTable(names, columns)
 }
 
 // careless is a slack below which objectives are left out of account: no trial came near any of them.
@@ -106,22 +121,22 @@ func metrics(trials []Trial) (out []string) {
 	return slices.Compact(out)
 }
 
-func (c *Config) learn(seed uint64) learner.Config {
-	return learner.Config{Kinds: c.Model.kinds(), Evaluations: c.Evaluations, Folds: 5, Seed: seed}
+func (c *Config) learn(m Model, seed uint64) learner.Config {
+	return learner.Config{Kinds: m.kinds(), Evaluations: c.Evaluations, Folds: 5, Seed: seed}
 }
 
 // output trains what predicts one metric of the entry service.
-func (c *Config) output(t *latency.Table, name string, trials []Trial, seed uint64, off *[]float64) (out output, err error) {
+func (c *Config) output(t *latency.Table, name string, m Model, trials []Trial, seed uint64) (out output, err error) {
 	var g *latency.Graph
 	label := latency.Label(c.Entry, name)
 	inputs := c.Space.Inputs()
-	if c.Model == Composed {
+	if m == Composed {
 		g, err = c.compose(t, label, trials, seed)
 	} else {
 		g = latency.NewGraph()
 		var a *latency.Assignment
 		if a, err = latency.NewAssignment(c.Entry, name, inputs, nil); err == nil {
-			if _, err = a.Add(t, nil, "", c.learn(seed), true); err == nil {
+			if _, err = a.Add(t, nil, "", c.learn(m, seed), true); err == nil {
 				err = g.Add(a)
 			}
 		}
@@ -136,23 +151,13 @@ func (c *Config) output(t *latency.Table, name string, trials []Trial, seed uint
 		out.at = append(out.at, slices.Index(inputs, in))
 	}
 	out.in = make([]float64, len(out.at))
-	if off == nil {
-		return out, nil
-	}
-	*off = make([]float64, len(trials))
-	y, _ := t.Column(label)
-	var row []float64
-	for i := range trials {
-		row = c.Space.encode(row[:0], trials[i].Setting)
-		(*off)[i] = y[i] / out.f.Run(out.pick(row))
-	}
 	return out, nil
 }
 
 // compose builds the graph: callers are told the latencies of whom they call, and what these have.
 func (c *Config) compose(t *latency.Table, label string, trials []Trial, seed uint64) (*latency.Graph, error) {
 	cfg := compose.Default()
-	cfg.Target, cfg.Demand, cfg.Learn = label, false, c.learn(seed)
+	cfg.Target, cfg.Demand, cfg.Learn = label, false, c.learn(Composed, seed)
 	called := calls(trials)
 	var services []string
 	of := func(label string) string { name, _, _ := strings.Cut(label, ":"); return name }

@@ -190,27 +190,27 @@ func (k *picker) metis() Proposal {
 	if widest != nil {
 		offer(widest, "explore", k.improvement(widest, incumbent))
 	}
-	if i, off := k.doubtful(); i >= 0 {
-		v := k.trials[i].Setting
-		offer(v, "sample again", expected(k.c.Score(v, k.p.value(v)), math.Abs(off), incumbent))
+	if v, off := k.doubtful(); v != nil {
+		offer(v, "sample again", expected(k.c.Score(v, k.p.value(v)), off, incumbent))
 	}
 	return best
 }
 
-// doubtful is the trial of the largest error, in logarithms, if that is an outlier and its setting was tried once only; -1: none is.
-func (k *picker) doubtful() (at int, off float64) {
+// doubtful is the setting whose measurement is furthest, in logarithms, from what is predicted of it, if that is an outlier and the
+// setting was tried once only; nil: none is.
+func (k *picker) doubtful() (at Setting, off float64) {
 	var all []float64
 	times := map[string]int{}
-	for i := range k.trials {
-		times[k.trials[i].Setting.key()]++
-		all = append(all, math.Abs(math.Log(k.p.off[i])))
+	for i := range k.p.trials {
+		v := k.p.trials[i].Setting
+		times[v.key()]++
+		all = append(all, math.Abs(math.Log(k.p.trials[i].Latency/k.p.value(v))))
 	}
 	sorted := slices.Sorted(slices.Values(all))
 	limit := outlier * 1.4826 * sorted[len(sorted)/2]
-	at = -1
 	for i, e := range all {
-		if v := k.trials[i].Verdict; e > limit && e > math.Abs(off) && times[k.trials[i].Setting.key()] == 1 && (v == Fine || v == Violated) {
-			at, off = i, e
+		if v := k.p.trials[i].Setting; e > limit && e > off && times[v.key()] == 1 {
+			at, off = v, e
 		}
 	}
 	return at, off

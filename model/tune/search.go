@@ -87,12 +87,20 @@ func (c *Config) Next(trials []Trial) (Proposal, error) {
 	if n == 0 {
 		return Proposal{Setting: c.Space.Default(), Why: "default"}, nil
 	}
-	if n < c.Initial {
-		return Proposal{Setting: c.Space.Design(c.Initial-1, rand.New(rand.NewPCG(c.Seed, forDesign)))[n-1], Why: "design"}, nil
-	}
 	r := rand.New(rand.NewPCG(c.Seed^uint64(n)<<32, forPick))
-	if c.Model == None || !slices.ContainsFunc(trials, func(t Trial) bool { return t.Latency > 0 }) {
+	worked := 0
+	for i := range trials {
+		worked += b2i(trials[i].worked())
+	}
+	switch {
+	case n < c.Initial:
+		u := c.Space.hypercube(c.Initial-1, rand.New(rand.NewPCG(c.Seed, forDesign)))[n-1]
+		return Proposal{Setting: c.Space.towards(u, reach(trials)), Why: "design"}, nil
+	case c.Model == None:
 		return Proposal{Setting: c.Space.Draw(r), Why: "random"}, nil
+	case worked < enough:
+		u := c.Space.hypercube(1, r)[0]
+		return Proposal{Setting: c.Space.towards(u, reach(trials)), Why: "design"}, nil
 	}
 	p, err := c.fit(trials, c.Seed)
 	if err != nil {
@@ -117,6 +125,23 @@ func (c *Config) Next(trials []Trial) (Proposal, error) {
 	expected, _ := p.predict(out.Setting)
 	out.Predicted = &expected
 	return out, nil
+}
+
+// enough is how many trials must have worked before a model is trained.
+const enough = 6
+
+// reach is how far from the default setting the next trial of a design goes, as a share of the way: nearer after each trial in which
+// the application did not work, and on again after each in which it did.
+func reach(trials []Trial) float64 {
+	out := 1.0
+	for i := range trials {
+		if trials[i].worked() && trials[i].Verdict == Fine {
+			out = math.Min(out*1.1, 1)
+		} else {
+			out *= 0.8
+		}
+	}
+	return out
 }
 
 // Effect is what one knob does to the predicted latency.

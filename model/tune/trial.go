@@ -58,28 +58,32 @@ func (c *Config) best(trials []Trial) int {
 // score (Config.Score), in the geometric mean where it was tried several times. -1: none is good.
 func (c *Config) Best(trials []Trial) int { return c.best(trials) }
 
-// worse is by how much more than the worst latency that was measured one counts that could not be measured.
-const worse = 1.5
+// mostSlack is how large a slack counts at most, and what one counts that could not be measured, for the application broke: it says
+// how far from working a setting is, which nobody knows beyond this.
+const mostSlack = 8
 
-// filled are the latencies and slacks of trials, with something in place of what could not be measured: what was broken or
-// refused is slower than anything that was seen.
-func filled(trials []Trial) (latency, slack []float64) {
-	worstLatency, worstSlack := 0.0, 1.0
-	for i := range trials {
-		worstLatency, worstSlack = max(worstLatency, trials[i].Latency), max(worstSlack, trials[i].Slack)
-	}
+// worked is whether what was measured is of an application that worked.
+func (t *Trial) worked() bool {
+	return t.Latency > 0 && t.Verdict != Broken && t.Verdict != Refused
+}
+
+// slacks are those of trials.
+func slacks(trials []Trial) []float64 {
+	out := make([]float64, len(trials))
 	for i := range trials {
 		t := &trials[i]
-		l, s := t.Latency, t.Slack
-		if t.Verdict == Broken || t.Verdict == Refused || !(l > 0) {
-			l = worse * worstLatency
+		switch {
+		case !t.worked():
+			out[i] = mostSlack
+		case t.Slack > 0:
+			out[i] = min(t.Slack, mostSlack)
+		case t.Verdict == Violated:
+			out[i] = mostSlack
+		default: // nothing has an objective
+			out[i] = careless
 		}
-		if t.Verdict == Broken || t.Verdict == Refused || t.Verdict == Violated && !(s > 0) {
-			s = worse * worstSlack
-		}
-		latency, slack = append(latency, l), append(slack, s)
 	}
-	return latency, slack
+	return out
 }
 
 // metric is a metric's column; what is missing in it is the largest that was measured, for it is missing where nothing was answered.

@@ -69,16 +69,17 @@ type health struct {
 }
 
 type knobSet struct {
-	Services []string      `yaml:"services" rule:"required"`
-	Knob     string        `yaml:"knob" rule:"required"`
-	Range    span          `yaml:"range"`
-	Scale    string        `yaml:"scale" rule:"oneof=linear|log"`
-	Integer  bool          `yaml:"integer"`
-	Choices  []string      `yaml:"choices"`
-	Default  string        `yaml:"default"`
-	Unit     string        `yaml:"unit"`
-	Command  []string      `yaml:"command"`
-	Timeout  time.Duration `yaml:"timeout" rule:"min=0s"`
+	Services  []string      `yaml:"services" rule:"required"`
+	Knob      string        `yaml:"knob" rule:"required"`
+	Range     span          `yaml:"range"`
+	OfDefault bool          `yaml:"of_default"`
+	Scale     string        `yaml:"scale" rule:"oneof=linear|log"`
+	Integer   bool          `yaml:"integer"`
+	Choices   []word        `yaml:"choices"`
+	Default   word          `yaml:"default"`
+	Unit      string        `yaml:"unit"`
+	Command   []string      `yaml:"command"`
+	Timeout   time.Duration `yaml:"timeout" rule:"min=0s"`
 }
 
 type templated struct {
@@ -92,6 +93,15 @@ type templated struct {
 type span struct {
 	Given    bool
 	Min, Max float64
+}
+
+// word is a text or a number, as it is written.
+type word string
+
+// UnmarshalText reads it.
+func (w *word) UnmarshalText(text []byte) error {
+	*w = word(text)
+	return nil
 }
 
 // UnmarshalText reads a range.
@@ -167,6 +177,9 @@ func (k *knobSet) check(at appfile.Place) {
 	}
 	if !k.Range.Given && len(k.Choices) == 0 && !slices.Contains(bench.Applied, k.Knob) {
 		at.At("range").Faultf("is not given, nor are choices: what can %s be set to?", k.Knob)
+	}
+	if k.OfDefault && (!k.Range.Given || !(k.Range.Min > 0)) {
+		at.At("of_default").Faultf("is for a range of factors, above 0, of what is set to now")
 	}
 	if k.Scale == "log" && k.Range.Given && !(k.Range.Min > 0) {
 		at.At("scale").Faultf("is log: the range must begin above 0")

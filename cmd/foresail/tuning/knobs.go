@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -69,11 +70,11 @@ func (j *Job) knobs(dir string) error {
 	if err := errors.Join(faults...); err != nil {
 		return err
 	}
-	j.Space.Cost = j.cost
+	j.Space.Cost = j.costOf()
 	if c := &j.File.Cost; c.Most > 0 {
 		j.Space.Most = c.Most
 	} else if c.OfDefault > 0 {
-		j.Space.Most = c.OfDefault * j.cost(j.Space.Default())
+		j.Space.Most = c.OfDefault * j.Space.Cost(j.Space.Default())
 	}
 	return errors.Join(j.Space.Check(), j.templates(dir))
 }
@@ -97,12 +98,12 @@ func (j *Job) knob(set *knobSet, id foresail.ServiceID) (k tune.Knob, ok bool, e
 	if j.File.Cluster == "testbed" && set.Knob == "cache" {
 		return k, false, errors.New("real processes keep nothing: use cluster: sim")
 	}
-	k = tune.Knob{Label: s.Name + ":" + set.Knob, Min: set.Range.Min, Max: set.Range.Max, Log: set.Scale == "log", Choices: set.Choices}
+	k = tune.Knob{Label: s.Name + ":" + set.Knob, Min: set.Range.Min, Max: set.Range.Max, Log: set.Scale == "log", Choices: texts(set.Choices)}
 	integer := set.Integer || slices.Contains(bench.Started, set.Knob) || set.Knob == "replicas" || set.Knob == "memory"
 	switch {
 	case len(set.Choices) > 0:
 		k.Kind = tune.Choice
-		k.Numbers = numbers(set.Choices)
+		k.Numbers = numbers(k.Choices)
 		if k.Numbers == nil && slices.Contains(slices.Concat(bench.Applied, bench.Started), set.Knob) {
 			return k, false, errors.New("its choices must be ascending numbers")
 		}
@@ -121,10 +122,21 @@ func (j *Job) knob(set *knobSet, id foresail.ServiceID) (k tune.Knob, ok bool, e
 	if k.Kind != tune.Choice && !set.Range.Given && k.Min >= k.Max && !set.exact(s.Name) {
 		return k, false, nil
 	}
+	defer func() {
+		if set.OfDefault && k.Kind != tune.Choice {
+			k.Min, k.Max = set.Range.Min*k.Default, set.Range.Max*k.Default
+			if b := &s.Bounds; set.Knob == "cpu" {
+				k.Min, k.Max = max(k.Min, b.MinCPU), min(k.Max, b.MaxCPU)
+			}
+			if k.Kind == tune.Integer {
+				k.Min, k.Max = math.Ceil(k.Min), math.Floor(k.Max)
+			}
+		}
+	}()
 	if set.Default != "" {
-		if v, serr := size(set.Default); serr == nil && k.Kind != tune.Choice {
+		if v, serr := size(string(set.Default)); serr == nil && k.Kind != tune.Choice {
 			k.Default = v
-		} else if k.Default, err = k.Parse(set.Default); err != nil {
+		} else if k.Default, err = k.Parse(string(set.Default)); err != nil {
 			return k, false, err
 		}
 	} else {
@@ -157,50 +169,50 @@ func numbers(choices []string) (out []float64) {
 	return out
 }
 
-// cost is that of a setting: of the CPU and the memory of all replicas.
-func (j *Job) cost(v tune.Setting) float64 {
-	type has struct{ cpu, memory, replicas, cache float64 }
-	app := j.Blueprint.App
-	all := make(map[string]*has, len(app.Services))
-	for i := range v {
+// costOf is what settings cost: the CPU and the memory of all replicas. It is asked very often.
+func (j *Job) costOf() func(tune.Setting) float64 {
+	app, f := j.Blueprint.App, &j.File.Cost
+	const cpu, memory, replicas, cache = 0, 1, 2, 3
+	first := make([][4]float64, len(app.Services))
+	for i := range app.Services {
+		a := &app.Services[i].Initial
+		first[i] = [4]float64{a.CPU, float64(a.Memory), float64(a.Replicas), 0}
+	}
+	type turned struct {
+		knob, service, what int
+		less                float64
+	}
+	var all []turned
+	for i := range j.Space.Knobs {
 		k := &j.Space.Knobs[i]
 		if !k.Costs {
 			continue
 		}
 		service, name, _ := strings.Cut(k.Label, ":")
-		h := all[service]
-		if h == nil {
-			id, _ := app.ServiceByName(service)
-			a := app.Services[id].Initial
-			h = &has{a.CPU, float64(a.Memory), float64(a.Replicas), 0}
-			all[service] = h
+		id, _ := app.ServiceByName(service)
+		t := turned{i, int(id), slices.Index([]string{"cpu", "memory", "replicas", "cache"}, name), 0}
+		if t.what == cache {
+			t.less = float64(bench.CacheOf(j.Blueprint, id))
 		}
-		x := v[i]
-		if k.Kind == tune.Choice {
-			x = k.Numbers[int(x)]
-		}
-		switch name {
-		case "cpu":
-			h.cpu = x
-		case "memory":
-			h.memory = x
-		case "replicas":
-			h.replicas = x
-		case "cache":
-			id, _ := app.ServiceByName(service)
-			h.cache = x - float64(bench.CacheOf(j.Blueprint, id))
-		}
+		all = append(all, t)
 	}
-	sum := 0.0
-	for i := range app.Services {
-		s := &app.Services[i]
-		h := all[s.Name]
-		if h == nil {
-			h = &has{s.Initial.CPU, float64(s.Initial.Memory), float64(s.Initial.Replicas), 0}
+	has := make([][4]float64, len(first))
+	return func(v tune.Setting) float64 {
+		copy(has, first)
+		for _, t := range all {
+			x := v[t.knob]
+			if n := j.Space.Knobs[t.knob].Numbers; n != nil {
+				x = n[int(x)]
+			}
+			has[t.service][t.what] = x - t.less
 		}
-		sum += h.replicas * (j.File.Cost.Core*h.cpu + j.File.Cost.GiB*(h.memory+h.cache)/(1<<30))
+		sum := 0.0
+		for i := range has {
+			h := &has[i]
+			sum += h[replicas] * (f.Core*h[cpu] + f.GiB*(h[memory]+h[cache])/(1<<30))
+		}
+		return sum
 	}
-	return sum
 }
 
 // templates reads the templates of files, and checks that each knob is applied by something.

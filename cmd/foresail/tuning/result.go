@@ -127,7 +127,7 @@ func logs(all []Record) (out []float64, met bool) {
 }
 
 func (s *session) describe(f *found) Found {
-	out := Found{Method: f.method, Optimiser: f.optimiser, Seed: f.seed, Trials: len(f.trials), Cost0: cli.Round(s.job.cost(s.job.Space.Default()))}
+	out := Found{Method: f.method, Optimiser: f.optimiser, Seed: f.seed, Trials: len(f.trials), Cost0: cli.Round(s.job.Space.Cost(s.job.Space.Default()))}
 	for i := range f.trials {
 		if f.trials[i].Verdict != tune.Fine {
 			out.Violations++
@@ -142,7 +142,7 @@ func (s *session) describe(f *found) Found {
 		return out
 	}
 	v := f.trials[f.best].Setting
-	out.Trial, out.Setting, out.Cost = &f.best, s.job.Texts(v), rounded(s.job.cost(v))
+	out.Trial, out.Setting, out.Cost = &f.best, s.job.Texts(v), rounded(s.job.Space.Cost(v))
 	after, met := logs(f.confirmed)
 	if out.BestMet = met; after != nil {
 		out.Best = exp(stat.Mean(after, nil))

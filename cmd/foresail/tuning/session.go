@@ -236,7 +236,7 @@ func (s *session) try(ctx context.Context, r *Record, v tune.Setting, seed uint6
 // tryAnyhow puts a setting into effect, measures, records, and goes back to one that works where this one does not.
 func (s *session) tryAnyhow(ctx context.Context, r *Record, v tune.Setting, seed uint64) error {
 	began := s.now()
-	r.Setting, r.Cost, r.At = s.job.Texts(v), cli.Round(s.job.cost(v)), began.UTC().Truncate(time.Second)
+	r.Setting, r.Cost, r.At = s.job.Texts(v), cli.Round(s.job.Space.Cost(v)), began.UTC().Truncate(time.Second)
 	out, err := s.measured(ctx, r.Setting, seed)
 	if ctx.Err() != nil {
 		return errors.Join(fmt.Errorf("stopped after %d of %d trials; --resume goes on", s.done, s.all), s.rollBack(ctx))

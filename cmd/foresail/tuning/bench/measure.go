@@ -25,6 +25,9 @@ type Outcome struct {
 // few is below how many requests an endpoint's percentile is none.
 const few = 50
 
+// failedSlack is the slack of an objective whose percentile is a failed request.
+const failedSlack = 10
+
 // recent is over how many seconds failed requests are counted for ending a trial early.
 const recent = 5
 
@@ -145,7 +148,7 @@ func (b *Bench) outcome(t *tally) Outcome {
 		if o == nil || t.requests[i] < few {
 			continue
 		}
-		over := float64(1 << 10) // of one whose percentile is a failed request
+		over := float64(failedSlack)
 		if q := t.quantile(i, o.Percentile); q > 0 {
 			over = q / o.Latency.Seconds()
 		}
