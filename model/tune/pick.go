@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 
+	"foresail.dev/model/latency"
 	"foresail.dev/model/latency/learner"
 )
 
@@ -196,15 +197,32 @@ func (k *picker) metis() Proposal {
 	return best
 }
 
-// doubtful is the setting whose measurement is furthest, in logarithms, from what is predicted of it, if that is an outlier and the
-// setting was tried once only; nil: none is.
+// doubtful is the setting whose measurement is furthest, in logarithms, from what a model predicts of it that did not see it, if
+// that is an outlier and the setting was tried once only; nil: none is. As in Metis it is a model for this alone, a Gaussian process of all knobs.
 func (k *picker) doubtful() (at Setting, off float64) {
+	y := make([]float64, len(k.p.trials))
+	for i := range y {
+		y[i] = k.p.trials[i].Latency
+	}
+	t, err := k.c.table(k.p.trials, latency.Label(k.c.Entry, target), y)
+	if err != nil {
+		return nil, 0
+	}
+	a, err := latency.NewAssignment(k.c.Entry, target, k.c.Space.Inputs(), nil)
+	if err != nil {
+		return nil, 0
+	}
+	learn := k.c.learn(MonolithGP, k.c.Seed)
+	learn.Folds = len(y)
+	report, err := a.Add(t, nil, "", learn, true)
+	if err != nil {
+		return nil, 0 // it can't be told, and nothing else hangs on it
+	}
 	var all []float64
 	times := map[string]int{}
-	for i := range k.p.trials {
-		v := k.p.trials[i].Setting
-		times[v.key()]++
-		all = append(all, math.Abs(math.Log(k.p.trials[i].Latency/k.p.value(v))))
+	for i := range y {
+		times[k.p.trials[i].Setting.key()]++
+		all = append(all, math.Abs(math.Log(y[i]/report.Held[i])))
 	}
 	sorted := slices.Sorted(slices.Values(all))
 	limit := outlier * 1.4826 * sorted[len(sorted)/2]

@@ -95,7 +95,7 @@ func (b *Bench) Set(ctx context.Context, values map[string]string, seed uint64) 
 		c, err := b.cfg.Start(ctx, bp, b.cfg.Load, seed, processes)
 		if err != nil {
 			if ctx.Err() == nil && len(v) > 0 {
-				return &Refusal{"the application does not start: " + err.Error()}
+				return &Refusal{"the application does not start: " + strings.ReplaceAll(err.Error(), "\n", "; ")}
 			}
 			return err
 		}

@@ -87,7 +87,6 @@ func (v variant) of(bp *foresail.Blueprint) (*foresail.Blueprint, map[foresail.S
 			case "pool":
 				s.Pool = int(x)
 			case "cache":
-				s.BaseMemory += int64(x) - CacheOf(bp, id)
 				cached(&out, id, x/float64(CacheOf(bp, id)))
 			case "procs":
 				p.Procs = int(x)
