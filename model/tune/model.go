@@ -158,6 +158,8 @@ func (c *Config) output(t *latency.Table, name string, m Model, trials []Trial, 
 func (c *Config) compose(t *latency.Table, label string, trials []Trial, seed uint64) (*latency.Graph, error) {
 	cfg := compose.Default()
 	cfg.Target, cfg.Demand, cfg.Learn = label, false, c.learn(Composed, seed)
+	// All that was measured is used: where a service in the middle were left out, its callers would know nothing of what lies behind.
+	cfg.Skill = -1
 	called := calls(trials)
 	var services []string
 	of := func(label string) string { name, _, _ := strings.Cut(label, ":"); return name }

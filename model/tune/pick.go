@@ -55,7 +55,7 @@ func (k *picker) exploit() Proposal {
 
 // Sizes of what Bayesian optimisation and Metis look at closely: uncertainty takes far longer to predict than a value.
 const (
-	close    = 96 // settings of which the uncertainty is predicted
+	closely  = 96 // settings of which the uncertainty is predicted
 	rounds   = 6  // of moving on from the best of them
 	branches = 24 // settings beside it that are looked at in each
 )
@@ -63,20 +63,20 @@ const (
 // candidates are settings that are worth a closer look: the best predicted of many at random, and as many of all of them.
 func (k *picker) candidates() (out []Setting) {
 	var best []scored
-	all := max(k.c.Candidates, close)
+	all := max(k.c.Candidates, closely)
 	for i := range all {
 		v := k.c.Space.Draw(k.r)
-		if i < close/2 {
+		if i < closely/2 {
 			out = append(out, v)
 		}
 		best = append(best, k.score(v))
-		if len(best) >= 4*close {
+		if len(best) >= 4*closely {
 			slices.SortStableFunc(best, scored.order)
-			best = best[:close/2]
+			best = best[:closely/2]
 		}
 	}
 	slices.SortStableFunc(best, scored.order)
-	for _, s := range best[:min(len(best), close/2)] {
+	for _, s := range best[:min(len(best), closely/2)] {
 		out = append(out, s.v)
 	}
 	return slices.DeleteFunc(out, func(v Setting) bool { return k.tried[v.key()] })

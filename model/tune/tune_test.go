@@ -54,7 +54,7 @@ func search(t *testing.T, c tune.Config, n int) []tune.Trial {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if cost := c.Space.Cost(p.Setting); len(all) > 0 && cost > c.Space.Most+1e-9 {
+		if cost := c.Space.Cost(p.Setting); len(all) > 0 && c.Space.Most > 0 && cost > c.Space.Most+1e-9 {
 			t.Fatalf("trial %d costs %v", len(all), cost)
 		}
 		all = append(all, shop(p.Setting, 0.02, r))
@@ -150,18 +150,27 @@ func TestTheBestIsWhatHeldEachTime(t *testing.T) {
 	}
 }
 
+// smooth keeps an application far from where it breaks, and is all design.
+func smooth(c *tune.Config) {
+	c.Initial, c.Space.Most = 16, 0
+	for i := range c.Space.Knobs {
+		c.Space.Knobs[i].Min, c.Space.Knobs[i].Default = 0.8, 1
+	}
+}
+
 // A measurement that nothing explains is made again, once.
 func TestMetisSamplesAgain(t *testing.T) {
 	c := config()
+	smooth(&c)
 	c.Optimiser, c.Model = tune.Metis, tune.MonolithGP
-	all := search(t, c, 14)
+	all := search(t, c, 16)
 	at := 0
 	for i := range all {
-		if all[i].Verdict == tune.Fine && all[i].Latency > all[at].Latency {
+		if all[i].Latency > all[at].Latency {
 			at = i
 		}
 	}
-	all[at].Latency /= 20
+	all[at].Latency /= 20 // the slowest looks like the fastest
 	p, err := c.Next(all)
 	if err != nil || p.Why != "sample again" || !reflect.DeepEqual(p.Setting, all[at].Setting) {
 		t.Errorf("%+v: %v", p, err)
@@ -175,6 +184,7 @@ func TestMetisSamplesAgain(t *testing.T) {
 // A knob that does nothing matters least.
 func TestKnobsThatMatter(t *testing.T) {
 	c := config()
+	smooth(&c)
 	c.Space.Knobs = append(c.Space.Knobs, tune.Knob{Label: "cart:idle", Min: 1, Max: 2, Default: 1})
 	all := search(t, c, 16)
 	effects, err := c.Effects(all, c.Space.Default())

@@ -224,7 +224,7 @@ func (j *Job) templates(dir string) error {
 		path := cli.Relative(dir, f.Template)
 		text, err := os.ReadFile(path)
 		if err != nil {
-			faults = append(faults, err)
+			faults = append(faults, fmt.Errorf("template: %w", err))
 			continue
 		}
 		var asked []string

@@ -203,7 +203,7 @@ func TestKnobsOfSimulations(t *testing.T) {
 	starved := func(cpu string) Outcome {
 		b := scripted(t, &script{}, func(c *Config) {
 			c.Blueprint, c.Warmup, c.Duration, c.Settle = bp, time.Second, 3*time.Second, time.Minute
-			c.Load = &load.Load{Curve: []load.Segment{{From: 100}}}
+			c.Load = &load.Load{Curve: []load.Segment{{From: 400}}}
 			c.Start = func(_ context.Context, bp *foresail.Blueprint, l *load.Load, seed uint64, _ map[foresail.ServiceID]Process) (Cluster, error) {
 				s, err := sim.New(sim.Config{Blueprint: bp, Load: l, Seed: seed})
 				return stoppable{s}, err
