@@ -250,7 +250,7 @@ func TestKindsOfKnobs(t *testing.T) {
 
 // The examples are read as they stand.
 func TestTheExamplesAreRead(t *testing.T) {
-	for _, name := range []string{"tune", "tune-testbed"} {
+	for _, name := range []string{"tune", "tune-compared", "tune-testbed"} {
 		if _, err := Read("../../../examples/" + name + ".yaml"); err != nil {
 			t.Error(err)
 		}
