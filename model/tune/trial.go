@@ -62,9 +62,13 @@ func (c *Config) Best(trials []Trial) int { return c.best(trials) }
 // how far from working a setting is, which nobody knows beyond this.
 const mostSlack = 8
 
+// tooSlack is a slack above which an application no longer works as it does below: its queues grow, and how slow it is hangs on how
+// long it is watched.
+const tooSlack = 2
+
 // worked is whether what was measured is of an application that worked.
 func (t *Trial) worked() bool {
-	return t.Latency > 0 && t.Verdict != Broken && t.Verdict != Refused
+	return t.Latency > 0 && t.Verdict != Broken && t.Verdict != Refused && t.Slack <= tooSlack
 }
 
 // slacks are those of trials.
@@ -73,7 +77,7 @@ func slacks(trials []Trial) []float64 {
 	for i := range trials {
 		t := &trials[i]
 		switch {
-		case !t.worked():
+		case t.Verdict == Broken || t.Verdict == Refused || !(t.Latency > 0):
 			out[i] = mostSlack
 		case t.Slack > 0:
 			out[i] = min(t.Slack, mostSlack)
