@@ -74,6 +74,8 @@ type Config struct {
 	// MetricsTLS and MetricsGuard protect what Metrics serves; nil: nothing does. Replicas serve theirs on loopback alone.
 	MetricsTLS   *tls.Config
 	MetricsGuard func(http.Handler) http.Handler
+	// Processes are what services' processes are told when they start, where it is not as usual.
+	Processes map[foresail.ServiceID]Process
 	// Log is told, a line each, what a person should know: replicas that died, spans lost. Default: nobody.
 	Log io.Writer
 
@@ -81,6 +83,12 @@ type Config struct {
 	// wire.NewClock of the same epoch, so that setting the machine's clock during a run does not look like clock skew.
 	// Default: now.
 	Epoch wire.Epoch
+}
+
+// Process is how a service's processes use their machine. 0: as usual.
+type Process struct {
+	Procs     int // threads that compute at once; usually 16
+	GCPercent int // how much the heap may grow until it is collected, percent; usually 400
 }
 
 // complete fills in defaults and checks, naming every fault at once.
@@ -96,6 +104,10 @@ func (c *Config) complete() error {
 	fault(c.Duration < 0, "the duration %v is negative", c.Duration)
 	fault(c.Beat < 0 || c.Beat > 0 && c.Beat < 10*time.Millisecond, "a beat of %v is too short: use at least 10ms", c.Beat)
 	fault(c.Targets != "" && c.Metrics == "", "a file of targets, and no address to serve metrics at: give both, or neither")
+	for id, p := range c.Processes {
+		fault(p.Procs < 0 || p.Procs > 1024, "service %d: %d threads that compute at once: use 1 to 1024", id, p.Procs)
+		fault(p.GCPercent < 0 || p.GCPercent > 100_000, "service %d: a heap that grows by %d %%: use 1 to 100000", id, p.GCPercent)
+	}
 	fault(c.Outstanding < 0, "%d outstanding requests: use a positive number", c.Outstanding)
 	if b := c.Blueprint; b != nil && b.App != nil {
 		fault(len(b.Services) != len(b.App.Services), "the blueprint has %d services and its application %d", len(b.Services), len(b.App.Services))

@@ -1,6 +1,7 @@
 package testbed
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -228,11 +229,19 @@ func (c *Cluster) enclose(s *service, r *replica) (cgroup.Group, error) {
 // replica unless it is overloaded, so that the kernel shares the cores among them, and one is left for the network.
 const procs = 16
 
+// gcPercent is how much a replica's heap may grow until it is collected: heaps are small, since the memory that an application uses
+// is outside of them.
+const gcPercent = 400
+
 // boot is what a replica is told to be.
 func (c *Cluster) boot(s *service, r *replica, cold bool) *wire.Boot {
+	procs, gc := procs, gcPercent
+	if p := c.cfg.Processes[s.id]; p != (Process{}) {
+		procs, gc = cmp.Or(p.Procs, procs), cmp.Or(p.GCPercent, gc)
+	}
 	return &wire.Boot{
 		Blueprint: c.cfg.Blueprint, Service: s.id, Name: r.name, Seed: c.cfg.Seed, OTLP: c.cfg.OTLP, InFlight: c.cfg.InFlight, Dir: c.dir,
-		Epoch: c.cfg.Epoch, Cold: cold, Admitted: r.asked.Add(c.cfg.Blueprint.Services[s.id].Start).Sub(c.clock.At(0)), Procs: procs, Traffic: firstInherited,
+		Epoch: c.cfg.Epoch, Cold: cold, Admitted: r.asked.Add(c.cfg.Blueprint.Services[s.id].Start).Sub(c.clock.At(0)), Procs: procs, GCPercent: gc, Traffic: firstInherited,
 		Metrics: c.exporter != nil, Contend: c.cfg.Contend,
 	}
 }

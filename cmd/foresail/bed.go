@@ -64,7 +64,8 @@ type bedConfig struct {
 	shapes     shaping.Config        // what of call graphs is observed
 	needs      foresail.Needs        // of the manager
 	metrics    bedMetrics
-	blind      bool // it sends no spans: it is observed by its metrics alone
+	processes  map[foresail.ServiceID]testbed.Process // what processes are told when they start, where it is not as usual
+	blind      bool                                   // it sends no spans: it is observed by its metrics alone
 }
 
 // newAssembler makes what turns spans into snapshots.
@@ -126,7 +127,7 @@ func startBed(ctx context.Context, c bedConfig) (*bed, error) {
 	b.Cluster, err = testbed.New(ctx, testbed.Config{
 		Blueprint: c.blueprint, Load: c.load, Seed: c.seed, Duration: c.duration, Agent: b.agents != nil,
 		Observer: observer, OTLP: spansTo, Epoch: epoch, Log: c.log, Favour: c.favour, Contend: c.contend,
-		InFlight: inFlight, Metrics: c.metrics.Listen, Targets: c.metrics.Targets, MetricsTLS: c.metrics.tls, MetricsGuard: c.metrics.guard,
+		InFlight: inFlight, Metrics: c.metrics.Listen, Targets: c.metrics.Targets, MetricsTLS: c.metrics.tls, MetricsGuard: c.metrics.guard, Processes: c.processes,
 	})
 	if err != nil {
 		return nil, errors.Join(err, b.stopReceivers())

@@ -27,6 +27,7 @@ import (
 	"foresail.dev/cmd/foresail/seeing"
 	"foresail.dev/cmd/foresail/sharing"
 	"foresail.dev/cmd/foresail/tracing"
+	"foresail.dev/cmd/foresail/tuning"
 )
 
 func newRoot(stdout, stderr io.Writer) *cobra.Command {
@@ -64,7 +65,7 @@ Try it, with nothing to install or configure:
 	root.AddCommand(newForecast(), newTrain(), newExplore(), newHistory(), newInsights(), explaining.NewExplain(), explaining.NewWhatIf(), scenes.New())
 	root.AddCommand(callgraphs.New(sharing.NewEvaluate()), newImport(), tracing.New(), agents.NewAgent(node), ingesters.New(), doctor.New(), newDiagnose(), neighbours.NewHog())
 	root.AddCommand(seeing.NewForesee(acting.New()), latencies.New(keeping.NewFit(), keeping.NewList(), keeping.NewPredict(), keeping.NewDebug()))
-	root.AddCommand(operating.New(), plugin.New(), apps.New(), security.NewToken(ports), security.NewKey(ports), newVersion())
+	root.AddCommand(tuning.New(startTuned), operating.New(), plugin.New(), apps.New(), security.NewToken(ports), security.NewKey(ports), newVersion())
 	return root
 }
 

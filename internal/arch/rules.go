@@ -64,6 +64,7 @@ var Rules = []Rule{
 	{Dir: "model/diagnose/insight", Own: []string{""}, Tests: []string{"appfile", "cluster/sim", "load"}, Pure: true, Why: "what a design invites hangs on what was observed alone"},
 	{Dir: "model/latency", Own: []string{"", "sketch", "ml/...", "model/latency/..."}, Others: []string{"gonum.org/v1/gonum"}, Pure: true, Why: "how slow a service is hangs on what was observed alone, and searches stop when the caller says so"},
 	{Dir: "model/latency/follow", Own: []string{"", "model/latency/..."}, Tests: []string{"appfile", "cluster/sim", "load", "sketch"}, Pure: true, Why: "a graph follows what is observed, wherever it runs"},
+	{Dir: "model/tune", Own: []string{"model/latency/..."}, Pure: true, Why: "what is tried next hangs on what was measured alone"},
 	{Dir: "model/tail/steps", Own: []string{"model/tail"}, Why: "data sets are files, and know of models what a step is"},
 	{Dir: "model/diagnose/resource", Own: []string{""}, Tests: []string{"appfile", "cluster/sim", "fault", "load", "plan/plantest"}, Pure: true, Why: "what is at fault hangs on what was observed alone"},
 	{Dir: "model/foresee", Own: []string{"", "ml/...", "model/foresee/..."}, Tests: []string{"appfile", "cluster/sim", "fault", "load"}, Pure: true, Why: "what is foreseen, and labels, hang on what was observed alone: never on what a simulator injects"},

@@ -3,6 +3,7 @@
 package replica
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -86,7 +87,7 @@ func (r *replica) take(m wire.ToChild, ended chan<- error) error {
 // start makes everything that a request needs, then listens.
 func (r *replica) start(b *wire.Boot, ended chan<- error) (err error) {
 	runtime.GOMAXPROCS(max(b.Procs, 1))
-	debug.SetGCPercent(400) // heaps are small: memory that an application uses is outside of them
+	debug.SetGCPercent(cmp.Or(b.GCPercent, 400))
 	r.boot, r.service, r.clock = b, &b.Blueprint.Services[b.Service], wire.NewClock(b.Epoch)
 	r.dice, r.burner, r.gate = newDice(b.Seed, b.Name), newBurner(), newGate(r.service.Workers, r.service.Queue)
 	traffic, err := wire.OpenTraffic(b.Traffic)

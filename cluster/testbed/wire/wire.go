@@ -41,6 +41,7 @@ type Boot struct {
 	Cold      bool          // of a replica: it warms up; the first ones don't
 	Admitted  time.Duration // of a cold replica, since the epoch: when its start-up delay is over; no caller knows of it before
 	Procs     int           // threads of the process that compute at once
+	GCPercent int           // of a replica: how much its heap may grow until it is collected
 	Metrics   bool          // of a replica: it serves metrics for Prometheus
 	Contend   bool          // of a replica: neighbours can take caches and the disk from it
 	Traffic   int           // of a replica: the descriptor of the memory in which it counts the bytes of its messages
