@@ -168,9 +168,8 @@ func (r *runner) decided(d loop.Decision) {
 func (r *runner) report() {
 	tick := time.NewTicker(r.o.cfg.StatusEvery)
 	defer tick.Stop()
-	_, _, begins := r.o.leader.leads()
 	for {
-		leads, epoch, next := r.o.leader.leads()
+		leads, epoch, begins := r.o.leader.leads()
 		r.mu.Lock()
 		plan, behind := r.plan, leads && r.epoch != epoch
 		r.mu.Unlock()
@@ -184,7 +183,6 @@ func (r *runner) report() {
 				r.o.cfg.Log.Warn("status was not written", "application", r.spec.App.Name, "why", err)
 			}
 		}
-		begins = next
 		select {
 		case <-r.ctx.Done():
 			return

@@ -47,12 +47,12 @@ type adviser struct {
 
 // seen is what was seen of one service.
 type seen struct {
-	over, throttledOver time.Duration
-	used                float64 // core-seconds
-	cores               *sketch.Sketch
-	throttled           float64 // replica-seconds
-	replicaSeconds      float64
-	to                  *foresail.Change
+	over           time.Duration
+	used           float64 // core-seconds
+	cores          *sketch.Sketch
+	throttled      float64 // replica-seconds
+	replicaSeconds float64
+	to             *foresail.Change
 }
 
 func newAdviser(spec kube.Spec) *adviser {

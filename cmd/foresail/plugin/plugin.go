@@ -218,7 +218,7 @@ func (p *plugin) explain(ctx context.Context, args []string) error {
 	if len(args) == 2 {
 		recs = slices.DeleteFunc(slices.Clone(recs), func(r v1alpha1.Recommendation) bool { return r.Service != args[1] })
 		if len(recs) == 0 {
-			return fmt.Errorf("Application %s/%s says nothing of a service %q", a.Namespace, a.Name, args[1])
+			return fmt.Errorf("status of Application %s/%s says nothing of a service %q", a.Namespace, a.Name, args[1])
 		}
 	}
 	if p.json {

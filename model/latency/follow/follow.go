@@ -47,7 +47,7 @@ func (c *Config) Check() error {
 	service, metric, _ := strings.Cut(c.Target, ":")
 	_, ok := observed.Percentile(metric)
 	check(service != "" && ok, "the target is %q: it must be a service's name, a colon and a percentile, as in frontend:0.90", c.Target)
-	check(ok == false || slices.Contains(c.Observed.Metrics, metric), "the target is of the percentile %s, which is not observed: %s", metric, strings.Join(c.Observed.Metrics, ", "))
+	check(!ok || slices.Contains(c.Observed.Metrics, metric), "the target is of the percentile %s, which is not observed: %s", metric, strings.Join(c.Observed.Metrics, ", "))
 	check(c.First >= 10, "first is %d, must be at least 10", c.First)
 	check(c.Again >= 5, "again is %d, must be at least 5", c.Again)
 	check(c.Trainings >= 1, "trainings is %d, must be at least 1", c.Trainings)
