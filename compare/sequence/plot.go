@@ -39,7 +39,7 @@ func (o *Outcome) SVG(sequence string) ([]byte, error) {
 	}
 	width, height := vg.Length(columns)*3.2*vg.Inch, vg.Length(rows)*2.6*vg.Inch
 	canvas := vgsvg.New(width, height)
-	t := draw.Tiles{Rows: rows, Cols: columns, PadX: vg.Points(10), PadY: vg.Points(10)}
+	t := draw.Tiles{Rows: rows, Cols: columns, PadX: vg.Points(16), PadY: vg.Points(10), PadTop: vg.Points(8), PadRight: vg.Points(16), PadLeft: vg.Points(4), PadBottom: vg.Points(4)}
 	for i, line := range plot.Align(tiles, t, draw.New(canvas)) {
 		for k := range line {
 			if tiles[i][k] != nil {
@@ -83,7 +83,8 @@ func (o *Outcome) panel(c *Config, step int) (*plot.Plot, error) {
 			p.Legend.Add(m, l)
 		}
 	}
-	p.Legend.Top = true
+	p.Legend.Top, p.Legend.Left, p.Legend.XOffs = true, true, 1.4*vg.Inch // names grow to the right, whatever font a browser has
+	p.Legend.Padding = vg.Points(2)
 	p.Legend.TextStyle.Font.Size = vg.Points(7)
 	p.Y.Min = 0
 	return p, nil
