@@ -171,9 +171,9 @@ func buildMadu(a *foresail.App, v values, o Options) (foresail.Manager, error) {
 // dermParams are those of Derm.
 func dermParams() []Param {
 	return []Param{
-		{Name: "confidence", Min: 0, Max: 0.999, Default: 0.99, Doc: "the share of windows in which an objective is to hold in spite of chance; 0: its percentile holds on the long run"},
+		{Name: "confidence", Min: 0, Max: 0.999, Default: 0.5, Fixed: true, Doc: "the share of windows in which an objective is to hold in spite of chance; 0: its percentile holds on the long run"},
 		{Name: "utilisation", Min: 0.3, Max: 0.95, Default: 0.7, Doc: "the share of its CPU that a container may use in the mean of a minute at most"},
-		{Name: "slo_factor", Min: 0.4, Max: 1, Default: 0.8, Doc: "the share of each objective's latency that percentiles are to stay within"},
+		{Name: "slo_factor", Min: 0.4, Max: 1, Default: 0.8, Fixed: true, Doc: "the share of each objective's latency that percentiles are to stay within"},
 		{Name: "memory", Min: 5, Max: 60, Default: 30, Integer: true, Fixed: true, Doc: "minutes whose mixes of call graphs are held again, whatever is predicted"},
 		{Name: "margin", Min: 0, Max: 3, Default: 1, Doc: "standard deviations of the requests of five seconds that are added to what is expected"},
 		{Name: "unlikely", Min: 0, Max: 0.3, Default: 0.03, Fixed: true, Doc: "the probability below which a predicted mix does not count"},
