@@ -65,7 +65,10 @@ func (m *Manager) solve(f *frame) {
 			f.d.Note("kept: " + err.Error())
 			return
 		}
-		s.Relaxed = f.result.Relaxed
+		s.Relaxed = s.Relaxed[:0]
+		if finite(f.result.Relaxed) { // where counts are nonsense it may not be, and the next search begins anew
+			s.Relaxed = f.result.Relaxed
+		}
 	} else {
 		f.d.Note("no endpoint with an objective was called: CPU alone counts")
 	}
@@ -333,4 +336,13 @@ func (m *Manager) missed(app *foresail.App, h *foresail.History) (any bool) {
 		of.Boost = min(of.Boost*boostStep, boostMost)
 	}
 	return any
+}
+
+func finite(x []float64) bool {
+	for _, v := range x {
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return false
+		}
+	}
+	return true
 }

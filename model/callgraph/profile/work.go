@@ -25,9 +25,12 @@ func ratesOf(own []ownTimes, load float64) (out []rate) {
 	for i := range own {
 		all += own[i].times.Count()
 	}
+	if math.IsInf(all, 1) || math.IsInf(load, 0) || math.IsNaN(load) {
+		return nil // counts of nonsense have no shares
+	}
 	for i := range own {
-		if n := own[i].times.Count(); n > 0 {
-			out = append(out, rate{own[i].operation, load * n / all})
+		if n := load * (own[i].times.Count() / all); n > 0 { // not those so few that nothing is left of them
+			out = append(out, rate{own[i].operation, n})
 		}
 	}
 	return out
