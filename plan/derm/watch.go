@@ -18,6 +18,11 @@ type minute struct {
 	Spread float64 // standard deviation of the requests a second over pieces of it, as a share of them
 }
 
+// mostOf is how much a minute may have of anything: what has more was counted wrong, and is left out.
+const mostOf = 1e12
+
+func tooMany(v float64) bool { return !(v <= mostOf) }
+
 // counted is how many requests took a form.
 type counted struct {
 	form     *foresail.Form
@@ -47,7 +52,7 @@ func (m *Manager) take(h *foresail.History) (fresh bool) {
 		}
 		mt := minuteOf(app, p, stats)
 		mt.Spread = spread(h, p)
-		if !(mt.Rate > 0) {
+		if !(mt.Rate > 0) || mt.Rate > mostOf || slices.ContainsFunc(mt.Visits, tooMany) || slices.ContainsFunc(mt.Used, tooMany) {
 			continue
 		}
 		s.Minutes = append(s.Minutes, mt)
