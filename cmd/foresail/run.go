@@ -63,7 +63,7 @@ Runs until it is stopped (Ctrl-C) or the duration is over, then prints a summary
 				return kubernetes.Run(c, kubes.Options{Manager: string(manager), Duration: duration, Listen: listen, Ports: open, JSON: asJSON})
 			}
 			if file == "" {
-				return cli.Usagef("foresail run: give -f: which application to manage, or --kubernetes; see foresail run --help")
+				return cli.Usagef("run: give -f: which application to manage, or --kubernetes; see foresail run --help")
 			}
 			cfg, err := readRunConfig(file)
 			if err != nil {

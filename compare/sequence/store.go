@@ -102,20 +102,20 @@ func (c *Config) samples(ctx context.Context, s store, step, n, requests, worker
 	d := c.deployments[step]
 	names := d.columns()
 	chunks := make([][][]float64, (n+chunk-1)/chunk)
-	var todo []int
+	var missing []int
 	for i := range chunks {
 		if chunks[i] = s.load(key, i, len(names)); chunks[i] == nil {
-			todo = append(todo, i)
+			missing = append(missing, i)
 			chunks[i] = make([][]float64, chunk)
 		}
 	}
 	var done atomic.Int64
-	done.Store(int64((len(chunks) - len(todo)) * chunk))
+	done.Store(int64((len(chunks) - len(missing)) * chunk))
 	told(int(done.Load()))
 	if workers <= 0 {
 		workers = runtime.GOMAXPROCS(0)
 	}
-	for _, at := range todo {
+	for _, at := range missing {
 		var next atomic.Int64
 		var wg sync.WaitGroup
 		errs := make([]error, workers)

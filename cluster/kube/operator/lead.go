@@ -114,10 +114,12 @@ type noted struct {
 	leader *leader
 }
 
+// Create takes the lease.
 func (n *noted) Create(ctx context.Context, r resourcelock.LeaderElectionRecord) error {
 	return n.note(r, func() error { return n.Interface.Create(ctx, r) })
 }
 
+// Update renews it, or gives it back.
 func (n *noted) Update(ctx context.Context, r resourcelock.LeaderElectionRecord) error {
 	return n.note(r, func() error { return n.Interface.Update(ctx, r) })
 }

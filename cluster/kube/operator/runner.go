@@ -18,6 +18,7 @@ type reason struct {
 	error
 }
 
+// Unwrap is the error itself.
 func (r reason) Unwrap() error { return r.error }
 
 func because(word string, err error) error { return reason{word, err} }
@@ -97,10 +98,13 @@ func (r *runner) run() {
 // acting is the cluster as the loop sees it: who does not lead decides as the leader does, and writes nothing.
 type acting struct{ r *runner }
 
+// App is the application.
 func (a acting) App() *foresail.App { return a.r.cluster.App() }
 
+// Next is the cluster's.
 func (a acting) Next(ctx context.Context) (*foresail.Snapshot, error) { return a.r.cluster.Next(ctx) }
 
+// Apply keeps the plan, and does what it says where this process leads.
 func (a acting) Apply(ctx context.Context, p *foresail.Plan) error {
 	a.r.mu.Lock()
 	a.r.plan = p

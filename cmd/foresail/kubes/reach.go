@@ -1,6 +1,7 @@
 package kubes
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/spf13/pflag"
@@ -35,6 +36,9 @@ func (f *Reach) Config() (*rest.Config, string, error) {
 	rules.ExplicitPath = f.Kubeconfig
 	loading := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: f.Context})
 	cfg, err := loading.ClientConfig()
+	if clientcmd.IsEmptyConfig(err) {
+		return nil, "", errors.New("kubernetes: no cluster is configured: give --kubeconfig, or set KUBECONFIG to a file that is there")
+	}
 	if err != nil {
 		return nil, "", fmt.Errorf("kubernetes: %w: give --kubeconfig, or set KUBECONFIG", err)
 	}

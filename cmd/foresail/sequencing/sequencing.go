@@ -135,7 +135,7 @@ func print(out io.Writer, rows []sequence.Row, yards []sequence.Yardstick, notes
 	}
 	for _, y := range yards {
 		for _, a := range y.Against {
-			fmt.Fprintf(out, "%s, step %d: composed on %d samples is off by %.3g ms, %s on %d by %.3g: lower by %.3g (%.3g to %.3g)\n",
+			fmt.Fprintf(out, "%s, step %d: composed on %d samples is off by %.3g ms, %s on %d by %.3g: a difference of %+.3g (%+.3g to %+.3g; above 0: composed is better)\n",
 				strings.Map(cli.Printable, y.Sequence), y.Step, y.Few, y.Composed, a.Method, y.Many, a.MAE, a.Lower, a.Low, a.High)
 		}
 	}
